@@ -1,0 +1,1 @@
+//! Customers, operators, roles, sessions, tokens and enrolment codes.

@@ -1,0 +1,1 @@
+//! The agent on a customer's server: plain threads, blocking sockets.

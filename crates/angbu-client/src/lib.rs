@@ -1,0 +1,1 @@
+//! A blocking client of a centre, for agents, bindings and other people's programs.

@@ -1,0 +1,1 @@
+//! Routes, JSON types, OpenAPI, problem+json and event streams.

@@ -1,0 +1,1 @@
+//! SQL, migrations, encryption at rest: the only crate that knows a database.

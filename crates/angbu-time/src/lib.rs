@@ -1,0 +1,1 @@
+//! Proven time: NTP packets, one exchange, verdicts, the soft clock, periods, the time report.

@@ -1,0 +1,19 @@
+//! The vocabulary that every other crate speaks: instants and lengths of time,
+//! NTP's wire formats of them, typed ids, the clock as a port, and the proven
+//! instant that every entry in the log carries.
+//!
+//! Nothing here reads a clock, a file or the network.
+
+mod clock;
+mod ids;
+mod ntp;
+mod proven;
+mod time;
+
+pub use clock::{Clock, Reading};
+pub use ids::{
+    AgentId, CentreId, CodeId, CustomerId, EntryId, IdError, NtpServerId, OperatorId, SessionId, TokenId,
+};
+pub use ntp::{NtpShort, NtpTimestamp};
+pub use proven::{ClockVerdict, ProvenInstant};
+pub use time::{Monotonic, Nanos, Ppb, TimeError, UnixTime};

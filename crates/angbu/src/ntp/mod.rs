@@ -1,0 +1,1 @@
+//! The NTP server: sockets around `angbu_time::server`.
