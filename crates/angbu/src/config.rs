@@ -1,0 +1,341 @@
+//! The configuration of `angbu serve`: one TOML file, unknown keys refused with their position.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use angbu_accounts::Name;
+use angbu_units::Nanos;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}; give an existing file with --config")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not TOML of this form.
+    #[error("{path} cannot be used: {source}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and what, as the parser found it.
+        source: Box<toml::de::Error>,
+    },
+    /// Plain HTTP on an address that others can reach.
+    #[error(
+        "plain HTTP is allowed on loopback only and {0} can be reached from elsewhere; \
+         set [http] tls = \"generated\" or give certificate and key files"
+    )]
+    PlainHttpBeyondLoopback(SocketAddr),
+    /// A certificate without its key, or both files and a generated certificate.
+    #[error("[http] takes either tls = \"generated\" or both certificate and key")]
+    ContradictoryTls,
+}
+
+/// Everything that `angbu serve` reads from its TOML file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServeConfig {
+    /// Where the site keeps its database, keys and certificate. Made at the first start, readable by its owner only.
+    #[serde(default = "default_data")]
+    pub data: PathBuf,
+    /// The site's name: the origin of its log, written into every checkpoint. Cannot change after the first start.
+    /// A host name of the organisation is best, `trust.example.com/log` for instance.
+    #[serde(default = "default_origin")]
+    pub origin: String,
+    /// The web interface and the API.
+    #[serde(default)]
+    pub http: HttpConfig,
+    /// The time server.
+    #[serde(default)]
+    pub ntp: NtpConfig,
+    /// What this centre's own clock rests on.
+    #[serde(default)]
+    pub clock: ClockConfig,
+    /// Customers that exist from the first start on. What is changed later in the console wins over this file.
+    #[serde(default, rename = "customer")]
+    pub customers: Vec<CustomerConfig>,
+}
+
+/// The web interface and the API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    /// Address and port; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// `generated` makes a site certificate at the first start; leave it out for plain HTTP on loopback,
+    /// or give certificate and key instead.
+    pub tls: Option<GeneratedTls>,
+    /// Host names that a generated certificate is for, beside `localhost`.
+    pub names: Vec<String>,
+    /// A PEM file with the certificate chain, the server's own first.
+    pub certificate: Option<PathBuf>,
+    /// A PEM file with its private key.
+    pub key: Option<PathBuf>,
+}
+
+/// The one word that [`HttpConfig::tls`] takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GeneratedTls {
+    /// Make a certificate of the site's own and keep it.
+    Generated,
+}
+
+/// The time server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NtpConfig {
+    /// Address and port (UDP); NTP's own is 123. Port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// Threads that answer, 1 to 64.
+    pub threads: ThreadCount,
+}
+
+/// How many threads answer NTP: 1 to 64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u8")]
+pub struct ThreadCount(u8);
+
+impl ThreadCount {
+    /// The number.
+    pub fn count(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+impl Default for ThreadCount {
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl TryFrom<u8> for ThreadCount {
+    type Error = String;
+    fn try_from(count: u8) -> Result<Self, String> {
+        if (1..=64).contains(&count) { Ok(Self(count)) } else { Err("threads is a number from 1 to 64".into()) }
+    }
+}
+
+/// What this centre's own clock rests on. With neither upstreams nor a declared reference, the centre says
+/// that its clock is not shown to be right, and so does every verdict.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClockConfig {
+    /// `declared`: the operator declares this machine's own clock to be the reference. Every verdict says so.
+    pub reference: Option<Reference>,
+    /// The stratum that a declared reference is announced with, 1 to 15.
+    pub stratum: DeclaredStratum,
+    /// How far the operator holds a declared reference to be from UTC at most.
+    #[serde(deserialize_with = "length")]
+    pub declared_bound: Nanos,
+    /// NTP servers (`host` or `host:port`) that this centre measures its clock against.
+    pub upstreams: Vec<String>,
+    /// How often each upstream is asked.
+    #[serde(deserialize_with = "length")]
+    pub poll_interval: Nanos,
+}
+
+/// What may be declared a reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reference {
+    /// This machine's own clock.
+    Declared,
+}
+
+/// The stratum of a declared reference: 1 to 15.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u8")]
+pub struct DeclaredStratum(u8);
+
+impl DeclaredStratum {
+    /// The number.
+    pub fn count(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<u8> for DeclaredStratum {
+    type Error = String;
+    fn try_from(stratum: u8) -> Result<Self, String> {
+        if (1..=15).contains(&stratum) {
+            Ok(Self(stratum))
+        } else {
+            Err("stratum is a number from 1 to 15".into())
+        }
+    }
+}
+
+/// A customer that exists from the first start on.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CustomerConfig {
+    /// Its name: 1 to 63 characters of `a-z 0-9 . - _`.
+    #[serde(deserialize_with = "name")]
+    pub name: Name,
+    /// How far its servers' clocks may be off, `50 ms` for instance; 1 µs to 1 day.
+    #[serde(deserialize_with = "length")]
+    pub tolerance: Nanos,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8123)),
+            tls: None,
+            names: Vec::new(),
+            certificate: None,
+            key: None,
+        }
+    }
+}
+
+impl Default for NtpConfig {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 123)), threads: ThreadCount::default() }
+    }
+}
+
+impl Default for ClockConfig {
+    fn default() -> Self {
+        Self {
+            reference: None,
+            stratum: DeclaredStratum(10),
+            declared_bound: Nanos::from_millis(1),
+            upstreams: Vec::new(),
+            poll_interval: Nanos::from_secs(64),
+        }
+    }
+}
+
+impl ServeConfig {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with the position of the first wrong key.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Malformed { path: path.to_owned(), source: Box::new(source) })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what a file's form cannot say.
+    ///
+    /// # Errors
+    /// [`ConfigError::PlainHttpBeyondLoopback`] and [`ConfigError::ContradictoryTls`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let http = &self.http;
+        match (http.tls, &http.certificate, &http.key) {
+            (None, None, None) if !http.listen.ip().is_loopback() => {
+                Err(ConfigError::PlainHttpBeyondLoopback(http.listen))
+            }
+            (None, None, None) | (Some(_), None, None) | (None, Some(_), Some(_)) => Ok(()),
+            _ => Err(ConfigError::ContradictoryTls),
+        }
+    }
+}
+
+fn default_data() -> PathBuf {
+    PathBuf::from("./angbu-data")
+}
+
+fn default_origin() -> String {
+    "angbu.local/log".to_owned()
+}
+
+fn name<'de, D: Deserializer<'de>>(input: D) -> Result<Name, D::Error> {
+    String::deserialize(input)?.parse().map_err(serde::de::Error::custom)
+}
+
+/// Reads a length of time written like `50 ms`.
+fn length<'de, D: Deserializer<'de>>(input: D) -> Result<Nanos, D::Error> {
+    let text = String::deserialize(input)?;
+    parse_length(&text).ok_or_else(|| {
+        serde::de::Error::custom(format!(
+            "'{text}' is no length of time; write a whole number and a unit, like 50 ms (ns, us, ms, s, min, h)"
+        ))
+    })
+}
+
+/// Reads a whole number and a unit (`ns us ms s min h`), from 1 ns to 1 day.
+pub fn parse_length(text: &str) -> Option<Nanos> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let unit = match unit.trim() {
+        "ns" => 1,
+        "us" | "µs" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "min" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        _ => return None,
+    };
+    let nanos = number.parse::<i64>().ok()?.checked_mul(unit)?;
+    let day = i64::try_from(Duration::from_secs(86_400).as_nanos()).ok()?;
+    (1..=day).contains(&nanos).then_some(Nanos::new(nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Result<ServeConfig, String> {
+        let config: ServeConfig = toml::from_str(text).map_err(|e| e.to_string())?;
+        config.check().map_err(|e| e.to_string())?;
+        Ok(config)
+    }
+
+    #[test]
+    fn an_empty_file_is_a_careful_centre() {
+        let config = check("").unwrap();
+        assert!(config.http.listen.ip().is_loopback());
+        assert_eq!(config.clock.reference, None);
+    }
+
+    #[test]
+    fn wrong_files_are_refused_with_their_reason() {
+        for (text, reason) in [
+            ("colour = 1", "unknown field `colour`"),
+            ("[http]\nlisten = \"0.0.0.0:80\"", "plain HTTP is allowed on loopback only"),
+            ("[http]\ntls = \"generated\"\nkey = \"k\"", "either"),
+            ("[http]\ncertificate = \"c\"", "either"),
+            ("[clock]\nstratum = 16", "stratum is a number from 1 to 15"),
+            ("[clock]\nreference = \"gps\"", "unknown variant `gps`"),
+            ("[ntp]\nthreads = 0", "threads is a number from 1 to 64"),
+            ("[[customer]]\nname = \"A\"\ntolerance = \"50 ms\"", "cannot stand in a name"),
+            ("[[customer]]\nname = \"a\"\ntolerance = \"50\"", "no length of time"),
+        ] {
+            let error = check(text).unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn lengths_have_units() {
+        for (text, nanos) in [
+            ("50 ms", Some(50_000_000)),
+            ("2s", Some(2_000_000_000)),
+            ("15 min", Some(900_000_000_000)),
+            ("0 s", None),
+            ("-1 s", None),
+            ("25 h", None),
+            ("1.5 s", None),
+            ("s", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_length(text).map(Nanos::count), nanos, "{text}");
+        }
+    }
+}
