@@ -6,4 +6,6 @@
 )]
 
 pub mod clock;
+mod files;
 pub mod ntp_client;
+pub mod spool;
