@@ -1,1 +1,25 @@
 //! The append-only log: entries, Merkle tree, checkpoints, proofs, reports and the offline verifier.
+//!
+//! Everything here is a function of its arguments: where bytes are stored, which device signs and what
+//! time it is are the caller's to know.
+
+pub mod body;
+pub mod checkpoint;
+pub mod entry;
+mod hash;
+mod kind;
+pub mod manifest;
+pub mod merkle;
+pub mod note;
+pub mod receipt;
+pub mod sequence;
+mod text;
+pub mod tile;
+
+pub use body::{Body, Disclosure, Field, Part};
+pub use checkpoint::Checkpoint;
+pub use entry::{Draft, Entry};
+pub use hash::{Hash, NotAHash};
+pub use kind::{Kind, NotAKind};
+pub use manifest::{Counter, Manifest};
+pub use receipt::{Promise, Receipt};

@@ -1,0 +1,356 @@
+//! Signed notes (C2SP `signed-note`, version 1.0.0) with Ed25519 keys (signature type 0x01).
+
+use std::fmt;
+use std::str::FromStr;
+
+use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
+use sha2::{Digest, Sha256};
+
+use crate::text::{decode64, encode64};
+
+/// The longest note that is read.
+pub const LONGEST: usize = 64 * 1024;
+/// The most signature lines that are read.
+pub const MOST_SIGNATURES: usize = 100;
+/// The longest name of a key.
+const LONGEST_NAME: usize = 255;
+/// The longest signature that is read: room for what other signature types add.
+const LONGEST_SIGNATURE: usize = 8 * 1024;
+/// Ed25519, as the specification numbers signature types.
+const ED25519: u8 = 0x01;
+/// What a signature line begins with: an em dash and a space.
+const DASH: &str = "\u{2014} ";
+
+/// Why a text is no verifier key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// The name is empty, too long, or has a space, a plus sign or a control character in it.
+    #[error("a key's name has 1 to 255 bytes, without spaces, plus signs or control characters")]
+    BadName,
+    /// Not `name+id+key`.
+    #[error("expected a verifier key: a name, '+', 8 hexadecimal digits, '+', and a key in base64")]
+    Malformed,
+    /// The id does not belong to this name and key.
+    #[error("the id inside the verifier key does not belong to its name and key; was a character lost?")]
+    WrongId,
+    /// A key of a type that is not understood here.
+    #[error("the verifier key is of type {0:#04x}; only Ed25519 (0x01) is understood")]
+    UnknownType(u8),
+    /// The bytes are no point of the curve, or one under which anyone can sign.
+    #[error("the verifier key's bytes are no Ed25519 public key that can be trusted")]
+    NotAKey,
+}
+
+/// Who may sign, and with which key: a name and an Ed25519 public key.
+/// Its text is the specification's verifier key, `name+id+key`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct VerifierKey {
+    name: String,
+    key: VerifyingKey,
+}
+
+impl VerifierKey {
+    /// The key with this name and these 32 bytes.
+    ///
+    /// # Errors
+    /// [`KeyError::BadName`] and [`KeyError::NotAKey`].
+    pub fn new(name: &str, public_key: &[u8; 32]) -> Result<Self, KeyError> {
+        check_name(name)?;
+        let key = VerifyingKey::from_bytes(public_key).map_err(|_| KeyError::NotAKey)?;
+        // Under a key of small order, signatures of any text can be made up.
+        if key.is_weak() {
+            return Err(KeyError::NotAKey);
+        }
+        Ok(Self { name: name.to_owned(), key })
+    }
+
+    /// The name that its signatures stand under.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The public key's bytes.
+    pub fn public_key(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
+    /// The four bytes that stand before its signatures.
+    pub fn key_id(&self) -> [u8; 4] {
+        let hash = Sha256::new()
+            .chain_update(&self.name)
+            .chain_update([b'\n', ED25519])
+            .chain_update(self.key.as_bytes())
+            .finalize();
+        let [a, b, c, d, ..] = <[u8; 32]>::from(hash);
+        [a, b, c, d]
+    }
+
+    /// Whether these are the bytes of this key's signature of the message.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        // Strict: one signature of a text by a key, not several spellings of it.
+        Signature::from_slice(signature)
+            .is_ok_and(|signature| self.key.verify_strict(message, &signature).is_ok())
+    }
+}
+
+impl fmt::Display for VerifierKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut key = vec![ED25519];
+        key.extend_from_slice(self.key.as_bytes());
+        write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.key_id()), encode64(key))
+    }
+}
+
+impl fmt::Debug for VerifierKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for VerifierKey {
+    type Err = KeyError;
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        if text.len() > LONGEST_NAME + LONGEST_SIGNATURE {
+            return Err(KeyError::Malformed);
+        }
+        let mut parts = text.splitn(3, '+');
+        let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(KeyError::Malformed);
+        };
+        let bytes = decode64(key).ok_or(KeyError::Malformed)?;
+        let (kind, key) = bytes.split_first().ok_or(KeyError::Malformed)?;
+        if *kind != ED25519 {
+            return Err(KeyError::UnknownType(*kind));
+        }
+        let key = Self::new(name, key.try_into().map_err(|_| KeyError::Malformed)?)?;
+        let expected = format!("{:08x}", u32::from_be_bytes(key.key_id()));
+        if id == expected { Ok(key) } else { Err(KeyError::WrongId) }
+    }
+}
+
+/// Why a signer could not sign.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// The text is empty, does not end with a line end, or has a control character in it.
+    #[error("a note's text is not empty, ends with a line end, and has no other control characters")]
+    NotANoteText,
+    /// The note would be longer than notes that are read.
+    #[error("a note of {0} bytes is longer than the 65536 that are read")]
+    TooLong(usize),
+    /// The device behind the signer failed.
+    #[error("the key's device did not sign: {0}")]
+    Device(String),
+}
+
+/// Whatever can sign with one key: a file, or a device that gives its key to nobody.
+///
+/// A signer is used from several threads at once and may block while its device works.
+/// It signs what it is given and keeps nothing of it.
+pub trait Signer: Send + Sync {
+    /// The key that verifies its signatures.
+    fn verifier_key(&self) -> VerifierKey;
+
+    /// The Ed25519 signature of the message.
+    ///
+    /// # Errors
+    /// [`SignError::Device`] when the device fails.
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError>;
+}
+
+impl<S: Signer + ?Sized> Signer for std::sync::Arc<S> {
+    fn verifier_key(&self) -> VerifierKey {
+        (**self).verifier_key()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
+        (**self).sign(message)
+    }
+}
+
+/// A signer whose key is in memory. The key is erased from there when it is dropped.
+pub struct Ed25519Signer {
+    key: SigningKey,
+    verifier: VerifierKey,
+}
+
+impl Ed25519Signer {
+    /// The signer with this name and the 32 secret bytes of RFC 8032, section 5.1.5.
+    ///
+    /// # Errors
+    /// [`KeyError::BadName`].
+    pub fn new(name: &str, seed: &[u8; 32]) -> Result<Self, KeyError> {
+        let key = SigningKey::from_bytes(seed);
+        let verifier = VerifierKey::new(name, key.verifying_key().as_bytes())?;
+        Ok(Self { key, verifier })
+    }
+}
+
+impl Signer for Ed25519Signer {
+    fn verifier_key(&self) -> VerifierKey {
+        self.verifier.clone()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignError> {
+        Ok(ed25519_dalek::Signer::sign(&self.key, message).to_bytes())
+    }
+}
+
+/// Why a text is no signed note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoteError {
+    /// Longer than notes that are read.
+    #[error("a signed note has at most 65536 bytes")]
+    TooLong,
+    /// A control character other than the line end.
+    #[error("a signed note has no control characters but line ends")]
+    ControlCharacter,
+    /// No blank line between the text and the signatures.
+    #[error("a signed note has a text, a blank line and signature lines; the blank line is missing")]
+    NoSignatures,
+    /// A line under the blank line that is no signature line.
+    #[error("line {0} of the signed note is no signature: it should be '— name base64'")]
+    BadSignatureLine(usize),
+    /// More signatures than are read.
+    #[error("a signed note has at most 100 signatures")]
+    TooManySignatures,
+}
+
+/// One signature line of a note, not verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignatureLine {
+    /// The name of the key that it claims.
+    pub name: String,
+    /// The id of that key.
+    pub key_id: [u8; 4],
+    /// The bytes after the id; their form depends on the key's type.
+    pub signature: Vec<u8>,
+}
+
+impl SignatureLine {
+    /// Whether the line claims to be by this key.
+    pub fn claims(&self, key: &VerifierKey) -> bool {
+        self.name == key.name() && self.key_id == key.key_id()
+    }
+}
+
+/// Why no signature of a note can be relied on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// A line claims to be by a known key and is not.
+    #[error("the signature of '{0}' is wrong: the text or the signature was changed")]
+    WrongSignature(String),
+    /// A known key stands under the note twice.
+    #[error("'{0}' stands under the note twice")]
+    SignedTwice(String),
+    /// None of the signatures is by a known key.
+    #[error("none of the signatures is by a key that was given")]
+    NoKnownKey,
+}
+
+/// A signed note as read: a text, and signatures that are not verified yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The text, with the line end at its end: the bytes that are signed.
+    pub text: String,
+    /// The signatures, in the note's order.
+    pub signatures: Vec<SignatureLine>,
+}
+
+impl Note {
+    /// Reads a note. What reads encodes to the same bytes again.
+    ///
+    /// # Errors
+    /// The first [`NoteError`] found.
+    pub fn parse(note: &str) -> Result<Self, NoteError> {
+        if note.len() > LONGEST {
+            return Err(NoteError::TooLong);
+        }
+        if note.chars().any(|c| c.is_control() && c != '\n') {
+            return Err(NoteError::ControlCharacter);
+        }
+        // The text may hold blank lines itself; the signatures follow the last.
+        let split = note.rfind("\n\n").ok_or(NoteError::NoSignatures)?;
+        let (text, lines) = note.split_at_checked(split + 1).ok_or(NoteError::NoSignatures)?;
+        let lines = lines.strip_prefix('\n').ok_or(NoteError::NoSignatures)?;
+        if lines.is_empty() || text.is_empty() {
+            return Err(NoteError::NoSignatures);
+        }
+        let first_line = text.matches('\n').count() + 2;
+        let mut signatures = Vec::new();
+        for (number, line) in lines.split_inclusive('\n').enumerate() {
+            if number >= MOST_SIGNATURES {
+                return Err(NoteError::TooManySignatures);
+            }
+            let bad = NoteError::BadSignatureLine(first_line + number);
+            signatures.push(parse_signature(line).ok_or(bad)?);
+        }
+        Ok(Self { text: text.to_owned(), signatures })
+    }
+
+    /// The note's text form.
+    pub fn encode(&self) -> String {
+        let mut note = format!("{}\n", self.text);
+        for line in &self.signatures {
+            let bytes: Vec<u8> = line.key_id.iter().chain(&line.signature).copied().collect();
+            note.push_str(&format!("{DASH}{} {}\n", line.name, encode64(bytes)));
+        }
+        note
+    }
+
+    /// Verifies every signature that claims to be by one of these keys and returns the keys that signed.
+    /// Signatures by other keys are left alone, as the specification asks.
+    ///
+    /// # Errors
+    /// [`VerifyError`]: a known key's signature is wrong or stands there twice, or no known key signed.
+    pub fn verify<'a>(&self, keys: &'a [VerifierKey]) -> Result<Vec<&'a VerifierKey>, VerifyError> {
+        let mut signed = Vec::new();
+        for line in &self.signatures {
+            let Some(key) = keys.iter().find(|key| line.claims(key)) else { continue };
+            if !key.verifies(self.text.as_bytes(), &line.signature) {
+                return Err(VerifyError::WrongSignature(line.name.clone()));
+            }
+            if signed.contains(&key) {
+                return Err(VerifyError::SignedTwice(line.name.clone()));
+            }
+            signed.push(key);
+        }
+        if signed.is_empty() { Err(VerifyError::NoKnownKey) } else { Ok(signed) }
+    }
+}
+
+/// Signs a text, which ends with a line end, and returns the note.
+///
+/// # Errors
+/// [`SignError`].
+pub fn sign(text: &str, signer: &dyn Signer) -> Result<String, SignError> {
+    let is_note_text = text.len() > 1 && text.ends_with('\n');
+    if !is_note_text || text.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(SignError::NotANoteText);
+    }
+    let key = signer.verifier_key();
+    let signature = signer.sign(text.as_bytes())?;
+    let line = SignatureLine { name: key.name.clone(), key_id: key.key_id(), signature: signature.to_vec() };
+    let note = Note { text: text.to_owned(), signatures: vec![line] }.encode();
+    if note.len() > LONGEST { Err(SignError::TooLong(note.len())) } else { Ok(note) }
+}
+
+/// `— name base64\n`, the base64 of a key id and at least one byte.
+fn parse_signature(line: &str) -> Option<SignatureLine> {
+    let (name, base64) = line.strip_prefix(DASH)?.strip_suffix('\n')?.split_once(' ')?;
+    check_name(name).ok()?;
+    if base64.len() > LONGEST_SIGNATURE {
+        return None;
+    }
+    let bytes = decode64(base64)?;
+    let (key_id, signature) = bytes.split_first_chunk()?;
+    if signature.is_empty() {
+        return None;
+    }
+    Some(SignatureLine { name: name.to_owned(), key_id: *key_id, signature: signature.to_vec() })
+}
+
+fn check_name(name: &str) -> Result<(), KeyError> {
+    let allowed = |c: char| !c.is_whitespace() && !c.is_control() && c != '+';
+    let fits = (1..=LONGEST_NAME).contains(&name.len());
+    if fits && name.chars().all(allowed) { Ok(()) } else { Err(KeyError::BadName) }
+}
