@@ -1,0 +1,38 @@
+//! `cargo xtask judge NAME`: trials that take too long for every run of the tests.
+
+use anyhow::bail;
+
+use crate::workspace::Workspace;
+use crate::{fuzz, process};
+
+/// Seconds that each fuzz target gets.
+const FUZZ_SECONDS: u32 = 60;
+
+/// Runs a trial.
+pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
+    match name {
+        "crash" => ignored_test(workspace, "judge_crash"),
+        "fuzz" => fuzz::run_all(workspace, FUZZ_SECONDS),
+        _ => bail!(
+            "there is no trial '{name}'; there are: crash (50 centres killed under load), fuzz (every parser, {FUZZ_SECONDS} s each)"
+        ),
+    }
+}
+
+/// A trial is a test that an ordinary run leaves out.
+fn ignored_test(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
+    process::run(process::cargo().current_dir(&workspace.root).args([
+        "nextest",
+        "run",
+        "--locked",
+        "--package",
+        "angbu",
+        "--profile",
+        "judge",
+        "--run-ignored",
+        "only",
+        "--no-capture",
+        "--filterset",
+        &format!("test({name})"),
+    ]))
+}
