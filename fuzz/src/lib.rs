@@ -1,0 +1,141 @@
+//! What must hold for any bytes that a stranger sends: no panic, and what reads is written the same again.
+//!
+//! Each function here is one target. `cargo xtask fuzz TARGET SECONDS` feeds it what coverage leads to; the test
+//! `replay` feeds it the files of `corpus/TARGET`, and each of them cut short and changed, on every run of the
+//! tests. An input that once broke something becomes a file there.
+
+use angbu_evidence::note::{Note, VerifierKey};
+use angbu_evidence::tile::{self, TileId};
+use angbu_evidence::{Body, Checkpoint, Disclosure, Draft, Entry, Manifest, Promise, Receipt};
+use angbu_time::packet::{LENGTH, Mode, Packet};
+use angbu_time::server::{self, ServerState, Unsynchronised};
+use angbu_units::UnixTime;
+
+/// Every target with its name, which is also the name of its corpus.
+pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+    ("body", body),
+    ("checkpoint", checkpoint),
+    ("entry", entry),
+    ("manifest", manifest),
+    ("ntp_packet", ntp_packet),
+    ("receipt", receipt),
+    ("tile", tile),
+];
+
+/// An entry's salted fields, whole and partly disclosed.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn body(data: &[u8]) {
+    if let Ok(body) = Body::decode(data) {
+        assert_eq!(body.encode(), data);
+        assert_eq!(body.disclose(|_| false).root(), body.root());
+        assert_eq!(body.disclose(|_| true).root(), body.root());
+    }
+    if let Ok(disclosure) = Disclosure::decode(data) {
+        assert_eq!(disclosure.encode(), data);
+        let _ = disclosure.root();
+    }
+}
+
+/// Signed notes, checkpoints in them, and verifier keys.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn checkpoint(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(key) = text.parse::<VerifierKey>() {
+        assert_eq!(key.to_string(), text);
+    }
+    if let Ok(checkpoint) = Checkpoint::decode(text) {
+        assert_eq!(checkpoint.encode(), text);
+    }
+    let _ = Checkpoint::decode_with_extensions(text);
+    if let Ok(note) = Note::parse(text) {
+        assert_eq!(note.encode(), text);
+        let _ = Checkpoint::decode(&note.text);
+    }
+}
+
+/// An entry of the log, and a draft of one.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn entry(data: &[u8]) {
+    if let Ok(entry) = Entry::decode(data) {
+        assert_eq!(entry.encode().as_bytes(), data);
+    }
+    if let Ok(draft) = Draft::decode(data) {
+        assert_eq!(draft.encode(), data);
+    }
+}
+
+/// The manifest of who has how many entries.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn manifest(data: &[u8]) {
+    let Ok(manifest) = Manifest::decode(data) else { return };
+    assert_eq!(manifest.encode(), data);
+    let root = manifest.root();
+    for (customer, counter) in manifest.leaves() {
+        let proof = manifest.prove(customer).expect("every customer of a manifest has a proof");
+        proof.verify(customer, counter, &root).expect("a manifest proves its own leaves");
+    }
+}
+
+/// A datagram at the NTP port.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn ntp_packet(data: &[u8]) {
+    let packet = Packet::decode(data);
+    if let Ok(packet) = packet {
+        assert!(data.starts_with(&packet.encode()));
+    }
+    let now = UnixTime::from_nanos(1_763_762_721_000_000_000);
+    let state = ServerState::unsynchronised(Unsynchronised::Initial, -20, now);
+    let mut reply = [0; LENGTH];
+    let answered = server::answer(data, now, now, &state, &mut reply).is_ok();
+    assert_eq!(answered, packet.is_ok_and(|packet| packet.mode == Mode::Client));
+    if let (true, Ok(request), Ok(reply)) = (answered, packet, Packet::decode(&reply)) {
+        assert_eq!((reply.mode, reply.version), (Mode::Server, request.version));
+        assert_eq!(reply.origin, request.transmit);
+    }
+}
+
+/// A receipt and a promise.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn receipt(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(receipt) = Receipt::decode(text) {
+        assert_eq!(receipt.encode(), text);
+        let _ = Entry::decode(&receipt.entry);
+    }
+    if let Ok(promise) = Promise::decode(text) {
+        assert_eq!(promise.encode(), text);
+    }
+}
+
+/// Tiles: their paths, their hashes, and bundles of entries.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn tile(data: &[u8]) {
+    if let Ok(entries) = tile::decode_bundle(data) {
+        let again = tile::encode_bundle(entries.iter().map(Vec::as_slice));
+        assert_eq!(again.expect("what was a bundle is one again"), data);
+    }
+    if let Some(hashes) = tile::decode_hashes(data) {
+        assert_eq!(tile::encode_hashes(&hashes), data);
+    }
+    let Ok(path) = std::str::from_utf8(data) else { return };
+    if let Ok(id) = TileId::parse(path) {
+        assert_eq!(id.path(), path);
+    }
+    if let Ok((index, width)) = tile::parse_entries(path) {
+        assert_eq!(tile::entries_path(index, width), path);
+    }
+}
