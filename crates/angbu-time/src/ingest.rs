@@ -1,0 +1,258 @@
+//! Accepting an upload: who sent it, whether it follows what is already there, and what of it is new.
+//!
+//! The wire form is a 64-byte Ed25519 signature (RFC 8032) followed by the upload's bytes. What is signed is a line
+//! that names the purpose, then those bytes, so that no signature made for one purpose serves another.
+
+use angbu_units::{AgentId, Nanos, UnixTime};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+
+use crate::record::{DecodeError, Fact, Record, Upload};
+use crate::wire::Reader;
+
+/// The longest upload on the wire, signature included.
+pub const MAX_WIRE: usize = 256 * 1_024;
+
+/// How far ahead of the centre's clock an upload may say that it is: what an agent's reckoning may be off.
+pub const AHEAD: Nanos = Nanos::from_secs(60);
+
+const SIGNATURE: usize = 64;
+const PURPOSE: &[u8] = b"angbu/1 upload\n";
+
+/// What the centre knows of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The agent.
+    pub agent: AgentId,
+    /// Its Ed25519 key.
+    pub public_key: [u8; 32],
+    /// The number of the record that is expected next.
+    pub next_seq: u64,
+}
+
+/// What is new in an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    /// The records that are not yet in effect; at least one.
+    pub records: Vec<Record>,
+    /// What is expected after them.
+    pub next_seq: u64,
+    /// The size of the largest checkpoint that the agent has seen.
+    pub newest_checkpoint: Option<u64>,
+}
+
+/// Why an upload is refused. Nothing of a refused upload is in effect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Longer than [`MAX_WIRE`].
+    #[error("the upload has {0} bytes, at most {MAX_WIRE} are read; send fewer records at a time")]
+    TooLarge(usize),
+    /// Not the bytes of an upload.
+    #[error("the upload cannot be read: {0}")]
+    Malformed(#[from] DecodeError),
+    /// No such agent is enrolled here.
+    #[error("{0} is not enrolled at this centre; enrol it with a new code")]
+    UnknownAgent(AgentId),
+    /// The signature is not the agent's.
+    #[error("the upload is not signed by {0}")]
+    BadSignature(AgentId),
+    /// Records between those in effect and these are missing.
+    #[error("the upload begins with record {found}, but record {expected} is expected next")]
+    Gap {
+        /// What is expected.
+        expected: u64,
+        /// What the upload begins with.
+        found: u64,
+    },
+    /// Every record is already in effect.
+    #[error("every record of the upload is already in effect, record {next_seq} is expected next")]
+    Replay {
+        /// What is expected.
+        next_seq: u64,
+    },
+    /// The upload, or an exchange in it, is from an instant that has not come yet.
+    #[error("the upload holds an instant that lies {by} ahead of this centre's clock")]
+    FromTheFuture {
+        /// How far ahead.
+        by: Nanos,
+    },
+}
+
+/// Signs an upload.
+pub fn sign(upload: &Upload, key: &SigningKey) -> Vec<u8> {
+    let bytes = upload.encode();
+    let signature = key.sign(&[PURPOSE, &bytes].concat());
+    [&signature.to_bytes()[..], &bytes].concat()
+}
+
+/// The agent that an upload says it is from. Nothing about that is checked yet.
+///
+/// # Errors
+/// [`Refusal::TooLarge`], [`Refusal::Malformed`].
+pub fn claimed_agent(wire: &[u8]) -> Result<AgentId, Refusal> {
+    let (_, bytes) = split(wire)?;
+    Ok(Upload::read_agent(&mut Reader::new(bytes))?)
+}
+
+/// Judges an upload by what is known of the agent that it names.
+///
+/// `latest` is the latest instant that the centre's clock has ever shown: where that clock was set back, honest records from before
+/// are not from the future.
+///
+/// # Errors
+/// [`Refusal`]; [`Refusal::UnknownAgent`] is the caller's where it knows no such agent, and here when `known` is another.
+pub fn accept(known: &Known, wire: &[u8], latest: UnixTime) -> Result<Accepted, Refusal> {
+    let (signature, bytes) = split(wire)?;
+    let agent = Upload::read_agent(&mut Reader::new(bytes))?;
+    if agent != known.agent {
+        return Err(Refusal::UnknownAgent(agent));
+    }
+    VerifyingKey::from_bytes(&known.public_key)
+        .and_then(|key| key.verify_strict(&[PURPOSE, bytes].concat(), &signature))
+        .map_err(|_| Refusal::BadSignature(agent))?;
+    let upload = Upload::decode(bytes)?;
+    let newest = upload.records.iter().filter_map(exchanged_at).fold(upload.sent, UnixTime::max);
+    if newest > latest + AHEAD {
+        return Err(Refusal::FromTheFuture { by: newest - latest });
+    }
+    let expected = known.next_seq;
+    let first = upload.first_seq();
+    if first > expected {
+        return Err(Refusal::Gap { expected, found: first });
+    }
+    let newest_checkpoint = upload.newest_checkpoint;
+    let records: Vec<Record> = upload
+        .records
+        .into_iter()
+        .filter(|record| record.next_seq() > expected)
+        .map(|record| from(record, expected))
+        .collect();
+    match records.last().map(Record::next_seq) {
+        Some(next_seq) => Ok(Accepted { records, next_seq, newest_checkpoint }),
+        None => Err(Refusal::Replay { next_seq: expected }),
+    }
+}
+
+fn split(wire: &[u8]) -> Result<(Signature, &[u8]), Refusal> {
+    if wire.len() > MAX_WIRE {
+        return Err(Refusal::TooLarge(wire.len()));
+    }
+    let (signature, bytes) = wire.split_first_chunk::<SIGNATURE>().ok_or(DecodeError::Truncated)?;
+    Ok((Signature::from_bytes(signature), bytes))
+}
+
+/// A run of dropped records of which some are in effect counts from the first that is not.
+fn from(record: Record, expected: u64) -> Record {
+    Record { seq: record.seq.max(expected), ..record }
+}
+
+fn exchanged_at(record: &Record) -> Option<UnixTime> {
+    match &record.fact {
+        Fact::Exchange(measured) => Some(measured.exchange.at()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Dropped, MAX_RECORDS, Stop, When};
+    use proptest::prelude::*;
+
+    const NOW: UnixTime = UnixTime::from_nanos(1_763_762_721_000_000_000);
+
+    fn key(number: u8) -> SigningKey {
+        SigningKey::from_bytes(&[number; 32])
+    }
+
+    fn known(next_seq: u64) -> Known {
+        Known { agent: AgentId::from_bytes([1; 16]), public_key: key(1).verifying_key().to_bytes(), next_seq }
+    }
+
+    fn stops(first: u64, count: u64) -> Vec<Record> {
+        let at = When { system: NOW, centre: None };
+        (first..first + count).map(|seq| Record { seq, fact: Fact::Stop(Stop { at }) }).collect()
+    }
+
+    fn upload(records: Vec<Record>) -> Upload {
+        Upload { agent: AgentId::from_bytes([1; 16]), sent: NOW, newest_checkpoint: Some(7), records }
+    }
+
+    #[track_caller]
+    fn check(next_seq: u64, wire: &[u8], expected: Result<(u64, u64), Refusal>) {
+        let accepted = accept(&known(next_seq), wire, NOW);
+        assert_eq!(accepted.map(|accepted| (accepted.records[0].seq, accepted.next_seq)), expected);
+    }
+
+    #[test]
+    fn in_order_once_in_effect() {
+        let wire = sign(&upload(stops(5, 3)), &key(1));
+        check(5, &wire, Ok((5, 8)));
+        check(6, &wire, Ok((6, 8)));
+        check(7, &wire, Ok((7, 8)));
+        check(8, &wire, Err(Refusal::Replay { next_seq: 8 }));
+        check(900, &wire, Err(Refusal::Replay { next_seq: 900 }));
+        check(4, &wire, Err(Refusal::Gap { expected: 4, found: 5 }));
+    }
+
+    #[test]
+    fn dropped_records_count_once() {
+        let at = When { system: NOW, centre: Some(NOW) };
+        let dropped = Record { seq: 5, fact: Fact::Dropped(Dropped { at, last: 9 }) };
+        let wire = sign(&upload([vec![dropped], stops(10, 1)].concat()), &key(1));
+        check(5, &wire, Ok((5, 11)));
+        check(8, &wire, Ok((8, 11)));
+        check(10, &wire, Ok((10, 11)));
+        check(11, &wire, Err(Refusal::Replay { next_seq: 11 }));
+    }
+
+    #[test]
+    fn what_is_not_the_agents_is_refused() {
+        let agent = AgentId::from_bytes([1; 16]);
+        let good = upload(stops(1, 1));
+        check(1, &sign(&good, &key(2)), Err(Refusal::BadSignature(agent)));
+        let mut unsigned = sign(&good, &key(1));
+        unsigned[..64].fill(0);
+        check(1, &unsigned, Err(Refusal::BadSignature(agent)));
+        let stranger = AgentId::from_bytes([9; 16]);
+        let other = Upload { agent: stranger, ..good };
+        check(1, &sign(&other, &key(1)), Err(Refusal::UnknownAgent(stranger)));
+        assert_eq!(claimed_agent(&sign(&other, &key(1))), Ok(stranger));
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        check(1, &vec![0; MAX_WIRE + 1], Err(Refusal::TooLarge(MAX_WIRE + 1)));
+        check(1, &[0; 63], Err(Refusal::Malformed(DecodeError::Truncated)));
+        check(1, &[0; 70], Err(Refusal::Malformed(DecodeError::Format(0))));
+        for count in [0, MAX_RECORDS + 1] {
+            let records = stops(1, u64::try_from(count).unwrap());
+            check(1, &sign(&upload(records), &key(1)), Err(Refusal::Malformed(DecodeError::Count(count))));
+        }
+        assert!(sign(&upload(stops(1, 1_024)), &key(1)).len() < MAX_WIRE);
+    }
+
+    #[test]
+    fn the_future_is_refused() {
+        let late = Upload { sent: NOW + AHEAD, ..upload(stops(1, 1)) };
+        check(1, &sign(&late, &key(1)), Ok((1, 2)));
+        let early = Upload { sent: NOW + AHEAD + Nanos::new(1), ..late };
+        check(1, &sign(&early, &key(1)), Err(Refusal::FromTheFuture { by: AHEAD + Nanos::new(1) }));
+    }
+
+    proptest! {
+        #[test]
+        fn any_changed_byte_is_refused(upload in crate::record::tests::upload(), at: prop::sample::Index, flip in 1u8..) {
+            let known = Known { agent: upload.agent, next_seq: upload.first_seq(), ..known(1) };
+            let mut wire = sign(&upload, &key(1));
+            prop_assert!(accept(&known, &wire, UnixTime::MAX).is_ok());
+            let at = at.index(wire.len());
+            wire[at] ^= flip;
+            prop_assert!(accept(&known, &wire, UnixTime::MAX).is_err());
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..2_000)) {
+            prop_assert!(accept(&known(1), &bytes, NOW).is_err());
+        }
+    }
+}

@@ -1,0 +1,608 @@
+//! What an agent writes down, and how it sends it: records, numbered from 1 without a gap, and signed uploads of them.
+//!
+//! A record holds the NTP server's id, the flags, the rate and T1 to T4; offset and delay follow from those ([`Exchange`])
+//! and are not written a second time, so that they can never differ from them. The agent's id stands once, in the upload.
+
+use angbu_units::{AgentId, Nanos, NtpServerId, NtpShort, Ppb, UnixTime};
+
+use crate::exchange::{self, Exchange, Source};
+use crate::packet::Leap;
+use crate::sync::Judgement;
+use crate::wire::Reader;
+
+/// The most records in one upload.
+pub const MAX_RECORDS: usize = 1_024;
+
+/// The shortest and the longest poll interval.
+pub const POLL: std::ops::RangeInclusive<Nanos> = Nanos::from_millis(1)..=Nanos::from_secs(1 << 17);
+
+/// The format of records and uploads that this crate writes and reads.
+const FORMAT: u8 = 1;
+
+/// Why bytes are not what they should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes end too early.
+    #[error("the bytes end too early")]
+    Truncated,
+    /// Bytes follow the end.
+    #[error("{0} bytes follow the end")]
+    Trailing(usize),
+    /// Another format.
+    #[error("format {0} is not known to this version")]
+    Format(u8),
+    /// No such kind of record.
+    #[error("no record is of kind {0}")]
+    Kind(u8),
+    /// Flags that no record has.
+    #[error("no record has the flags {0:#04x}")]
+    Flags(u8),
+    /// A number in a longer form than it needs, or out of its range.
+    #[error("a number is not in its shortest form or out of its range")]
+    NotCanonical,
+    /// An exchange from which nothing follows.
+    #[error(transparent)]
+    Exchange(#[from] exchange::Refusal),
+    /// A poll interval out of [`POLL`].
+    #[error("a poll interval of {0} is out of range")]
+    Poll(Nanos),
+    /// A software version that is not 1 to 32 visible ASCII characters.
+    #[error("a software version has 1 to 32 visible ASCII characters")]
+    Software,
+    /// Records that are not numbered one after the other.
+    #[error("record {found} stands where {expected} should")]
+    Number {
+        /// What should stand here.
+        expected: u64,
+        /// What does.
+        found: u64,
+    },
+    /// Not 1 to [`MAX_RECORDS`] records.
+    #[error("an upload holds 1 to {MAX_RECORDS} records, not {0}")]
+    Count(usize),
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its number among the agent's records, from 1. Of dropped records it is the first.
+    pub seq: u64,
+    /// What it says.
+    pub fact: Fact,
+}
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fact {
+    /// An exchange and its judgement.
+    Exchange(Measured),
+    /// The clock was moved.
+    Alarm(Alarm),
+    /// The agent started.
+    Start(Start),
+    /// The agent stopped in good order.
+    Stop(Stop),
+    /// Records were lost, because the spool was full or damaged.
+    Dropped(Dropped),
+}
+
+/// An exchange as the agent judged it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// With whom.
+    pub server: NtpServerId,
+    /// The four instants and what the server said of itself.
+    pub exchange: Exchange,
+    /// Rate, steady, in sync.
+    pub judgement: Judgement,
+}
+
+/// An instant by the agent's own clock and, as far as an exchange has shown it, by the centre's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct When {
+    /// What the agent's clock showed.
+    pub system: UnixTime,
+    /// What the centre's clock showed, as the agent reckons from its last exchange and its monotonic clock.
+    pub centre: Option<UnixTime>,
+}
+
+/// Which alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AlarmKind {
+    /// The clock was set.
+    Step,
+    /// The clock was moved in small parts.
+    Slew,
+}
+
+/// The clock was moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alarm {
+    /// When it was noticed.
+    pub at: When,
+    /// How it was moved.
+    pub kind: AlarmKind,
+    /// By how much.
+    pub difference: Nanos,
+    /// How long before `at` the clock was last known to be untouched.
+    pub since: Nanos,
+}
+
+/// The agent started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// When.
+    pub at: When,
+    /// How often it asks the server.
+    pub poll: Nanos,
+    /// Whether the run before ended with its [`Stop`] on record (or there was none).
+    pub clean: bool,
+    /// What runs.
+    pub software: Software,
+}
+
+/// The agent stopped in good order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    /// When.
+    pub at: When,
+}
+
+/// Records that were lost before they reached the centre.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped {
+    /// When that was noticed.
+    pub at: When,
+    /// The number of the last; the first is the record's own.
+    pub last: u64,
+}
+
+/// A program's name and version: 1 to 32 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Software(String);
+
+/// What an agent sends: records in order, with what it has seen of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// Who sends.
+    pub agent: AgentId,
+    /// When, by the centre's clock as the agent reckons it ([`crate::agent::Agent::centre_time`]).
+    pub sent: UnixTime,
+    /// The size of the largest checkpoint of the log that the agent has seen.
+    pub newest_checkpoint: Option<u64>,
+    /// 1 to [`MAX_RECORDS`] records, each beginning where the one before ends.
+    pub records: Vec<Record>,
+}
+
+impl Record {
+    /// The number of the record after this.
+    pub const fn next_seq(&self) -> u64 {
+        match &self.fact {
+            Fact::Dropped(dropped) => dropped.last.saturating_add(1),
+            _ => self.seq.saturating_add(1),
+        }
+    }
+
+    /// When it was, by the centre's clock as far as that is known, else by the agent's.
+    pub fn at(&self) -> UnixTime {
+        match &self.fact {
+            Fact::Exchange(measured) => measured.exchange.at(),
+            Fact::Alarm(alarm) => alarm.at.best(),
+            Fact::Start(start) => start.at.best(),
+            Fact::Stop(stop) => stop.at.best(),
+            Fact::Dropped(dropped) => dropped.at.best(),
+        }
+    }
+
+    /// The record's bytes: kind, number, then the fields in the order in which they are declared.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(96);
+        self.encode_into(&mut out);
+        out
+    }
+
+    /// Reads one record and nothing after it.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for any byte string that [`Self::encode`] does not make.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let record = Self::read(&mut reader)?;
+        reader.end()?;
+        Ok(record)
+    }
+
+    fn encode_into(&self, out: &mut Vec<u8>) {
+        let (kind, software) = match &self.fact {
+            Fact::Exchange(_) => (1, None),
+            Fact::Alarm(_) => (2, None),
+            Fact::Start(start) => (3, Some(&start.software)),
+            Fact::Stop(_) => (4, None),
+            Fact::Dropped(_) => (5, None),
+        };
+        out.push(kind);
+        out.extend(self.seq.to_be_bytes());
+        match &self.fact {
+            Fact::Exchange(measured) => measured.encode_into(out),
+            Fact::Alarm(alarm) => {
+                alarm.at.encode_into(out);
+                out.push(match alarm.kind {
+                    AlarmKind::Step => 0,
+                    AlarmKind::Slew => 1,
+                });
+                out.extend(alarm.difference.count().to_be_bytes());
+                out.extend(alarm.since.count().to_be_bytes());
+            }
+            Fact::Start(start) => {
+                start.at.encode_into(out);
+                out.extend(start.poll.count().to_be_bytes());
+                out.push(u8::from(start.clean));
+            }
+            Fact::Stop(stop) => stop.at.encode_into(out),
+            Fact::Dropped(dropped) => {
+                dropped.at.encode_into(out);
+                out.extend(dropped.last.to_be_bytes());
+            }
+        }
+        if let Some(Software(text)) = software {
+            out.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+            out.extend(text.as_bytes());
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let kind = reader.u8()?;
+        let seq = reader.u64()?;
+        if seq == 0 || seq == u64::MAX {
+            return Err(DecodeError::NotCanonical);
+        }
+        let fact = match kind {
+            1 => Fact::Exchange(Measured::read(reader)?),
+            2 => Fact::Alarm(Alarm::read(reader)?),
+            3 => Fact::Start(Start::read(reader)?),
+            4 => Fact::Stop(Stop { at: When::read(reader)? }),
+            5 => {
+                let dropped = Dropped { at: When::read(reader)?, last: reader.u64()? };
+                if dropped.last < seq || dropped.last == u64::MAX {
+                    return Err(DecodeError::NotCanonical);
+                }
+                Fact::Dropped(dropped)
+            }
+            other => return Err(DecodeError::Kind(other)),
+        };
+        Ok(Self { seq, fact })
+    }
+}
+
+impl Upload {
+    /// The number of the first record.
+    pub fn first_seq(&self) -> u64 {
+        self.records.first().map_or(0, |record| record.seq)
+    }
+
+    /// The upload's bytes, without signature.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64 + self.records.len() * 96);
+        out.push(FORMAT);
+        out.extend(self.agent.as_bytes());
+        out.extend(self.sent.nanos().to_be_bytes());
+        out.push(u8::from(self.newest_checkpoint.is_some()));
+        if let Some(size) = self.newest_checkpoint {
+            out.extend(size.to_be_bytes());
+        }
+        out.extend(u16::try_from(self.records.len()).unwrap_or(u16::MAX).to_be_bytes());
+        for record in &self.records {
+            record.encode_into(&mut out);
+        }
+        out
+    }
+
+    /// Reads an upload.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for any byte string that is not the encoding of an upload with 1 to [`MAX_RECORDS`]
+    /// records, each beginning where the one before ends.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let agent = Self::read_agent(&mut reader)?;
+        let sent = UnixTime::from_nanos(reader.i64()?);
+        let newest_checkpoint = if reader.flag()? { Some(reader.u64()?) } else { None };
+        let count = usize::from(reader.u16()?);
+        if !(1..=MAX_RECORDS).contains(&count) {
+            return Err(DecodeError::Count(count));
+        }
+        let mut records = Vec::<Record>::with_capacity(count);
+        for _ in 0..count {
+            let record = Record::read(&mut reader)?;
+            if let Some(expected) = records.last().map(Record::next_seq).filter(|next| *next != record.seq) {
+                return Err(DecodeError::Number { expected, found: record.seq });
+            }
+            records.push(record);
+        }
+        reader.end()?;
+        Ok(Self { agent, sent, newest_checkpoint, records })
+    }
+
+    /// The agent that an upload names, before anything else about it is read.
+    pub(crate) fn read_agent(reader: &mut Reader<'_>) -> Result<AgentId, DecodeError> {
+        match reader.u8()? {
+            FORMAT => reader.array().map(AgentId::from_bytes),
+            other => Err(DecodeError::Format(other)),
+        }
+    }
+}
+
+impl Measured {
+    fn encode_into(&self, out: &mut Vec<u8>) {
+        out.extend(self.server.as_bytes());
+        out.push(flags_of(&self.judgement));
+        for instant in self.exchange.instants() {
+            out.extend(instant.nanos().to_be_bytes());
+        }
+        out.extend(self.judgement.rate.unwrap_or_default().count().to_be_bytes());
+        let source = self.exchange.source();
+        out.push(source.leap.bits());
+        out.push(source.stratum);
+        out.push(source.precision.cast_unsigned());
+        out.extend(source.root_delay.bits().to_be_bytes());
+        out.extend(source.root_dispersion.bits().to_be_bytes());
+        out.extend(source.reference_id);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let server = NtpServerId::from_bytes(reader.array()?);
+        let flags = reader.u8()?;
+        let mut instants = [UnixTime::default(); 4];
+        for instant in &mut instants {
+            *instant = UnixTime::from_nanos(reader.i64()?);
+        }
+        let judgement = judgement_of(flags, Ppb::new(reader.i64()?))?;
+        let leap = reader.u8()?;
+        if leap > 3 {
+            return Err(DecodeError::NotCanonical);
+        }
+        let source = Source {
+            leap: Leap::from_bits(leap),
+            stratum: reader.u8()?,
+            precision: reader.u8()?.cast_signed(),
+            root_delay: NtpShort::from_bits(reader.u32()?),
+            root_dispersion: NtpShort::from_bits(reader.u32()?),
+            reference_id: reader.array()?,
+        };
+        Ok(Self { server, exchange: Exchange::new(instants, source)?, judgement })
+    }
+}
+
+/// Bit 0: steady, bit 1: in sync, bit 2: there is a rate.
+pub(crate) fn flags_of(judgement: &Judgement) -> u8 {
+    u8::from(judgement.steady) | u8::from(judgement.in_sync) << 1 | u8::from(judgement.rate.is_some()) << 2
+}
+
+/// The judgement of flags and rate: in sync only what is steady, steady only what has a rate.
+pub(crate) fn judgement_of(flags: u8, rate: Ppb) -> Result<Judgement, DecodeError> {
+    let rate = match (flags, rate) {
+        (0, rate) if rate == Ppb::default() => None,
+        (0b100 | 0b101 | 0b111, rate) => Some(rate),
+        _ => return Err(DecodeError::Flags(flags)),
+    };
+    Ok(Judgement { rate, steady: flags & 1 != 0, in_sync: flags & 2 != 0 })
+}
+
+impl When {
+    /// By the centre's clock where that is known, else by the agent's.
+    pub fn best(&self) -> UnixTime {
+        self.centre.unwrap_or(self.system)
+    }
+
+    fn encode_into(&self, out: &mut Vec<u8>) {
+        out.extend(self.system.nanos().to_be_bytes());
+        out.push(u8::from(self.centre.is_some()));
+        if let Some(centre) = self.centre {
+            out.extend(centre.nanos().to_be_bytes());
+        }
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let system = UnixTime::from_nanos(reader.i64()?);
+        let centre = if reader.flag()? { Some(UnixTime::from_nanos(reader.i64()?)) } else { None };
+        Ok(Self { system, centre })
+    }
+}
+
+impl AlarmKind {
+    /// The word for it in entries and interfaces.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Slew => "slew",
+        }
+    }
+
+    /// The kind of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Step, Self::Slew].into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+impl Alarm {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let at = When::read(reader)?;
+        let kind = if reader.flag()? { AlarmKind::Slew } else { AlarmKind::Step };
+        let difference = Nanos::new(reader.i64()?);
+        let since = Nanos::new(reader.i64()?);
+        if since < Nanos::ZERO {
+            return Err(DecodeError::NotCanonical);
+        }
+        Ok(Self { at, kind, difference, since })
+    }
+}
+
+impl Start {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let at = When::read(reader)?;
+        let poll = Nanos::new(reader.i64()?);
+        if !POLL.contains(&poll) {
+            return Err(DecodeError::Poll(poll));
+        }
+        let clean = reader.flag()?;
+        let length = usize::from(reader.u8()?);
+        let text = std::str::from_utf8(reader.bytes(length)?).map_err(|_| DecodeError::Software)?;
+        Ok(Self { at, poll, clean, software: Software::new(text)? })
+    }
+}
+
+impl Software {
+    /// A program's name and version.
+    ///
+    /// # Errors
+    /// [`DecodeError::Software`] for anything but 1 to 32 visible ASCII characters.
+    pub fn new(text: &str) -> Result<Self, DecodeError> {
+        let fits = (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if fits { Ok(Self(text.to_owned())) } else { Err(DecodeError::Software) }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    prop_compose! {
+        fn when()(system: i64, centre: Option<i64>) -> When {
+            When { system: UnixTime::from_nanos(system), centre: centre.map(UnixTime::from_nanos) }
+        }
+    }
+
+    prop_compose! {
+        pub(crate) fn measured()(
+            server: [u8; 16], t1 in -4_000_000_000_000_000_000i64..4_000_000_000_000_000_000, ahead in -2_000_000_000_000_000_000i64..2_000_000_000_000_000_000,
+            there in 0i64..10_000_000_000, inside in 0i64..1_000_000, back in 0i64..10_000_000_000,
+            leap in 0u8..3, stratum in 1u8..16, precision in -30i8..0, delay in 0u32..400_000, dispersion in 0u32..400_000, reference_id: [u8; 4],
+            level in 0u8..4, rate: i64,
+        ) -> Measured {
+            let t2 = t1 + ahead + there;
+            let instants = [t1, t2, t2 + inside, t1 + there + inside + back].map(UnixTime::from_nanos);
+            let source = Source {
+                leap: Leap::from_bits(leap), stratum, precision, reference_id,
+                root_delay: NtpShort::from_bits(delay), root_dispersion: NtpShort::from_bits(dispersion),
+            };
+            Measured {
+                server: NtpServerId::from_bytes(server),
+                exchange: Exchange::new(instants, source).unwrap(),
+                judgement: Judgement { rate: (level > 0).then_some(Ppb::new(rate)), steady: level > 1, in_sync: level > 2 },
+            }
+        }
+    }
+
+    fn fact() -> impl Strategy<Value = Fact> {
+        prop_oneof![
+            measured().prop_map(Fact::Exchange),
+            (when(), any::<bool>(), any::<i64>(), 0..i64::MAX).prop_map(|(at, slew, difference, since)| {
+                Fact::Alarm(Alarm {
+                    at,
+                    kind: if slew { AlarmKind::Slew } else { AlarmKind::Step },
+                    difference: Nanos::new(difference),
+                    since: Nanos::new(since),
+                })
+            }),
+            (when(), 1_000_000i64..1_000_000_000_000, any::<bool>(), "[!-~]{1,32}").prop_map(
+                |(at, poll, clean, text)| {
+                    Fact::Start(Start {
+                        at,
+                        poll: Nanos::new(poll),
+                        clean,
+                        software: Software::new(&text).unwrap(),
+                    })
+                }
+            ),
+            when().prop_map(|at| Fact::Stop(Stop { at })),
+            (when(), 0u64..1_000).prop_map(|(at, last)| Fact::Dropped(Dropped { at, last })),
+        ]
+    }
+
+    prop_compose! {
+        pub(crate) fn upload()(agent: [u8; 16], sent: i64, newest_checkpoint: Option<u64>, first in 1u64..1_000_000, facts in prop::collection::vec(fact(), 1..40)) -> Upload {
+            let mut seq = first;
+            let records = facts.into_iter().map(|mut fact| {
+                if let Fact::Dropped(dropped) = &mut fact {
+                    dropped.last += seq;
+                }
+                let record = Record { seq, fact };
+                seq = record.next_seq();
+                record
+            }).collect();
+            Upload { agent: AgentId::from_bytes(agent), sent: UnixTime::from_nanos(sent), newest_checkpoint, records }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn uploads_survive_their_bytes(upload in upload()) {
+            let bytes = upload.encode();
+            prop_assert_eq!(Upload::decode(&bytes), Ok(upload.clone()));
+            for record in &upload.records {
+                prop_assert_eq!(Record::decode(&record.encode()), Ok(record.clone()));
+            }
+        }
+
+        /// Whatever is accepted has no second spelling.
+        #[test]
+        fn spoilt_bytes_are_refused_or_mean_something_else(upload in upload(), at: prop::sample::Index, flip in 1u8.., cut: prop::sample::Index) {
+            let bytes = upload.encode();
+            let mut spoilt = bytes.clone();
+            spoilt[at.index(bytes.len())] ^= flip;
+            if let Ok(read) = Upload::decode(&spoilt) {
+                prop_assert_eq!(read.encode(), spoilt);
+            }
+            prop_assert!(Upload::decode(&bytes[..cut.index(bytes.len())]).is_err());
+            let longer = [&bytes[..], &[0]].concat();
+            prop_assert_eq!(Upload::decode(&longer), Err(DecodeError::Trailing(1)));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400), kind in 0u8..7) {
+            let with_kind = [&[kind, 0, 0, 0, 0, 0, 0, 0, 9][..], &bytes].concat();
+            for bytes in [&bytes, &with_kind] {
+                if let Ok(record) = Record::decode(bytes) {
+                    prop_assert_eq!(&record.encode(), bytes);
+                }
+            }
+            let _ = Upload::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn flags_say_nothing_impossible() {
+        for (flags, rate, good) in [
+            (0b000, 0, true),
+            (0b000, 1, false),
+            (0b001, 0, false),
+            (0b010, 0, false),
+            (0b100, 5, true),
+            (0b101, 5, true),
+            (0b110, 5, false),
+            (0b111, 0, true),
+            (0b1000, 0, false),
+        ] {
+            let read = judgement_of(flags, Ppb::new(rate));
+            assert_eq!(read.is_ok(), good, "{flags:#b}");
+            if let Ok(judgement) = read {
+                assert_eq!(flags_of(&judgement), flags);
+            }
+        }
+    }
+
+    #[test]
+    fn software_is_short_and_visible() {
+        for (text, good) in
+            [("angbu/0.1.0", true), ("", false), ("a b", false), ("é", false), (&"a".repeat(33), false)]
+        {
+            assert_eq!(Software::new(text).is_ok(), good, "{text}");
+        }
+    }
+}
