@@ -12,7 +12,9 @@ pub mod manifest;
 pub mod merkle;
 pub mod note;
 pub mod receipt;
+pub mod report;
 pub mod sequence;
+pub mod shared;
 mod text;
 pub mod tile;
 
