@@ -1,1 +1,19 @@
 //! A blocking client of a centre, for agents, bindings and other people's programs.
+//!
+//! A [`Client`] speaks HTTPS to a centre that it knows by its public key, by the certificate authorities of a
+//! file, or by the public ones; and plain HTTP to loopback addresses only. [`join()`] makes an agent known to a
+//! centre by an enrolment code.
+
+#![allow(clippy::disallowed_methods, reason = "the shell: this crate is where a centre is called")]
+
+mod client;
+mod connection;
+mod error;
+mod join;
+mod trust;
+pub mod wire;
+
+pub use client::{Client, LONGEST_REPORT};
+pub use error::{ClientError, Problem};
+pub use join::{Joined, join};
+pub use trust::Trust;

@@ -1,0 +1,72 @@
+//! The parts of the API's JSON that this client reads. Members that are not named here are passed over, so that
+//! a newer centre is understood too.
+
+use serde::{Deserialize, Serialize};
+
+/// A customer as the centre lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Customer {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Within how many nanoseconds its clocks must be.
+    pub tolerance_ns: i64,
+    /// How many agents it has.
+    pub agents: u64,
+}
+
+/// An enrolment code as the centre gives it out, once.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Enrolment {
+    /// The code's text.
+    pub code: String,
+    /// Until when it can be used, RFC 3339.
+    pub expires_at: String,
+}
+
+/// What the centre says to an upload that is in effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploaded {
+    /// The number of the record that it wants next.
+    pub next_seq: u64,
+    /// Within how many nanoseconds the customer's clocks must be, now.
+    pub tolerance_ns: i64,
+}
+
+/// What the centre says to a statement that will stand in its log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Appended {
+    /// The entry's id.
+    pub entry_id: String,
+    /// Where its receipt is.
+    pub receipt: String,
+    /// The receipt, if it was waited for and was made in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
+    /// The centre's signed promise, if it was waited for and was not made in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promise: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Customers {
+    pub(crate) customers: Vec<Customer>,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct UploadAnswer {
+    pub(crate) next_seq: String,
+    pub(crate) tolerance_ns: i64,
+}
+
+#[derive(Deserialize)]
+pub(crate) struct JoinAnswer {
+    pub(crate) agent_id: String,
+    pub(crate) customer: String,
+    pub(crate) customer_id: String,
+    pub(crate) centre_id: String,
+    pub(crate) log_key: String,
+    pub(crate) tolerance_ns: i64,
+    pub(crate) ntp: String,
+}
