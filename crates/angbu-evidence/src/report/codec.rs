@@ -101,7 +101,7 @@ pub(super) fn decode(text: &str) -> Result<Package, Refusal> {
     while let Some(hash) = lines.optional("node ") {
         nodes.push(lines.hash(hash)?);
     }
-    if lines.line("end", "'item', 'node' or 'end'")? != "" {
+    if !lines.line("end", "'item', 'node' or 'end'")?.is_empty() {
         return Err(lines.bad("'end'"));
     }
     lines.finish()?;
