@@ -1,1 +1,39 @@
 //! SQL, migrations, encryption at rest: the only crate that knows a database.
+//!
+//! A [`Store`] is one SQLite file in a folder of its own, with the site's root secret beside it. Changes go through
+//! [`Store::write`]: a closure over a [`Tx`], whose methods are the inserts and updates of every noun, so that state
+//! and log entry commit together; it resolves when they are on the disk. Questions go through [`Store::read`]: a
+//! closure over a [`Snapshot`], which sees one consistent state. What can be asked in a snapshot can be asked in a
+//! transaction too.
+//!
+//! Entries appended by transactions wait in an outbox until the [`Sequencer`] gives them their places in the log and
+//! signs the new head; [`Store::wait`] resolves with the proof of it.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`site`] | the site, its centres, how often each was started |
+//! | [`accounts`] | customers, operators, tokens, sessions, enrolment codes |
+//! | [`time`] | agents, their exchanges, events and segments |
+//! | [`evidence`] | outbox, sealed bodies, batches, tiles, counters, proofs |
+
+#![allow(clippy::disallowed_methods, reason = "the shell: this crate is where files and clocks are touched")]
+
+pub mod accounts;
+mod board;
+mod error;
+pub mod evidence;
+mod queue;
+mod readers;
+mod seal;
+pub mod sequencer;
+pub mod site;
+mod sql;
+mod sqlite;
+mod store;
+pub mod time;
+mod writer;
+
+pub use error::StoreError;
+pub use seal::SigningKey;
+pub use sequencer::{Published, Sequencer};
+pub use store::{Options, Snapshot, Store, Tx};

@@ -1,0 +1,439 @@
+//! The log as it stands in the database: outbox, sealed bodies, batches of entries, tiles, counters, proofs.
+
+mod bundle;
+pub(crate) mod hot;
+mod runs;
+
+use std::time::Duration;
+
+use angbu_evidence::sequence::Head;
+use angbu_evidence::tile::{TileError, TileId, TileNodes};
+use angbu_evidence::{Body, Counter, Draft, Entry, Hash, Kind, Manifest, Receipt, merkle};
+use angbu_units::{CustomerId, EntryId, UnixTime};
+use tokio::sync::watch;
+
+use crate::board::Known;
+use crate::seal::Purpose;
+use crate::sequencer::Published;
+use crate::sql::{column, optional, values};
+use crate::{Snapshot, Store, StoreError, Tx};
+
+pub(crate) use bundle::Bundles;
+pub(crate) use runs::Run;
+
+/// The most entries that one question is answered with.
+pub const ENTRIES_AT_ONCE: u64 = 65_536;
+
+/// The table of sealed bodies, as sealed values name it.
+const BODIES: &str = "evidence_bodies";
+
+/// An entry in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogItem {
+    /// Its log index.
+    pub index: u64,
+    /// Its bytes, as the log hashes them.
+    pub entry: Vec<u8>,
+}
+
+/// How far an entry has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// There is no such entry.
+    Unknown,
+    /// It is durable and will be in the log; ask again.
+    Pending,
+    /// It is in the log, and here is the proof.
+    Proven(Box<Receipt>),
+}
+
+impl Store {
+    /// The log's signed head, and a way to wait for the next. `None` until the [`crate::Sequencer`] has started.
+    pub fn head(&self) -> watch::Receiver<Option<std::sync::Arc<Published>>> {
+        self.board().published()
+    }
+
+    /// Waits until an entry is in the log and gives its proof, made from memory; `None` when that takes longer than
+    /// `timeout`, or there is no such entry.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn wait(&self, id: EntryId, timeout: Duration) -> Result<Option<Receipt>, StoreError> {
+        let mut known = self.board().look_up(id, false);
+        if matches!(known, Known::Unknown) {
+            match self.standing(id).await? {
+                Standing::Unknown => return Ok(None),
+                Standing::Proven(receipt) => return Ok(Some(*receipt)),
+                Standing::Pending => known = self.board().look_up(id, true),
+            }
+        }
+        match known {
+            Known::Published(place) => place.receipt().map(Some),
+            Known::Pending(waiting) => match tokio::time::timeout(timeout, waiting).await {
+                Ok(Ok(place)) => place.receipt().map(Some),
+                Ok(Err(_)) | Err(_) => Ok(None),
+            },
+            Known::Unknown => Ok(None),
+        }
+    }
+
+    /// Waits until everything that is durable now is in the log; `false` when that takes longer than `timeout`.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn settle(&self, timeout: Duration) -> Result<bool, StoreError> {
+        match self.read(|snapshot| snapshot.newest_draft()).await? {
+            Some(newest) => Ok(self.wait(newest.id, timeout).await?.is_some()),
+            None => Ok(true),
+        }
+    }
+
+    /// How far an entry has come, with the proof if it is in the log, under the newest checkpoint.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub async fn standing(&self, id: EntryId) -> Result<Standing, StoreError> {
+        if let Known::Published(place) = self.board().look_up(id, false) {
+            return Ok(Standing::Proven(Box::new(place.receipt()?)));
+        }
+        let published = self.head().borrow().clone();
+        self.read(move |snapshot| {
+            if !snapshot.is_entry(id)? {
+                return Ok(Standing::Unknown);
+            }
+            let (Some(published), Some(index)) = (published, snapshot.entry_index(id)?) else {
+                return Ok(Standing::Pending);
+            };
+            let receipt = snapshot.receipt(index, &published)?;
+            Ok(receipt.map_or(Standing::Pending, |receipt| Standing::Proven(Box::new(receipt))))
+        })
+        .await
+    }
+}
+
+impl Snapshot<'_> {
+    /// The log's head: size, root, and the fence of whoever sequences it.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn log_head(&self) -> Result<Head, StoreError> {
+        let head = self.sql.first(
+            "SELECT size, root, epoch FROM evidence_head WHERE one = 1",
+            values![],
+            |row| Ok(Head { size: column(row, 0)?, root: column(row, 1)?, epoch: column(row, 2)? }),
+        )?;
+        Ok(head.unwrap_or_else(|| Head { size: 0, root: merkle::empty_root(), epoch: 0 }))
+    }
+
+    /// The bytes of the entry at a log index.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        Bundles::new(self.sql).entry(index)
+    }
+
+    /// The entries from a log index on, at most `limit` and [`ENTRIES_AT_ONCE`].
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn entries(&self, first: u64, limit: u64) -> Result<Vec<LogItem>, StoreError> {
+        let mut bundles = Bundles::new(self.sql);
+        let mut items = Vec::new();
+        for index in first..first.saturating_add(limit.min(ENTRIES_AT_ONCE)) {
+            let Some(entry) = bundles.entry(index)? else { break };
+            items.push(LogItem { index, entry });
+        }
+        Ok(items)
+    }
+
+    /// The log index of an entry; `None` while it waits for the sequencer, and for an id that is no entry's.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn entry_index(&self, id: EntryId) -> Result<Option<u64>, StoreError> {
+        if !self.is_entry(id)? {
+            return Ok(None);
+        }
+        // No batch before the first that reaches the id can hold it. After a clock was set back several can.
+        let mut found = None;
+        let mut bundles = Bundles::new(self.sql);
+        let candidates = self.sql.all(
+            "SELECT first FROM evidence_batches WHERE reach >= ?1 AND min_id <= ?1 AND max_id >= ?1
+             ORDER BY reach, first",
+            values![id],
+            |row| column::<u64>(row, 0),
+        )?;
+        for first in candidates {
+            found = bundles.find(first, id)?;
+            if found.is_some() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether there is an entry with this id, in the log or on its way there.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn is_entry(&self, id: EntryId) -> Result<bool, StoreError> {
+        let found = self.sql.first(
+            "SELECT 1 FROM evidence_bodies WHERE entry_id = ?1",
+            values![id],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
+    }
+
+    /// The fields of an entry with their salts, unsealed.
+    ///
+    /// # Errors
+    /// [`StoreError::NotOurs`] when the sealed bytes do not open, and as every read.
+    pub fn body(&self, id: EntryId) -> Result<Option<Body>, StoreError> {
+        let sealed = self.sql.first(
+            "SELECT sealed FROM evidence_bodies WHERE entry_id = ?1",
+            values![id],
+            |row| column::<Vec<u8>>(row, 0),
+        )?;
+        let Some(sealed) = sealed else { return Ok(None) };
+        let plain = self.keys.open_sealed(BODIES, &id.to_bytes(), &sealed)?;
+        Body::decode(&plain).map(Some).map_err(|error| StoreError::corrupt(format!("the body of {id}: {error}")))
+    }
+
+    /// The bytes of a tile of hashes, if the log has grown to it.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn tile(&self, id: TileId) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(mut hashes) = self.stored_tile(id.level(), id.index())? else { return Ok(None) };
+        let width = usize::from(id.width()) * Hash::LENGTH;
+        if hashes.len() < width {
+            return Ok(None);
+        }
+        hashes.truncate(width);
+        Ok(Some(hashes))
+    }
+
+    /// The bytes of a bundle of entries (C2SP tlog-tiles), if the log has grown to it.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn bundle(&self, index: u64, width: u16) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(first) = index.checked_mul(256) else { return Ok(None) };
+        let items = self.entries(first, u64::from(width))?;
+        if items.len() < usize::from(width) {
+            return Ok(None);
+        }
+        let bundle = angbu_evidence::tile::encode_bundle(items.iter().map(|item| item.entry.as_slice()));
+        bundle.map(Some).map_err(|error| StoreError::corrupt(error.to_string()))
+    }
+
+    /// How many entries a customer has in the log, and where the first and last stand.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn counter(&self, customer: CustomerId) -> Result<Option<Counter>, StoreError> {
+        self.sql.first(
+            "SELECT count, first, last FROM evidence_counters WHERE customer_id = ?1",
+            values![customer],
+            |row| Ok(Counter { count: column(row, 0)?, first: column(row, 1)?, last: column(row, 2)? }),
+        )
+    }
+
+    /// The manifest of the log as it stands. Entries that still wait for the sequencer are not in it:
+    /// [`Store::settle`] first.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn manifest_now(&self) -> Result<Manifest, StoreError> {
+        Ok(Manifest::new(self.log_head()?.size, &self.counters()?))
+    }
+
+    /// The manifest that an `evidence.manifest` entry commits to.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn manifest(&self, id: EntryId) -> Result<Option<Manifest>, StoreError> {
+        let leaves = self.sql.first(
+            "SELECT leaves FROM evidence_manifests WHERE entry_id = ?1",
+            values![id],
+            |row| column::<Vec<u8>>(row, 0),
+        )?;
+        let manifest = leaves.map(|leaves| Manifest::decode(&leaves)).transpose();
+        manifest.map_err(|error| StoreError::corrupt(error.to_string()))
+    }
+
+    /// A customer's entries from a running number (from 1) on, in their order, at most `limit` and
+    /// [`ENTRIES_AT_ONCE`].
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn entries_of(
+        &self,
+        customer: CustomerId,
+        from_number: u64,
+        limit: u64,
+    ) -> Result<Vec<LogItem>, StoreError> {
+        let indexes = runs::indexes(self.sql, customer, from_number, limit.min(ENTRIES_AT_ONCE))?;
+        let mut bundles = Bundles::new(self.sql);
+        let item = |index| {
+            let entry = bundles.entry(index)?;
+            let entry = entry.ok_or_else(|| StoreError::corrupt(format!("entry {index} is missing")))?;
+            Ok(LogItem { index, entry })
+        };
+        indexes.into_iter().map(item).collect()
+    }
+
+    /// The running number of a customer's first entry that is not wholly before an instant: every entry with a smaller
+    /// number is stamped earlier. `None` when all entries are.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn first_number_since(
+        &self,
+        customer: CustomerId,
+        instant: UnixTime,
+    ) -> Result<Option<u64>, StoreError> {
+        let Some(run) = runs::reaching(self.sql, customer, instant)? else { return Ok(None) };
+        for (item, number) in self.entries_of(customer, run.number, run.count)?.iter().zip(run.number..) {
+            let entry = Entry::decode(&item.entry)
+                .map_err(|error| StoreError::corrupt(format!("entry {}: {error}", item.index)))?;
+            if entry.time >= instant {
+                return Ok(Some(number));
+            }
+        }
+        Err(StoreError::corrupt(format!("the entries of {customer} from {} on are not as their run says", run.number)))
+    }
+
+    /// The log index of a clock state; `None` while it waits for the sequencer or is none.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn clock_state_index(&self, id: EntryId) -> Result<Option<u64>, StoreError> {
+        let index = self.sql.first(
+            "SELECT idx FROM evidence_clock_states WHERE entry_id = ?1",
+            values![id],
+            |row| optional::<u64>(row, 0),
+        )?;
+        Ok(index.flatten())
+    }
+
+    /// The tree's nodes, for proofs of any kind.
+    pub fn nodes(&self) -> impl merkle::Nodes<Error = TileError<StoreError>> + '_ {
+        TileNodes::new(|level, index| {
+            let missing = || StoreError::corrupt(format!("tile {index} of level {level} is missing"));
+            self.stored_tile(level, index)?.ok_or_else(missing)
+        })
+    }
+
+    /// The proof of the entry at a log index under a published checkpoint; `None` for an index beyond it.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn receipt(&self, index: u64, published: &Published) -> Result<Option<Receipt>, StoreError> {
+        if index >= published.head.size {
+            return Ok(None);
+        }
+        let entry = self.entry(index)?;
+        let entry = entry.ok_or_else(|| StoreError::corrupt(format!("entry {index} is missing")))?;
+        let path = merkle::inclusion(&self.nodes(), index, published.head.size)
+            .map_err(|error| StoreError::corrupt(error.to_string()))?;
+        Ok(Some(Receipt { entry, index, path, checkpoint: published.checkpoint.clone() }))
+    }
+
+    /// The newest entry that waits for the sequencer.
+    fn newest_draft(&self) -> Result<Option<Draft>, StoreError> {
+        self.sql.first(
+            "SELECT draft FROM evidence_outbox ORDER BY seq DESC LIMIT 1",
+            values![],
+            |row| decode_draft(&column::<Vec<u8>>(row, 0)?),
+        )
+    }
+
+    pub(crate) fn counters(
+        &self,
+    ) -> Result<std::collections::BTreeMap<CustomerId, Counter>, StoreError> {
+        let counters = self.sql.all(
+            "SELECT customer_id, count, first, last FROM evidence_counters ORDER BY customer_id",
+            values![],
+            |row| {
+                let counter = Counter { count: column(row, 1)?, first: column(row, 2)?, last: column(row, 3)? };
+                Ok((column(row, 0)?, counter))
+            },
+        )?;
+        Ok(counters.into_iter().collect())
+    }
+
+    pub(crate) fn stored_tile(&self, level: u8, index: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.sql.first(
+            "SELECT hashes FROM evidence_tiles WHERE level = ?1 AND idx = ?2",
+            values![level, index],
+            |row| column(row, 0),
+        )
+    }
+}
+
+impl Tx<'_> {
+    /// Appends an entry: it is in the log's outbox, and its fields in the sealed side table, if and when the
+    /// transaction commits; the sequencer then gives it its place.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when the draft rests on a clock state that was never appended, [`StoreError::Taken`]
+    /// when there is an entry with its id, [`StoreError::Unfit`] for a draft that could not enter the log.
+    pub fn append(&mut self, draft: &Draft, body: &Body) -> Result<(), StoreError> {
+        let unfit = |what: &str| StoreError::Unfit { what: format!("entry {}: {what}", draft.id) };
+        if draft.instant.error_bound.count() < 0 {
+            return Err(unfit("its error bound is below zero"));
+        }
+        if draft.body_root != body.root() {
+            return Err(unfit("its fields are not those that its body root commits to"));
+        }
+        self.note_clock_state(draft)?;
+        let sealed = self.keys.seal(Purpose::Bodies, BODIES, &draft.id.to_bytes(), &body.encode())?;
+        self.sql.execute(
+            "INSERT INTO evidence_bodies (entry_id, sealed) VALUES (?1, ?2)",
+            values![draft.id, sealed],
+        )?;
+        self.sql
+            .execute("INSERT INTO evidence_outbox (draft) VALUES (?1)", values![draft.encode()])?;
+        self.appended.push(draft.id);
+        Ok(())
+    }
+
+    /// Keeps the manifest that an `evidence.manifest` entry of the same transaction commits to.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when the entry has one already.
+    pub fn insert_manifest(&mut self, id: EntryId, manifest: &Manifest) -> Result<(), StoreError> {
+        self.sql.execute(
+            "INSERT INTO evidence_manifests (entry_id, size, leaves) VALUES (?1, ?2, ?3)",
+            values![id, manifest.size(), manifest.encode()],
+        )?;
+        Ok(())
+    }
+
+    /// An entry that rests on a clock state which never comes would stop the log, so it is refused here.
+    fn note_clock_state(&mut self, draft: &Draft) -> Result<(), StoreError> {
+        if draft.kind == Kind::CLOCK_STATE {
+            self.sql.execute(
+                "INSERT INTO evidence_clock_states (entry_id, idx) VALUES (?1, NULL)",
+                values![draft.id],
+            )?;
+            return Ok(());
+        }
+        if draft.instant.clock_state == Draft::NO_CLOCK_STATE {
+            return Ok(());
+        }
+        let known = self.sql.first(
+            "SELECT 1 FROM evidence_clock_states WHERE entry_id = ?1",
+            values![draft.instant.clock_state],
+            |_| Ok(()),
+        )?;
+        known.ok_or(StoreError::NotFound { what: "clock state" })
+    }
+}
+
+pub(crate) fn decode_draft(bytes: &[u8]) -> Result<Draft, StoreError> {
+    Draft::decode(bytes).map_err(|error| StoreError::corrupt(error.to_string()))
+}

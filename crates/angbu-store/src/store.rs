@@ -1,0 +1,253 @@
+//! The store: a folder with one database, its threads, and the two ways to it.
+
+use std::fs::File;
+use std::future::Future;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use angbu_evidence::note::Ed25519Signer;
+use angbu_units::{Clock, EntryId};
+use tokio::sync::oneshot;
+
+use crate::board::Board;
+use crate::readers::Readers;
+use crate::seal::{Keyring, RootSecret, SigningKey};
+use crate::sql::Connection;
+use crate::writer::{self, Writer};
+use crate::{StoreError, sqlite};
+
+/// Where a store is and how it is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Its folder; made, for its owner alone, where there is none.
+    pub folder: PathBuf,
+    /// The file with the site's root secret; `root.secret` in the folder unless it is kept elsewhere.
+    pub root_secret: PathBuf,
+    /// How many questions are answered at the same time.
+    pub readers: usize,
+}
+
+impl Options {
+    /// A store in this folder, run as most are.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
+        Self { root_secret: folder.join("root.secret"), folder, readers: 4 }
+    }
+}
+
+/// The site's database. Clones share it; the last one dropped closes it.
+///
+/// Durability: what [`Store::write`] acknowledged is on the disk. Ordering: transactions take effect one after the
+/// other, in the order in which they were accepted. Concurrency: questions never wait for transactions.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    writer: Writer,
+    readers: Readers,
+    keys: Arc<Keyring>,
+    board: Arc<Board>,
+    clock: Arc<dyn Clock>,
+    // Held for as long as the store is open, so that no second process opens it; released by the system even after kill -9.
+    _lock: File,
+}
+
+/// One consistent state of the database, to be asked. What can be asked stands in the nouns' modules:
+/// [`crate::site`], [`crate::accounts`], [`crate::time`], [`crate::evidence`].
+#[derive(Clone, Copy)]
+pub struct Snapshot<'a> {
+    pub(crate) sql: &'a dyn Connection,
+    pub(crate) keys: &'a Keyring,
+}
+
+/// A state transaction: everything that a [`Snapshot`] can be asked, and every change.
+/// It sees its own changes and those of transactions before it. If its closure ends in an error, nothing of it stays.
+pub struct Tx<'a> {
+    snapshot: Snapshot<'a>,
+    pub(crate) appended: Vec<EntryId>,
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(snapshot: Snapshot<'a>) -> Self {
+        Self { snapshot, appended: Vec::new() }
+    }
+}
+
+impl<'a> Deref for Tx<'a> {
+    type Target = Snapshot<'a>;
+    fn deref(&self) -> &Snapshot<'a> {
+        &self.snapshot
+    }
+}
+
+impl Store {
+    /// Opens the store in a folder; makes folder, root secret, keys and tables where they are missing.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] while another process has it open, [`StoreError::RootSecret`] and
+    /// [`StoreError::NotOurs`] when the root secret is missing or another site's, [`StoreError::Newer`] when a newer
+    /// program was here, [`StoreError::File`] and [`StoreError::Unavailable`] as the system has it.
+    pub fn open(options: &Options, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        make_folder(&options.folder)?;
+        let lock = lock(&options.folder)?;
+        let path = options.folder.join("angbu.sqlite");
+        let is_new = !path.exists();
+        // A database without its root secret is lost; a fresh secret beside it would only hide that.
+        let root = RootSecret::open(&options.root_secret, is_new)?;
+        let connection = sqlite::open_writer(&path)?;
+        let keys = Arc::new(Keyring::open(&connection, &root, clock.read().wall)?);
+        sync_folder(&options.folder)?;
+        let board = Arc::new(Board::new());
+        let readers = Readers::start(&path, options.readers, &keys)?;
+        let writer = Writer::start(connection, &path, Arc::clone(&keys), Arc::clone(&board))?;
+        Ok(Self { inner: Arc::new(Inner { writer, readers, keys, board, clock, _lock: lock }) })
+    }
+
+    /// Runs a transaction and resolves when it is on the disk, or when nothing of it was kept.
+    ///
+    /// The closure runs on the store's writer thread, where everybody else's transactions wait for it: it computes and
+    /// calls the transaction's methods, and does nothing slow. It commits when it returns `Ok`. Dropping the future
+    /// does not take the transaction back.
+    ///
+    /// # Errors
+    /// The closure's own error, or [`StoreError::Unavailable`] when the commit failed.
+    pub async fn write<T, E>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        self.inner.writer.send(writer::job(work, answer)).await?;
+        answered.await.unwrap_or_else(|_| Err(no_answer().into()))
+    }
+
+    /// As [`Store::write`], for threads that may block.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub fn write_blocking<T, E>(
+        &self,
+        work: impl FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        block_on(self.write(work))
+    }
+
+    /// Asks a snapshot of the database; the closure runs on a thread of the store's own.
+    ///
+    /// # Errors
+    /// The closure's own error, or [`StoreError::Unavailable`].
+    pub async fn read<T, E>(
+        &self,
+        work: impl FnOnce(&Snapshot<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        self.inner
+            .readers
+            .send(Box::new(move |snapshot| {
+                let result = snapshot.map_err(E::from).and_then(|snapshot| work(&snapshot));
+                // Whoever asked may have gone.
+                let _ = answer.send(result);
+            }))
+            .await?;
+        answered.await.unwrap_or_else(|_| Err(no_answer().into()))
+    }
+
+    /// As [`Store::read`], for threads that may block.
+    ///
+    /// # Errors
+    /// As [`Store::read`].
+    pub fn read_blocking<T, E>(
+        &self,
+        work: impl FnOnce(&Snapshot<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        block_on(self.read(work))
+    }
+
+    /// The signer of one of the site's keys, under the name that its signatures carry: the log's origin for
+    /// [`SigningKey::Log`], [`angbu_evidence::Promise::key_name`] of it for [`SigningKey::Promise`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unfit`] for a name that no key can have.
+    pub fn signer(&self, key: SigningKey, name: &str) -> Result<Ed25519Signer, StoreError> {
+        Ed25519Signer::new(name, self.inner.keys.seed(key)?)
+            .map_err(|why| StoreError::Unfit { what: why.to_string() })
+    }
+
+    pub(crate) fn board(&self) -> &Arc<Board> {
+        &self.inner.board
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.inner.clock
+    }
+}
+
+/// Runs a future that needs no runtime on this thread.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// Makes what was created in a folder survive a loss of power.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), StoreError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| unusable(folder, &error))
+}
+
+pub(crate) fn unusable(path: &Path, error: &std::io::Error) -> StoreError {
+    StoreError::File { path: path.to_owned(), why: error.to_string() }
+}
+
+fn no_answer() -> StoreError {
+    StoreError::unavailable("the store ended or failed before it answered")
+}
+
+fn make_folder(folder: &Path) -> Result<(), StoreError> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|error| unusable(folder, &error))
+}
+
+fn lock(folder: &Path) -> Result<File, StoreError> {
+    let path = folder.join("angbu.lock");
+    let file = File::create(&path).map_err(|error| unusable(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse { path: folder.to_owned() }),
+        Err(std::fs::TryLockError::Error(error)) => Err(unusable(&path, &error)),
+    }
+}

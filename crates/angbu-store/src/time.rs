@@ -1,0 +1,533 @@
+//! Agents, their exchanges and events, and the segments by which exchanges enter the log.
+
+use angbu_units::{AgentId, CustomerId, EntryId, Nanos, Ppb, UnixTime};
+
+use crate::sql::{Row, column, optional, values};
+use crate::{Snapshot, StoreError, Tx};
+
+/// An agent on a customer's server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentRow {
+    /// Its random id.
+    pub id: AgentId,
+    /// Whose server it stands on.
+    pub customer: CustomerId,
+    /// Its name, unique for the customer.
+    pub name: String,
+    /// The Ed25519 key that signs its uploads.
+    pub public_key: [u8; 32],
+    /// The `time.enrolment` entry.
+    pub enrolment: EntryId,
+    /// When it was enrolled.
+    pub enrolled: UnixTime,
+    /// The number of the next record that takes effect.
+    pub next_seq: u64,
+    /// When its last upload arrived.
+    pub last_seen: Option<UnixTime>,
+    /// How often it polls, as it last said.
+    pub poll: Option<Nanos>,
+    /// Every exchange with a number below this one stands in a segment of the log.
+    pub closed_seq: u64,
+    /// How many exchanges are not yet in a segment.
+    pub open_count: u64,
+    /// When the first of those arrived.
+    pub open_since: Option<UnixTime>,
+    /// How often the row was changed otherwise than by uploads and segments.
+    pub version: u64,
+}
+
+/// One exchange of an agent with an NTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExchangeRow {
+    /// Which agent's.
+    pub agent: AgentId,
+    /// When, on the server's line of time.
+    pub at: UnixTime,
+    /// The record's number.
+    pub seq: u64,
+    /// The agent's clock was off by this.
+    pub offset: Nanos,
+    /// One-way delay.
+    pub delay: Nanos,
+    /// How far the truth can lie from the offset.
+    pub bound: Nanos,
+    /// How fast the offset changed.
+    pub rate: Ppb,
+    /// The record's flags.
+    pub flags: u16,
+    /// When it arrived at the centre.
+    pub arrived: UnixTime,
+    /// The whole record as the agent sent it.
+    pub record: Vec<u8>,
+}
+
+/// A start, a stop, an alarm or a loss of an agent: what stands alone in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// Which agent's.
+    pub agent: AgentId,
+    /// When.
+    pub at: UnixTime,
+    /// The record's number.
+    pub seq: u64,
+    /// Which kind, as `alarm`.
+    pub kind: String,
+    /// The whole record as the agent sent it.
+    pub detail: Vec<u8>,
+    /// The entry that holds it.
+    pub entry: EntryId,
+}
+
+/// A run of exchanges that stands in the log as one entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentRow {
+    /// Which agent's.
+    pub agent: AgentId,
+    /// The number of its first exchange.
+    pub first_seq: u64,
+    /// The number of its last exchange.
+    pub last_seq: u64,
+    /// How many exchanges it holds; events between them are not counted.
+    pub count: u64,
+    /// The earliest instant of its exchanges.
+    pub first_at: UnixTime,
+    /// The latest instant of its exchanges.
+    pub last_at: UnixTime,
+    /// The `time.segment` entry.
+    pub entry: EntryId,
+}
+
+/// What an accepted upload changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AcceptedUpload {
+    /// Whose upload.
+    pub agent: AgentId,
+    /// The agent's next number as it was when the upload was judged.
+    pub expected_seq: u64,
+    /// The agent's next number with the upload in effect.
+    pub next_seq: u64,
+    /// When the upload arrived.
+    pub arrived: UnixTime,
+    /// How often the agent polls, if the upload says so.
+    pub poll: Option<Nanos>,
+    /// Its exchanges, all of this agent.
+    pub exchanges: Vec<ExchangeRow>,
+    /// Its events, all of this agent; each one's entry is appended in the same transaction by the caller.
+    pub events: Vec<EventRow>,
+}
+
+/// One point of a graph: what was measured within one of its equal steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GraphPoint {
+    /// The first exchange of the step.
+    pub first_at: UnixTime,
+    /// The last exchange of the step.
+    pub last_at: UnixTime,
+    /// The smallest offset.
+    pub offset_min: Nanos,
+    /// The largest offset.
+    pub offset_max: Nanos,
+    /// The largest one-way delay.
+    pub delay: Nanos,
+    /// The largest bound.
+    pub bound: Nanos,
+    /// How many exchanges.
+    pub count: u64,
+}
+
+/// The most exchanges that one question is answered with.
+pub const EXCHANGES_AT_ONCE: u64 = 1 << 20;
+
+/// The most points of one graph.
+pub const POINTS_AT_ONCE: u64 = 10_000;
+
+macro_rules! agent_sql {
+    ($rest:literal) => {
+        concat!(
+            "SELECT agent_id, customer_id, name, public_key, enrolment_entry, enrolled, next_seq, last_seen, poll_ns, \
+             closed_seq, open_count, open_since, version FROM time_agents ",
+            $rest
+        )
+    };
+}
+
+macro_rules! exchange_sql {
+    ($rest:literal) => {
+        concat!(
+            "SELECT agent_id, at, seq, offset_ns, delay_ns, bound_ns, rate_ppb, flags, arrived, record \
+             FROM time_exchanges ",
+            $rest
+        )
+    };
+}
+
+impl Snapshot<'_> {
+    /// The agent with this id.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn agent(&self, id: AgentId) -> Result<Option<AgentRow>, StoreError> {
+        self.sql.first(agent_sql!("WHERE agent_id = ?1"), values![id], agent)
+    }
+
+    /// A customer's agents, by name.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn agents_of(&self, customer: CustomerId) -> Result<Vec<AgentRow>, StoreError> {
+        self.sql.all(agent_sql!("WHERE customer_id = ?1 ORDER BY name"), values![customer], agent)
+    }
+
+    /// All agents, by customer and name.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
+        self.sql.all(agent_sql!("ORDER BY customer_id, name"), values![], agent)
+    }
+
+    /// An agent's exchanges from `from` (included) to `to` (not included) in the order of their instants, at most
+    /// [`EXCHANGES_AT_ONCE`] and `limit`.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn exchanges(
+        &self,
+        agent: AgentId,
+        from: UnixTime,
+        to: UnixTime,
+        limit: u64,
+    ) -> Result<Vec<ExchangeRow>, StoreError> {
+        self.sql.all(
+            exchange_sql!("WHERE agent_id = ?1 AND at >= ?2 AND at < ?3 ORDER BY at, seq LIMIT ?4"),
+            values![agent, from, to, limit.min(EXCHANGES_AT_ONCE)],
+            exchange,
+        )
+    }
+
+    /// The exchange of an agent with the latest instant before `before`.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn latest_exchange(
+        &self,
+        agent: AgentId,
+        before: UnixTime,
+    ) -> Result<Option<ExchangeRow>, StoreError> {
+        self.sql.first(
+            exchange_sql!("WHERE agent_id = ?1 AND at < ?2 ORDER BY at DESC, seq DESC LIMIT 1"),
+            values![agent, before],
+            exchange,
+        )
+    }
+
+    /// An agent's exchanges from `from` to `to`, gathered into `points` equal steps; steps without an exchange
+    /// are left out.
+    ///
+    /// # Errors
+    /// [`StoreError::TooMuch`] for more than [`POINTS_AT_ONCE`] points.
+    pub fn graph(
+        &self,
+        agent: AgentId,
+        from: UnixTime,
+        to: UnixTime,
+        points: u64,
+    ) -> Result<Vec<GraphPoint>, StoreError> {
+        if points > POINTS_AT_ONCE {
+            return Err(StoreError::TooMuch { what: "a graph of so many points", limit: POINTS_AT_ONCE });
+        }
+        let points = i64::try_from(points.max(1)).unwrap_or(i64::MAX);
+        let step = ((to - from).count().max(0) / points).max(1);
+        self.sql.all(
+            "SELECT MIN(at), MAX(at), MIN(offset_ns), MAX(offset_ns), MAX(delay_ns), MAX(bound_ns), COUNT(*)
+             FROM time_exchanges WHERE agent_id = ?1 AND at >= ?2 AND at < ?3
+             GROUP BY (at - ?2) / ?4 ORDER BY MIN(at)",
+            values![agent, from, to, step],
+            |row| {
+                Ok(GraphPoint {
+                    first_at: column(row, 0)?,
+                    last_at: column(row, 1)?,
+                    offset_min: column(row, 2)?,
+                    offset_max: column(row, 3)?,
+                    delay: column(row, 4)?,
+                    bound: column(row, 5)?,
+                    count: column(row, 6)?,
+                })
+            },
+        )
+    }
+
+    /// An agent's events from `from` (included) to `to` (not included) in the order of their instants, at most `limit`.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn events(
+        &self,
+        agent: AgentId,
+        from: UnixTime,
+        to: UnixTime,
+        limit: u64,
+    ) -> Result<Vec<EventRow>, StoreError> {
+        self.sql.all(
+            "SELECT agent_id, at, seq, kind, detail, entry_id FROM time_events
+             WHERE agent_id = ?1 AND at >= ?2 AND at < ?3 ORDER BY at, seq LIMIT ?4",
+            values![agent, from, to, limit],
+            event,
+        )
+    }
+
+    /// The latest event of an agent before `before`.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn latest_event(&self, agent: AgentId, before: UnixTime) -> Result<Option<EventRow>, StoreError> {
+        self.sql.first(
+            "SELECT agent_id, at, seq, kind, detail, entry_id FROM time_events
+             WHERE agent_id = ?1 AND at < ?2 ORDER BY at DESC, seq DESC LIMIT 1",
+            values![agent, before],
+            event,
+        )
+    }
+
+    /// The agents whose open exchanges are due for a segment: at least `count` of them, or the first arrived
+    /// before `arrived_before`.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn agents_due(&self, count: u64, arrived_before: UnixTime) -> Result<Vec<AgentRow>, StoreError> {
+        self.sql.all(
+            agent_sql!("WHERE open_count > 0 AND (open_count >= ?1 OR open_since < ?2) ORDER BY agent_id"),
+            values![count, arrived_before],
+            agent,
+        )
+    }
+
+    /// The first `limit` exchanges of an agent that are not yet in a segment, in the order of their numbers.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn open_exchanges(&self, agent: AgentId, limit: u64) -> Result<Vec<ExchangeRow>, StoreError> {
+        let Some((closed_seq, Some(first_at))) = self.open_from(agent)? else { return Ok(Vec::new()) };
+        self.sql.all(
+            exchange_sql!("WHERE agent_id = ?1 AND at >= ?2 AND seq >= ?3 ORDER BY seq LIMIT ?4"),
+            values![agent, first_at, closed_seq, limit.min(EXCHANGES_AT_ONCE)],
+            exchange,
+        )
+    }
+
+    /// The segments of an agent that hold an exchange from `from` (included) to `to` (not included).
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn segments(
+        &self,
+        agent: AgentId,
+        from: UnixTime,
+        to: UnixTime,
+    ) -> Result<Vec<SegmentRow>, StoreError> {
+        self.sql.all(
+            "SELECT agent_id, first_seq, last_seq, count, first_at, last_at, entry_id FROM time_segments
+             WHERE agent_id = ?1 AND last_at >= ?2 AND first_at < ?3 ORDER BY first_seq",
+            values![agent, from, to],
+            |row| {
+                Ok(SegmentRow {
+                    agent: column(row, 0)?,
+                    first_seq: column(row, 1)?,
+                    last_seq: column(row, 2)?,
+                    count: column(row, 3)?,
+                    first_at: column(row, 4)?,
+                    last_at: column(row, 5)?,
+                    entry: column(row, 6)?,
+                })
+            },
+        )
+    }
+
+    fn open_from(&self, agent: AgentId) -> Result<Option<(u64, Option<UnixTime>)>, StoreError> {
+        self.sql.first(
+            "SELECT closed_seq, open_first_at FROM time_agents WHERE agent_id = ?1",
+            values![agent],
+            |row| Ok((column(row, 0)?, optional(row, 1)?)),
+        )
+    }
+}
+
+impl Tx<'_> {
+    /// Inserts an agent; it has sent nothing yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when the customer has an agent of this name, or the id is there already.
+    pub fn insert_agent(&mut self, agent: &AgentRow) -> Result<(), StoreError> {
+        self.sql.execute(
+            "INSERT INTO time_agents (agent_id, customer_id, name, public_key, enrolment_entry, enrolled, next_seq,
+                 last_seen, poll_ns, closed_seq, open_count, open_since, open_first_at, version)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, NULL, NULL, ?11)",
+            values![
+                agent.id,
+                agent.customer,
+                agent.name,
+                agent.public_key,
+                agent.enrolment,
+                agent.enrolled,
+                agent.next_seq,
+                agent.last_seen,
+                agent.poll,
+                agent.closed_seq,
+                agent.version
+            ],
+        )?;
+        Ok(())
+    }
+
+    /// Puts an accepted upload into effect: its exchanges and events, the agent's next number, when it was last
+    /// seen. All of it or, on an error, nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when the agent's next number is no longer the one that the upload was judged
+    /// with: judge it again.
+    pub fn apply_upload(&mut self, upload: &AcceptedUpload) -> Result<(), StoreError> {
+        let count = u64::try_from(upload.exchanges.len()).unwrap_or(u64::MAX);
+        let first_at = upload.exchanges.iter().map(|exchange| exchange.at).min();
+        self.sql.execute_one(
+            "UPDATE time_agents
+             SET next_seq = ?2, last_seen = ?3, poll_ns = COALESCE(?4, poll_ns), open_count = open_count + ?5,
+                 open_since = CASE WHEN ?5 > 0 THEN COALESCE(open_since, ?3) ELSE open_since END,
+                 open_first_at = CASE WHEN open_first_at < ?6 THEN open_first_at ELSE COALESCE(?6, open_first_at) END
+             WHERE agent_id = ?1 AND next_seq = ?7",
+            values![
+                upload.agent,
+                upload.next_seq,
+                upload.arrived,
+                upload.poll,
+                count,
+                first_at,
+                upload.expected_seq
+            ],
+            StoreError::Conflict { what: "the agent" },
+        )?;
+        for exchange in &upload.exchanges {
+            self.sql.execute(
+                "INSERT INTO time_exchanges
+                     (agent_id, at, seq, offset_ns, delay_ns, bound_ns, rate_ppb, flags, arrived, record)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                values![
+                    exchange.agent,
+                    exchange.at,
+                    exchange.seq,
+                    exchange.offset,
+                    exchange.delay,
+                    exchange.bound,
+                    exchange.rate,
+                    exchange.flags,
+                    exchange.arrived,
+                    exchange.record
+                ],
+            )?;
+        }
+        for event in &upload.events {
+            self.sql.execute(
+                "INSERT INTO time_events (agent_id, at, seq, kind, detail, entry_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                values![event.agent, event.at, event.seq, event.kind, event.detail, event.entry],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Notes that an agent's first open exchanges stand in a segment, whose entry the caller appends in the same
+    /// transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] when those are not the agent's first open exchanges: read them again.
+    pub fn close_segment(&mut self, segment: &SegmentRow) -> Result<(), StoreError> {
+        let conflict = StoreError::Conflict { what: "the run of open exchanges" };
+        let Some((closed_seq, Some(first_at))) = self.open_from(segment.agent)? else { return Err(conflict) };
+        let covered = self.sql.first(
+            "SELECT COUNT(*), MIN(seq), MAX(seq) FROM time_exchanges
+             WHERE agent_id = ?1 AND at >= ?2 AND seq >= ?3 AND seq <= ?4",
+            values![segment.agent, first_at, closed_seq, segment.last_seq],
+            |row| Ok((column::<u64>(row, 0)?, optional::<u64>(row, 1)?, optional::<u64>(row, 2)?)),
+        )?;
+        if covered != Some((segment.count, Some(segment.first_seq), Some(segment.last_seq))) {
+            return Err(conflict);
+        }
+        self.sql.execute(
+            "INSERT INTO time_segments (agent_id, first_seq, last_seq, count, first_at, last_at, entry_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            values![
+                segment.agent,
+                segment.first_seq,
+                segment.last_seq,
+                segment.count,
+                segment.first_at,
+                segment.last_at,
+                segment.entry
+            ],
+        )?;
+        let rest = self.sql.first(
+            "SELECT COUNT(*), MIN(arrived), MIN(at) FROM time_exchanges
+             WHERE agent_id = ?1 AND at >= ?2 AND seq > ?3",
+            values![segment.agent, first_at, segment.last_seq],
+            |row| {
+                Ok((column::<u64>(row, 0)?, optional::<UnixTime>(row, 1)?, optional::<UnixTime>(row, 2)?))
+            },
+        )?;
+        let (open_count, open_since, open_first_at) = rest.unwrap_or((0, None, None));
+        self.sql.execute_one(
+            "UPDATE time_agents SET closed_seq = ?3, open_count = ?4, open_since = ?5, open_first_at = ?6
+             WHERE agent_id = ?1 AND closed_seq = ?2",
+            values![
+                segment.agent,
+                closed_seq,
+                segment.last_seq.saturating_add(1),
+                open_count,
+                open_since,
+                open_first_at
+            ],
+            conflict,
+        )
+    }
+}
+
+fn agent(row: &dyn Row) -> Result<AgentRow, StoreError> {
+    Ok(AgentRow {
+        id: column(row, 0)?,
+        customer: column(row, 1)?,
+        name: column(row, 2)?,
+        public_key: column(row, 3)?,
+        enrolment: column(row, 4)?,
+        enrolled: column(row, 5)?,
+        next_seq: column(row, 6)?,
+        last_seen: optional(row, 7)?,
+        poll: optional(row, 8)?,
+        closed_seq: column(row, 9)?,
+        open_count: column(row, 10)?,
+        open_since: optional(row, 11)?,
+        version: column(row, 12)?,
+    })
+}
+
+fn exchange(row: &dyn Row) -> Result<ExchangeRow, StoreError> {
+    Ok(ExchangeRow {
+        agent: column(row, 0)?,
+        at: column(row, 1)?,
+        seq: column(row, 2)?,
+        offset: column(row, 3)?,
+        delay: column(row, 4)?,
+        bound: column(row, 5)?,
+        rate: column(row, 6)?,
+        flags: column(row, 7)?,
+        arrived: column(row, 8)?,
+        record: column(row, 9)?,
+    })
+}
+
+fn event(row: &dyn Row) -> Result<EventRow, StoreError> {
+    Ok(EventRow {
+        agent: column(row, 0)?,
+        at: column(row, 1)?,
+        seq: column(row, 2)?,
+        kind: column(row, 3)?,
+        detail: column(row, 4)?,
+        entry: column(row, 5)?,
+    })
+}
