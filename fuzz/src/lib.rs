@@ -5,11 +5,15 @@
 //! tests. An input that once broke something becomes a file there.
 
 use angbu_evidence::note::{Note, VerifierKey};
+use angbu_evidence::report::{self, Package, Trust};
 use angbu_evidence::tile::{self, TileId};
 use angbu_evidence::{Body, Checkpoint, Disclosure, Draft, Entry, Manifest, Promise, Receipt};
+use angbu_time::exchange::Exchange;
+use angbu_time::ingest::{self, Known};
 use angbu_time::packet::{LENGTH, Mode, Packet};
+use angbu_time::record::{Record, Upload};
 use angbu_time::server::{self, ServerState, Unsynchronised};
-use angbu_units::UnixTime;
+use angbu_units::{AgentId, UnixTime};
 
 /// Every target with its name, which is also the name of its corpus.
 pub const TARGETS: &[(&str, fn(&[u8]))] = &[
@@ -19,8 +23,17 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("manifest", manifest),
     ("ntp_packet", ntp_packet),
     ("receipt", receipt),
+    ("report", report),
     ("tile", tile),
+    ("upload", upload),
 ];
+
+/// The log key of the reports in the corpus, whose seed is 32 bytes of 5: with it, what a changed report still
+/// proves is reached too.
+pub const LOG_KEY: &str = "centre.example/log+8c69ede9+AW56HN0psLeP0Tr0xVmP7/TvKpcWbjym8uT7/M2AUFvx";
+
+/// The instant at which the corpus was made.
+pub const NOW: UnixTime = UnixTime::from_nanos(1_763_762_721_000_000_000);
 
 /// An entry's salted fields, whole and partly disclosed.
 ///
@@ -93,14 +106,20 @@ pub fn ntp_packet(data: &[u8]) {
     if let Ok(packet) = packet {
         assert!(data.starts_with(&packet.encode()));
     }
-    let now = UnixTime::from_nanos(1_763_762_721_000_000_000);
-    let state = ServerState::unsynchronised(Unsynchronised::Initial, -20, now);
+    let state = ServerState::unsynchronised(Unsynchronised::Initial, -20, NOW);
     let mut reply = [0; LENGTH];
-    let answered = server::answer(data, now, now, &state, &mut reply).is_ok();
+    let answered = server::answer(data, NOW, NOW, &state, &mut reply).is_ok();
     assert_eq!(answered, packet.is_ok_and(|packet| packet.mode == Mode::Client));
     if let (true, Ok(request), Ok(reply)) = (answered, packet, Packet::decode(&reply)) {
         assert_eq!((reply.mode, reply.version), (Mode::Server, request.version));
         assert_eq!(reply.origin, request.transmit);
+    }
+    // What an agent makes of the same bytes as an answer to its own request.
+    if let Ok(reply) = packet {
+        let request = Packet { mode: Mode::Client, transmit: reply.origin, ..reply }.encode();
+        if let Ok(exchange) = Exchange::read(&request, data, NOW, NOW) {
+            assert!(exchange.bound() >= exchange.delay().abs());
+        }
     }
 }
 
@@ -116,6 +135,23 @@ pub fn receipt(data: &[u8]) {
     }
     if let Ok(promise) = Promise::decode(text) {
         assert_eq!(promise.encode(), text);
+    }
+}
+
+/// A report: the file, and the evidence inside it.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn report(data: &[u8]) {
+    let in_file = report::extract(data).ok();
+    let alone = std::str::from_utf8(data).ok().and_then(|text| Some((Package::decode(text).ok()?, text)));
+    for (package, text) in in_file.into_iter().chain(alone) {
+        assert_eq!(package.encode(), text);
+        let log = LOG_KEY.parse().expect("the corpus's key is a key");
+        if let Ok(proven) = package.prove(&Trust { log: Some(log), witnesses: Vec::new() }) {
+            assert_eq!(proven.entries.len(), package.items.len());
+        }
+        assert!(package.prove(&Trust::default()).is_err());
     }
 }
 
@@ -138,4 +174,19 @@ pub fn tile(data: &[u8]) {
     if let Ok((index, width)) = tile::parse_entries(path) {
         assert_eq!(tile::entries_path(index, width), path);
     }
+}
+
+/// An agent's upload, with its signature and without.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn upload(data: &[u8]) {
+    if let Ok(record) = Record::decode(data) {
+        assert_eq!(record.encode(), data);
+    }
+    if let Ok(upload) = Upload::decode(data) {
+        assert_eq!(upload.encode(), data);
+    }
+    let known = Known { agent: AgentId::from_bytes([1; 16]), public_key: [2; 32], next_seq: 1 };
+    assert!(ingest::accept(&known, data, NOW).is_err(), "nobody can sign for this key");
 }
