@@ -175,7 +175,10 @@ impl Slot {
         match self.came_to {
             CameTo::Unasked => false,
             CameTo::V4 { local, destination, .. } => local != destination,
-            CameTo::V6 { destination, .. } => destination.is_multicast(),
+            CameTo::V6 { destination, .. } => {
+                let group = |v4: Ipv4Addr| v4.is_broadcast() || v4.is_multicast();
+                destination.is_multicast() || destination.to_ipv4_mapped().is_some_and(group)
+            }
         }
     }
 

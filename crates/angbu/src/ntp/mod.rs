@@ -5,3 +5,4 @@ pub mod batch;
 pub mod kernel;
 pub mod server;
 mod stamps;
+pub mod upstream;

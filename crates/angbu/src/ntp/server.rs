@@ -37,7 +37,7 @@ const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
 /// Where and how wide to serve.
 #[derive(Debug, Clone)]
 pub struct Listen {
-    /// Each gets a socket; port 0 means any. An IPv6 wildcard takes IPv6 only.
+    /// Each gets a socket; port 0 means any. IPv6's wildcard takes IPv4 too.
     pub addresses: Vec<SocketAddr>,
     /// How many threads, each with a socket of its own, share an address.
     pub threads: NonZeroUsize,
@@ -288,7 +288,7 @@ fn answer(
 fn open(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
-        socket.set_only_v6(true)?;
+        socket.set_only_v6(false)?;
     }
     if shared {
         setsockopt(&socket, sockopt::ReusePort, &true)?;
@@ -428,8 +428,9 @@ mod tests {
         let ports: Vec<u16> = server.addresses().iter().map(SocketAddr::port).collect();
         // Only answers from 127.0.0.9 reach a socket that is connected to it.
         ask(&client(SocketAddr::from(([127, 0, 0, 9], ports[0]))), Version::V4, 1);
-        ask(&client(format!("[::1]:{}", ports[1]).parse().unwrap()), Version::V4, 2);
-        assert_eq!(server.stop().answered, 2);
+        ask(&client(SocketAddr::from(([127, 0, 0, 9], ports[1]))), Version::V4, 2);
+        ask(&client(format!("[::1]:{}", ports[1]).parse().unwrap()), Version::V4, 3);
+        assert_eq!(server.stop().answered, 3);
     }
 
     #[test]
