@@ -1,9 +1,11 @@
 //! Proven time: NTP packets, one exchange, verdicts, the soft clock, periods, the time report.
 
 pub mod agent;
+pub mod centre_clock;
 pub mod exchange;
 pub mod ingest;
 pub mod packet;
+pub mod periods;
 pub mod record;
 pub mod server;
 pub mod soft_clock;

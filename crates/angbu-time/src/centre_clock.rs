@@ -1,0 +1,669 @@
+//! What the centre can say of its own clock: proven, declared or unproven, within which bound, and why.
+//!
+//! The centre does not set its clock. It watches it (a [`SoftClock`] of its own), measures configured upstreams, reads what
+//! the kernel says, and knows what its operator declares. From those follow the verdict on every entry, the header of every
+//! NTP reply, and, whenever the answer changes, a `clock.state` entry.
+//!
+//! - **Proven**: most of the upstreams that answer agree; the bound is what they leave open.
+//! - **Declared**: the operator says that this machine's own clock is the reference. A wall clock that is moved against the
+//!   monotonic one voids that until the centre starts again.
+//! - **Unproven**: anything else. The kernel's word that some service disciplines the clock shows nothing to anybody else, and so
+//!   proves nothing; it is written down beside the verdict.
+
+use angbu_units::{
+    CentreId, ClockVerdict, EntryId, Monotonic, Nanos, NtpShort, Ppb, ProvenInstant, Reading, UnixTime,
+};
+
+use crate::exchange::{Exchange, precision_length};
+use crate::packet::Leap;
+use crate::server::{MAX_STRATUM, ServerState, Unsynchronised};
+use crate::soft_clock::{Check, Limits, SoftClock};
+
+/// The reference id of a declared local clock at stratum 2 and more, where the field holds an address:
+/// the one that ntpd and chronyd give their own local clock.
+const LOCAL_ADDRESS: [u8; 4] = [127, 127, 1, 1];
+
+/// The same at stratum 1, where it holds letters ("uncalibrated local clock", RFC 4330, section 4).
+const LOCAL_LETTERS: [u8; 4] = *b"LOCL";
+
+/// The stratum of a declared local clock unless the operator says otherwise; chronyd's for `local`.
+pub const LOCAL_STRATUM: u8 = 10;
+
+/// The most upstreams.
+pub const MAX_UPSTREAMS: usize = 32;
+
+/// The operator's declaration that this machine's own clock is the reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local {
+    /// What the operator calls it.
+    pub name: String,
+    /// Its stratum, 1 to 15.
+    pub stratum: u8,
+    /// How far from it the operator says that true time can lie.
+    pub bound: Nanos,
+}
+
+/// An NTP server that the centre measures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// What the configuration calls it.
+    pub name: String,
+    /// Its id in the centre's replies: the IPv4 address, or the first four bytes of the MD5 of an IPv6 address.
+    pub reference_id: [u8; 4],
+}
+
+/// What the kernel says of the clock (`adjtimex`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kernel {
+    /// Whether some time service disciplines the clock (`STA_UNSYNC` is not set).
+    pub synchronised: bool,
+    /// Its estimated error.
+    pub estimated_error: Nanos,
+    /// Its largest error.
+    pub max_error: Nanos,
+}
+
+/// How the centre judges its clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The declaration, if there is one.
+    pub local: Option<Local>,
+    /// The upstreams that are measured, at most [`MAX_UPSTREAMS`].
+    pub upstreams: Vec<Upstream>,
+    /// What the wall clock is allowed against the monotonic one.
+    pub limits: Limits,
+    /// The clock's precision, log2 seconds.
+    pub precision: i8,
+    /// How fast the monotonic clock can depart from true time.
+    pub drift: Ppb,
+    /// How old a measurement can be.
+    pub patience: Nanos,
+    /// A larger bound than this proves nothing.
+    pub most_bound: Nanos,
+}
+
+impl Settings {
+    /// Nothing declared, nothing measured; 100 ppm, one hour, one second.
+    pub fn new(precision: i8) -> Self {
+        Self {
+            local: None,
+            upstreams: Vec::new(),
+            limits: Limits::default(),
+            precision,
+            drift: Ppb::new(100_000),
+            patience: Nanos::from_secs(3_600),
+            most_bound: Nanos::from_secs(1),
+        }
+    }
+}
+
+/// Why the verdict is what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// Proven: upstreams show it.
+    Measured,
+    /// Declared by the operator.
+    Declared,
+    /// Nothing is declared and nothing configured.
+    NoReference,
+    /// No upstream has answered yet.
+    Starting,
+    /// No upstream has answered for too long.
+    Silent,
+    /// The upstreams that answer do not agree.
+    Disagree,
+    /// They agree, and leave more open than the most that is allowed.
+    TooFar,
+    /// The wall clock was set.
+    Stepped,
+    /// The wall clock was moved in small parts.
+    Slewed,
+}
+
+impl Reason {
+    /// Its code in entries and interfaces.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Measured => "measured",
+            Self::Declared => "declared",
+            Self::NoReference => "no-reference",
+            Self::Starting => "starting",
+            Self::Silent => "upstreams-silent",
+            Self::Disagree => "upstreams-disagree",
+            Self::TooFar => "too-far",
+            Self::Stepped => "stepped",
+            Self::Slewed => "slewed",
+        }
+    }
+}
+
+/// The centre's clock at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// What can be said.
+    pub verdict: ClockVerdict,
+    /// How far true time can lie from the clock; without meaning while unproven.
+    pub error_bound: Nanos,
+    /// Why.
+    pub reason: Reason,
+    /// What the clock is measured against or declared to be; empty when neither.
+    pub source: String,
+    /// What NTP replies say.
+    pub server: ServerState,
+    /// What the kernel says, if it was asked.
+    pub kernel: Option<Kernel>,
+}
+
+impl State {
+    /// Whether an entry that was made of `entered` no longer tells the truth about this state: another verdict, reason, source,
+    /// stratum or leap, or a bound more than twice as large. Smaller changes stand in the bound of every entry itself.
+    pub fn differs_from(&self, entered: &Self) -> bool {
+        self.verdict != entered.verdict
+            || self.reason != entered.reason
+            || self.source != entered.source
+            || self.server.stratum != entered.server.stratum
+            || self.server.leap != entered.server.leap
+            || self.error_bound > entered.error_bound.times(2)
+    }
+
+    /// The stamp for an entry at `now`, with the `clock.state` entry that says this.
+    pub const fn instant(&self, now: UnixTime, entry: EntryId) -> ProvenInstant {
+        ProvenInstant { time: now, error_bound: self.error_bound, verdict: self.verdict, clock_state: entry }
+    }
+
+    /// The fields of a `clock.state` entry; the verdict itself stands in the entry's instant.
+    pub fn fields(&self, centre: CentreId) -> Vec<(&'static str, Vec<u8>)> {
+        let server = &self.server;
+        let nanos = |length: Nanos| length.count().to_string();
+        let kernel = match self.kernel {
+            None => "unknown".to_owned(),
+            Some(Kernel { synchronised: false, .. }) => "unsynchronised".to_owned(),
+            Some(kernel) => {
+                format!("synchronised {} {}", kernel.estimated_error.count(), kernel.max_error.count())
+            }
+        };
+        let text = [
+            ("centre", centre.to_string()),
+            ("source", self.source.clone()),
+            ("reason", self.reason.code().to_owned()),
+            ("stratum", server.stratum.to_string()),
+            ("leap", server.leap.bits().to_string()),
+            ("root-delay", nanos(server.root_delay)),
+            ("root-dispersion", nanos(server.root_dispersion)),
+            ("bound", nanos(self.error_bound)),
+            ("kernel", kernel),
+        ];
+        text.into_iter().map(|(name, value)| (name, value.into_bytes())).collect()
+    }
+}
+
+/// One measurement of an upstream.
+#[derive(Debug, Clone, Copy)]
+struct Measured {
+    exchange: Exchange,
+    /// What the reference showed, reckoned at `at`.
+    reference: UnixTime,
+    at: Monotonic,
+}
+
+/// What one upstream says now: the reference lies between `low` and `high` of the wall clock.
+#[derive(Debug, Clone, Copy)]
+struct Interval<'a> {
+    low: Nanos,
+    high: Nanos,
+    offset: Nanos,
+    bound: Nanos,
+    measured: &'a Measured,
+    upstream: &'a Upstream,
+}
+
+/// The centre's watch over its own clock.
+#[derive(Debug, Clone)]
+pub struct CentreClock {
+    settings: Settings,
+    soft_clock: SoftClock,
+    measured: Vec<Option<Measured>>,
+    answered: bool,
+    moved: Option<Reason>,
+    kernel: Option<Kernel>,
+    reference_time: UnixTime,
+}
+
+impl CentreClock {
+    /// Starts to watch. A declaration counts from here.
+    pub fn start(settings: Settings, now: Reading) -> Self {
+        Self {
+            soft_clock: SoftClock::start(settings.limits, now),
+            measured: vec![None; settings.upstreams.len().min(MAX_UPSTREAMS)],
+            answered: false,
+            moved: None,
+            kernel: None,
+            reference_time: now.wall,
+            settings,
+        }
+    }
+
+    /// The regular look, about once a second and before each measurement. A clock that was moved voids the declaration and every
+    /// measurement so far. Says what was found.
+    pub fn on_check(&mut self, now: Reading) -> Check {
+        let check = self.soft_clock.check(now);
+        let moved = match check {
+            Check::Passed => return check,
+            Check::Stepped { .. } => Reason::Stepped,
+            Check::Slewed { .. } => Reason::Slewed,
+        };
+        self.moved = Some(moved);
+        self.measured.fill(None);
+        self.reference_time = now.wall;
+        check
+    }
+
+    /// What the kernel says now.
+    pub const fn on_kernel(&mut self, kernel: Option<Kernel>) {
+        self.kernel = kernel;
+    }
+
+    /// An exchange with the upstream of this index, just finished.
+    pub fn on_upstream(&mut self, index: usize, exchange: Exchange, now: Reading) {
+        if self.on_check(now) != Check::Passed {
+            return;
+        }
+        if let Some(slot) = self.measured.get_mut(index) {
+            *slot = Some(Measured { exchange, reference: now.wall + exchange.offset(), at: now.monotonic });
+            self.answered = true;
+            self.reference_time = now.wall;
+            // Only a clock that upstreams show is shown; a declaration explains nothing.
+            self.soft_clock.shown(now);
+        }
+    }
+
+    /// What can be said now.
+    pub fn state(&self, now: Reading) -> State {
+        let intervals = self.intervals(now);
+        if intervals.is_empty() {
+            return self.unmeasured(now);
+        }
+        let Some((low, high, best)) = agreement(&intervals) else {
+            return self.unproven(Reason::Disagree, now);
+        };
+        let error_bound = low.abs().max(high.abs());
+        if error_bound > self.settings.most_bound {
+            return self.unproven(Reason::TooFar, now);
+        }
+        let source = best.measured.exchange.source();
+        let stratum = source.stratum.saturating_add(1);
+        let round_trip = best.measured.exchange.delay().abs().times(2);
+        // What a client adds up, root delay / 2 + root dispersion, is at least the bound: the best upstream's interval
+        // contains what all agree on.
+        let root_delay = source.root_delay.to_nanos() + round_trip;
+        let root_dispersion = best.bound - root_delay.half() + best.offset.abs();
+        let server = ServerState {
+            leap: source.leap,
+            stratum,
+            precision: self.settings.precision,
+            root_delay,
+            root_dispersion: root_dispersion.max(NtpShort::to_nanos(source.root_dispersion)),
+            reference_id: best.upstream.reference_id,
+            reference_time: self.reference_time,
+            as_of: now.wall,
+        };
+        let server = if stratum < MAX_STRATUM { server } else { self.unsynchronised(now) };
+        State {
+            verdict: ClockVerdict::Proven,
+            error_bound,
+            reason: Reason::Measured,
+            source: best.upstream.name.clone(),
+            server,
+            kernel: self.kernel,
+        }
+    }
+
+    /// What each upstream says now. The reference is carried from the measurement by the monotonic clock, so that a wall clock
+    /// that was moved a little since is seen as that; the bound grows by the drift.
+    fn intervals(&self, now: Reading) -> Vec<Interval<'_>> {
+        let pairs = self.measured.iter().zip(&self.settings.upstreams);
+        let fresh = pairs.filter_map(|(measured, upstream)| Some((measured.as_ref()?, upstream)));
+        fresh
+            .filter(|(measured, _)| now.monotonic - measured.at <= self.settings.patience)
+            .map(|(measured, upstream)| {
+                let age = now.monotonic - measured.at;
+                let offset = measured.reference + age - now.wall;
+                let bound = measured.exchange.bound() + self.settings.drift.over(age);
+                Interval { low: offset - bound, high: offset + bound, offset, bound, measured, upstream }
+            })
+            .collect()
+    }
+
+    /// No upstream says anything now: what is declared, or why nothing is known.
+    fn unmeasured(&self, now: Reading) -> State {
+        if let Some(moved) = self.moved {
+            return self.unproven(moved, now);
+        }
+        if let Some(local) = &self.settings.local {
+            return self.declared(local, now);
+        }
+        self.unproven(
+            match (self.settings.upstreams.is_empty(), self.answered) {
+                (true, _) => Reason::NoReference,
+                (false, false) => Reason::Starting,
+                (false, true) => Reason::Silent,
+            },
+            now,
+        )
+    }
+
+    fn declared(&self, local: &Local, now: Reading) -> State {
+        let error_bound = local.bound + precision_length(self.settings.precision);
+        let stratum = local.stratum.clamp(1, MAX_STRATUM - 1);
+        let server = ServerState {
+            leap: Leap::None,
+            stratum,
+            precision: self.settings.precision,
+            root_delay: Nanos::ZERO,
+            root_dispersion: error_bound,
+            reference_id: if stratum == 1 { LOCAL_LETTERS } else { LOCAL_ADDRESS },
+            reference_time: self.reference_time,
+            as_of: now.wall,
+        };
+        State {
+            verdict: ClockVerdict::Declared,
+            error_bound,
+            reason: Reason::Declared,
+            source: local.name.clone(),
+            server,
+            kernel: self.kernel,
+        }
+    }
+
+    fn unproven(&self, reason: Reason, now: Reading) -> State {
+        State {
+            verdict: ClockVerdict::Unproven,
+            error_bound: Nanos::ZERO,
+            reason,
+            source: String::new(),
+            server: self.unsynchronised(now),
+            kernel: self.kernel,
+        }
+    }
+
+    fn unsynchronised(&self, now: Reading) -> ServerState {
+        let why = match self.moved {
+            Some(_) => Unsynchronised::Stepped,
+            None => Unsynchronised::Initial,
+        };
+        ServerState::unsynchronised(why, self.settings.precision, now.wall)
+    }
+}
+
+/// What most of the intervals have in common (Marzullo's algorithm, as in RFC 5905, section 11.2.1), and the
+/// tightest interval that contains it. None when no stretch lies in more than half of them.
+fn agreement<'a>(intervals: &[Interval<'a>]) -> Option<(Nanos, Nanos, Interval<'a>)> {
+    let containing = |point: Nanos| {
+        intervals.iter().filter(move |interval| interval.low <= point && point <= interval.high)
+    };
+    // The largest overlap begins at some interval's lower end.
+    let low =
+        intervals.iter().map(|interval| interval.low).max_by_key(|low| (containing(*low).count(), *low))?;
+    if containing(low).count() * 2 <= intervals.len() {
+        return None;
+    }
+    let high = containing(low).map(|interval| interval.high).min()?;
+    let best = containing(low).min_by_key(|interval| interval.bound)?;
+    Some((low, high, *best))
+}
+
+/// Which clock state was in force at which instant of the centre's clock, for what is judged later than it happened.
+///
+/// It is bounded: what is older than its first state is not known, and so not proven.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    states: Vec<Past>,
+}
+
+/// A state's time in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Past {
+    entry: EntryId,
+    verdict: ClockVerdict,
+    from: UnixTime,
+    until: UnixTime,
+}
+
+impl History {
+    /// How many states are remembered.
+    pub const MAX: usize = 4_096;
+
+    /// A new state is in force from `from` on. The one before ends at `ended`, by the same clock; the two differ where
+    /// that clock was set, or where the centre was not running in between.
+    pub fn push(&mut self, entry: EntryId, verdict: ClockVerdict, from: UnixTime, ended: UnixTime) {
+        if let Some(last) = self.states.last_mut() {
+            last.until = last.until.min(ended);
+        }
+        if self.states.len() == Self::MAX {
+            self.states.remove(0);
+        }
+        self.states.push(Past { entry, verdict, from, until: UnixTime::MAX });
+    }
+
+    /// The state in force at `at`. Where a clock that was set back showed an instant twice, the least of both.
+    pub fn at(&self, at: UnixTime) -> Option<(EntryId, ClockVerdict)> {
+        let rank = |verdict| match verdict {
+            ClockVerdict::Unproven => 0,
+            ClockVerdict::Declared => 1,
+            ClockVerdict::Proven => 2,
+        };
+        let in_force = self.states.iter().rev().filter(|past| past.from <= at && at < past.until);
+        in_force.min_by_key(|past| rank(past.verdict)).map(|past| (past.entry, past.verdict))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::Source;
+    use proptest::prelude::*;
+
+    const MS: i64 = 1_000_000;
+    const S: i64 = 1_000 * MS;
+
+    fn reading(wall: i64, monotonic: i64) -> Reading {
+        Reading { wall: UnixTime::from_nanos(wall), monotonic: Monotonic::from_nanos(monotonic) }
+    }
+
+    fn declared() -> Settings {
+        let local =
+            Local { name: "this machine".to_owned(), stratum: LOCAL_STRATUM, bound: Nanos::from_millis(1) };
+        Settings { local: Some(local), ..Settings::new(-20) }
+    }
+
+    fn measuring(count: u8) -> Settings {
+        let upstream = |n: u8| Upstream { name: format!("ntp{n}.example"), reference_id: [192, 0, 2, n] };
+        Settings { upstreams: (0..count).map(upstream).collect(), ..Settings::new(-20) }
+    }
+
+    /// An exchange that ended at `wall` with an upstream `ahead`, `delay` each way.
+    fn exchange(wall: i64, ahead: i64, delay: i64, stratum: u8) -> Exchange {
+        let source = Source {
+            leap: Leap::None,
+            stratum,
+            precision: -20,
+            root_delay: NtpShort::from_bits(0),
+            root_dispersion: NtpShort::from_bits(0),
+            reference_id: *b"GPS\0",
+        };
+        let t3 = wall - delay + ahead;
+        Exchange::new([wall - 2 * delay, t3, t3, wall].map(UnixTime::from_nanos), source).unwrap()
+    }
+
+    #[track_caller]
+    fn check(clock: &CentreClock, now: Reading, verdict: ClockVerdict, reason: Reason, stratum: u8) {
+        let state = clock.state(now);
+        assert_eq!((state.verdict, state.reason, state.server.stratum), (verdict, reason, stratum));
+        assert_eq!(state.server.is_synchronised(), verdict != ClockVerdict::Unproven);
+    }
+
+    #[test]
+    fn nothing_known_is_said() {
+        let clock = CentreClock::start(Settings::new(-20), reading(0, 0));
+        check(&clock, reading(S, S), ClockVerdict::Unproven, Reason::NoReference, 16);
+        assert_eq!(&clock.state(reading(S, S)).server.reference_id, b"INIT");
+        let mut clock = CentreClock::start(measuring(1), reading(0, 0));
+        check(&clock, reading(S, S), ClockVerdict::Unproven, Reason::Starting, 16);
+        // The kernel's word alone proves nothing.
+        clock.on_kernel(Some(Kernel {
+            synchronised: true,
+            estimated_error: Nanos::new(5),
+            max_error: Nanos::new(9),
+        }));
+        check(&clock, reading(S, S), ClockVerdict::Unproven, Reason::Starting, 16);
+    }
+
+    #[test]
+    fn a_declaration_holds_until_the_clock_is_moved() {
+        let mut clock = CentreClock::start(declared(), reading(0, 0));
+        for second in 0..100 {
+            assert_eq!(clock.on_check(reading(second * S, second * S)), Check::Passed);
+            check(&clock, reading(second * S, second * S), ClockVerdict::Declared, Reason::Declared, 10);
+        }
+        let state = clock.state(reading(100 * S, 100 * S));
+        assert_eq!(state.server.reference_id, [127, 127, 1, 1]);
+        assert!(
+            state.error_bound >= Nanos::from_millis(1) && state.server.root_dispersion >= state.error_bound
+        );
+        // Back by an hour, and even back again: what was moved once is not the reference that was declared.
+        clock.on_check(reading(101 * S - 3_600 * S, 101 * S));
+        check(&clock, reading(101 * S, 101 * S), ClockVerdict::Unproven, Reason::Stepped, 16);
+        assert_eq!(&clock.state(reading(0, 0)).server.reference_id, b"STEP");
+        clock.on_check(reading(102 * S, 102 * S));
+        check(&clock, reading(103 * S, 103 * S), ClockVerdict::Unproven, Reason::Stepped, 16);
+    }
+
+    #[test]
+    fn stratum_1_has_letters() {
+        let mut settings = declared();
+        settings.local.as_mut().unwrap().stratum = 1;
+        let state = CentreClock::start(settings, reading(0, 0)).state(reading(0, 0));
+        assert_eq!(&state.server.reference_id, b"LOCL");
+    }
+
+    #[test]
+    fn upstreams_prove_until_they_are_silent_or_the_clock_moves() {
+        let mut clock = CentreClock::start(measuring(1), reading(0, 0));
+        clock.on_upstream(0, exchange(S, 3 * MS, MS, 1), reading(S, S));
+        let state = clock.state(reading(S, S));
+        check(&clock, reading(S, S), ClockVerdict::Proven, Reason::Measured, 2);
+        assert!(state.error_bound >= Nanos::from_millis(4) && state.error_bound < Nanos::from_micros(4_100));
+        assert_eq!(state.server.reference_id, [192, 0, 2, 0]);
+        // Nobody looked for a minute: 100 ppm of it.
+        let later = clock.state(reading(61 * S, 61 * S));
+        let grown = later.error_bound - state.error_bound;
+        assert!(grown >= Nanos::from_millis(6) && grown < Nanos::from_micros(6_010), "{grown}");
+        check(&clock, reading(3_700 * S, 3_700 * S), ClockVerdict::Unproven, Reason::Silent, 16);
+        clock.on_check(reading(70 * S, 65 * S));
+        check(&clock, reading(70 * S, 65 * S), ClockVerdict::Unproven, Reason::Stepped, 16);
+        clock.on_upstream(0, exchange(71 * S, -5 * S, MS, 1), reading(71 * S, 66 * S));
+        check(&clock, reading(71 * S, 66 * S), ClockVerdict::Unproven, Reason::TooFar, 16);
+        clock.on_upstream(0, exchange(72 * S, 0, MS, 3), reading(72 * S, 67 * S));
+        check(&clock, reading(72 * S, 67 * S), ClockVerdict::Proven, Reason::Measured, 4);
+        // A stratum of 16 cannot be served, however well it is measured.
+        clock.on_upstream(0, exchange(73 * S, 0, MS, 15), reading(73 * S, 68 * S));
+        assert!(!clock.state(reading(73 * S, 68 * S)).server.is_synchronised());
+    }
+
+    #[test]
+    fn a_small_move_since_the_measurement_widens_the_bound() {
+        let mut clock = CentreClock::start(measuring(1), reading(0, 0));
+        clock.on_upstream(0, exchange(S, 0, MS, 1), reading(S, S));
+        // 9 ms, below Tmax: no alarm, and the bound knows it.
+        assert_eq!(clock.on_check(reading(2 * S + 9 * MS, 2 * S)), Check::Passed);
+        let state = clock.state(reading(2 * S + 9 * MS, 2 * S));
+        assert!(state.error_bound >= Nanos::from_millis(10), "{}", state.error_bound);
+    }
+
+    #[test]
+    fn most_must_agree() {
+        let mut clock = CentreClock::start(measuring(3), reading(0, 0));
+        let now = reading(S, S);
+        clock.on_upstream(0, exchange(S, 0, MS, 1), now);
+        clock.on_upstream(1, exchange(S, 500 * MS, MS, 1), now);
+        check(&clock, now, ClockVerdict::Unproven, Reason::Disagree, 16);
+        clock.on_upstream(2, exchange(S, MS, 2 * MS, 2), now);
+        check(&clock, now, ClockVerdict::Proven, Reason::Measured, 2);
+        assert_eq!(clock.state(now).source, "ntp0.example", "the tightest of those that agree");
+        assert!(
+            clock.state(now).error_bound < Nanos::from_micros(1_100),
+            "both intervals together leave less open"
+        );
+    }
+
+    #[test]
+    fn an_entry_is_made_when_it_would_say_something_else() {
+        let mut clock = CentreClock::start(measuring(1), reading(0, 0));
+        let starting = clock.state(reading(0, 0));
+        assert!(!clock.state(reading(S, S)).differs_from(&starting));
+        clock.on_upstream(0, exchange(S, 0, 5 * MS, 1), reading(S, S));
+        let proven = clock.state(reading(S, S));
+        assert!(proven.differs_from(&starting));
+        assert!(!clock.state(reading(30 * S, 30 * S)).differs_from(&proven));
+        assert!(clock.state(reading(100 * S, 100 * S)).differs_from(&proven));
+        let fields = proven.fields(CentreId::from_bytes([1; 16]));
+        let value = |name| {
+            fields.iter().find(|(key, _)| *key == name).map(|(_, value)| String::from_utf8_lossy(value))
+        };
+        assert_eq!(value("source").as_deref(), Some("ntp0.example"));
+        assert_eq!(value("reason").as_deref(), Some("measured"));
+        assert_eq!(value("stratum").as_deref(), Some("2"));
+        assert_eq!(value("kernel").as_deref(), Some("unknown"));
+    }
+
+    #[test]
+    fn history_says_the_least_of_a_time_that_was_shown_twice() {
+        let id = |n| EntryId::from_bytes([n; 16]);
+        let at = UnixTime::from_nanos;
+        let mut history = History::default();
+        assert_eq!(history.at(at(0)), None);
+        history.push(id(1), ClockVerdict::Declared, at(100), at(100));
+        history.push(id(2), ClockVerdict::Unproven, at(150), at(200));
+        history.push(id(3), ClockVerdict::Declared, at(170), at(160));
+        for (nanos, expected) in [
+            (99, None),
+            (100, Some(1)),
+            (149, Some(1)),
+            (155, Some(2)),
+            (160, Some(1)),
+            (180, Some(3)),
+            (200, Some(3)),
+        ] {
+            assert_eq!(history.at(at(nanos)).map(|(entry, _)| entry), expected.map(id), "{nanos}");
+        }
+        for n in 0..5_000 {
+            history.push(id(4), ClockVerdict::Proven, at(1_000 + n), at(1_000 + n));
+        }
+        assert_eq!(history.states.len(), History::MAX);
+        assert_eq!(history.at(at(100)), None);
+    }
+
+    proptest! {
+        /// However upstreams lie within their own bounds, the true error of the clock lies within the stated one, and what
+        /// NTP clients add up is no less.
+        #[test]
+        fn the_bound_holds(error in -400 * MS..400 * MS, drift in -100_000i64..100_000, age in 0i64..600, servers in prop::collection::vec((-30i64..30, 1i64..50), 1..8)) {
+            let mut clock = CentreClock::start(measuring(8), reading(0, 0));
+            for (index, (asymmetry, delay)) in servers.into_iter().enumerate() {
+                // The offset is measured wrong by at most the delay.
+                let wrong = asymmetry.clamp(-delay, delay) * MS;
+                clock.on_upstream(index, exchange(S, error + wrong, delay * MS, 1), reading(S, S));
+            }
+            let now = reading((1 + age) * S, (1 + age) * S);
+            let truth = Nanos::new(error) + Ppb::new(drift).over(Nanos::from_secs(age));
+            let state = clock.state(now);
+            if state.verdict == ClockVerdict::Proven {
+                prop_assert!(truth.abs() <= state.error_bound, "{} > {}", truth, state.error_bound);
+                let served = state.server.root_delay.half() + state.server.root_dispersion_at(now.wall);
+                prop_assert!(served >= state.error_bound);
+            } else {
+                prop_assert_eq!(state.reason, Reason::TooFar);
+            }
+        }
+    }
+}

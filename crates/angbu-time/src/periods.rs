@@ -1,0 +1,784 @@
+//! Within tolerance, outside it, or not proven: what an agent's records show of every instant of a stretch of time.
+//!
+//! An exchange shows that the clock's offset lies in an interval, offset ± bound. It covers the time from its instant on, while
+//! its interval grows by the stated drift, until the next exchange, or until twice the poll interval has passed, or until
+//! something happened after which nothing is known: an alarm, a stop, a start, lost records. While the whole interval lies
+//! within the tolerance, that time is **within**; while the whole interval lies beyond it, **outside**; else **not proven**.
+//! Where there is no data, nothing is proven.
+//!
+//! Two exchanges whose offsets differ by more than their bounds and the drift explain refute the drift between them: the clock was
+//! moved there, and the time from the one to the other is not proven.
+
+use angbu_units::{ClockVerdict, Nanos, Ppb, UnixTime};
+
+use crate::record::{Fact, Record, When};
+
+/// The stated maximum by which a clock drifts while nobody looks.
+pub const DRIFT: Ppb = Ppb::new(100_000);
+
+/// How many poll intervals an exchange covers at most: one exchange can be lost without a gap.
+pub const COVERS_POLLS: i64 = 2;
+
+/// What can be said of a stretch of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// The clock was within the tolerance.
+    Within,
+    /// The clock was not within the tolerance.
+    Outside,
+    /// Neither is shown.
+    NotProven,
+}
+
+/// Why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Why {
+    /// An exchange shows it.
+    Shown,
+    /// No exchange yet.
+    NoData,
+    /// The server was not reached, or the agent did not ask.
+    Silent,
+    /// The agent had stopped.
+    Stopped,
+    /// The agent had started and not yet finished an exchange.
+    Starting,
+    /// The agent was not running, and had not said so.
+    Unwatched,
+    /// The clock was moved, and not yet shown since.
+    Alarm,
+    /// Two exchanges differ by more than drift explains.
+    Moved,
+    /// Records were lost before they reached the centre.
+    Dropped,
+    /// The tolerance's edge lies inside the exchange's interval.
+    Undecided,
+    /// The interval grew over the tolerance's edge since the exchange.
+    Aged,
+    /// The centre's own clock was not proven.
+    Centre,
+    /// The centre's clock was set back and showed this time twice.
+    Twice,
+    /// No tolerance was settled.
+    NoTolerance,
+}
+
+/// A stretch of time, from `from` to just before `to`, by the centre's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Period {
+    /// Its first instant.
+    pub from: UnixTime,
+    /// The first instant after it.
+    pub to: UnixTime,
+    /// What can be said of it.
+    pub verdict: Verdict,
+    /// Why.
+    pub why: Why,
+}
+
+/// How long in all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Within the tolerance.
+    pub within: Nanos,
+    /// Outside it.
+    pub outside: Nanos,
+    /// Neither.
+    pub not_proven: Nanos,
+}
+
+/// One record, as far as periods need it. Records come in the order of their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observed {
+    /// The record's number.
+    pub seq: u64,
+    /// The number of the record after it.
+    pub next_seq: u64,
+    /// What it says.
+    pub what: What,
+}
+
+/// What a record says of the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// An exchange.
+    Exchange {
+        /// When, by the centre's clock.
+        at: UnixTime,
+        /// The centre's clock minus the agent's.
+        offset: Nanos,
+        /// How far the offset can be wrong.
+        bound: Nanos,
+        /// How often the agent then asked.
+        poll: Nanos,
+        /// What the centre could say of its own clock at the time, if that is known.
+        centre: Option<ClockVerdict>,
+    },
+    /// The clock was moved some time in the stretch `since` before `at`.
+    Alarm {
+        /// When it was noticed.
+        at: When,
+        /// How long before the clock was last known to be untouched.
+        since: Nanos,
+    },
+    /// The agent started.
+    Start {
+        /// When.
+        at: When,
+        /// Whether the run before had ended in good order.
+        clean: bool,
+    },
+    /// The agent stopped.
+    Stop {
+        /// When.
+        at: When,
+    },
+    /// Records were lost.
+    Dropped,
+}
+
+impl Observed {
+    /// What a record says. `poll` is the agent's poll interval at the time, `centre` what the centre could say of its own
+    /// clock; both matter to exchanges only.
+    pub fn new(record: &Record, poll: Nanos, centre: Option<ClockVerdict>) -> Self {
+        let what = match &record.fact {
+            Fact::Exchange(measured) => {
+                let exchange = &measured.exchange;
+                let (at, offset, bound) = (exchange.at(), exchange.offset(), exchange.bound());
+                What::Exchange { at, offset, bound, poll, centre }
+            }
+            Fact::Alarm(alarm) => What::Alarm { at: alarm.at, since: alarm.since },
+            Fact::Start(start) => What::Start { at: start.at, clean: start.clean },
+            Fact::Stop(stop) => What::Stop { at: stop.at },
+            Fact::Dropped(_) => What::Dropped,
+        };
+        Self { seq: record.seq, next_seq: record.next_seq(), what }
+    }
+}
+
+/// The verdicts on the time from `from` to just before `to`: they cover it exactly, in order, and neighbours differ.
+///
+/// `observed` is one agent's records in the order of their numbers, and should begin before `from` by an exchange or more.
+/// `tolerance` says from when on which tolerance held, in order of time; before the first none did.
+pub fn periods(
+    observed: &[Observed],
+    tolerance: &[(UnixTime, Nanos)],
+    from: UnixTime,
+    to: UnixTime,
+    drift: Ppb,
+) -> Vec<Period> {
+    let mut painter = Painter { from, to, drift, tolerance, pieces: Vec::new() };
+    let mut knowledge = Knowledge::Nothing { since: UnixTime::MIN, why: Why::NoData };
+    let mut latest = UnixTime::MIN;
+    let mut twice = Vec::new();
+    let mut next_seq = None;
+    for (index, now) in observed.iter().enumerate() {
+        if next_seq.is_some_and(|expected| expected != now.seq) {
+            knowledge = painter.lose(knowledge, Why::Dropped);
+        }
+        next_seq = Some(now.next_seq);
+        let later = observed.get(index + 1..).unwrap_or_default();
+        knowledge = painter.advance(knowledge, &now.what, || first_exchange(later));
+        let at = knowledge.since();
+        if at < latest {
+            twice.push((at, latest));
+        }
+        latest = latest.max(at);
+    }
+    painter.finish(knowledge);
+    cover(painter.pieces, twice, from, to)
+}
+
+/// How long in all, by verdict.
+pub fn totals(periods: &[Period]) -> Totals {
+    let mut totals = Totals::default();
+    for period in periods {
+        let length = period.to - period.from;
+        match period.verdict {
+            Verdict::Within => totals.within = totals.within + length,
+            Verdict::Outside => totals.outside = totals.outside + length,
+            Verdict::NotProven => totals.not_proven = totals.not_proven + length,
+        }
+    }
+    totals
+}
+
+/// What is known from some instant on.
+#[derive(Debug, Clone, Copy)]
+enum Knowledge {
+    /// Nothing.
+    Nothing { since: UnixTime, why: Why },
+    /// What an exchange shows.
+    Exchange { at: UnixTime, offset: Nanos, bound: Nanos, poll: Nanos, centre: Option<ClockVerdict> },
+}
+
+impl Knowledge {
+    const fn since(&self) -> UnixTime {
+        match self {
+            Self::Nothing { since, .. } => *since,
+            Self::Exchange { at, .. } => *at,
+        }
+    }
+}
+
+/// Collects what is known of which stretch.
+struct Painter<'a> {
+    from: UnixTime,
+    to: UnixTime,
+    drift: Ppb,
+    tolerance: &'a [(UnixTime, Nanos)],
+    pieces: Vec<Period>,
+}
+
+impl Painter<'_> {
+    /// The next record: what was known until then is written down, and what is known from then on returned.
+    fn advance(
+        &mut self,
+        known: Knowledge,
+        what: &What,
+        next_exchange: impl Fn() -> Option<UnixTime>,
+    ) -> Knowledge {
+        // An agent's reckoning cannot put an event before what came before it, nor after what came after. An event
+        // that it could not reckon may have been at any time since.
+        let place = |at: UnixTime| next_exchange().map_or(at, |next| at.min(next)).max(known.since());
+        match *what {
+            What::Exchange { at, offset, bound, poll, centre } => {
+                self.until_exchange(known, at, offset, bound);
+                Knowledge::Exchange { at, offset, bound, poll, centre }
+            }
+            What::Alarm { at, since } => {
+                let untouched = at.centre.map_or(known.since(), |centre| place(centre - since));
+                self.until(known, untouched);
+                Knowledge::Nothing { since: untouched, why: Why::Alarm }
+            }
+            What::Stop { at } => {
+                let stopped = at.centre.map_or(known.since(), place);
+                self.until(known, stopped);
+                Knowledge::Nothing { since: stopped, why: Why::Stopped }
+            }
+            What::Start { at, clean } => {
+                let started = place(at.best());
+                // A run that ended without a stop ended nobody knows when.
+                let known = if clean { known } else { self.lose(known, Why::Unwatched) };
+                self.until(known, started);
+                Knowledge::Nothing { since: started, why: Why::Starting }
+            }
+            What::Dropped => self.lose(known, Why::Dropped),
+        }
+    }
+
+    /// What the last exchange showed does not reach beyond its own instant.
+    #[expect(clippy::unused_self, reason = "it belongs to the steps of the painter")]
+    const fn lose(&self, known: Knowledge, why: Why) -> Knowledge {
+        Knowledge::Nothing { since: known.since(), why }
+    }
+
+    fn until_exchange(&mut self, known: Knowledge, next: UnixTime, next_offset: Nanos, next_bound: Nanos) {
+        if let Knowledge::Exchange { at, offset, bound, .. } = known {
+            let explained = bound + next_bound + self.drift.over((next - at).abs());
+            if (next_offset - offset).abs() > explained {
+                return self.paint(at, next, Verdict::NotProven, Why::Moved);
+            }
+        }
+        self.until(known, next);
+    }
+
+    /// Writes down what is known until `end`.
+    fn until(&mut self, known: Knowledge, end: UnixTime) {
+        match known {
+            Knowledge::Nothing { since, why } => self.paint(since, end, Verdict::NotProven, why),
+            Knowledge::Exchange { at, offset, bound, poll, centre } => {
+                let covered = (at + poll.times(COVERS_POLLS)).min(end);
+                if matches!(centre, None | Some(ClockVerdict::Unproven)) {
+                    self.paint(at, covered, Verdict::NotProven, Why::Centre);
+                } else {
+                    self.judge(at, covered, offset, bound);
+                }
+                self.paint(covered, end, Verdict::NotProven, Why::Silent);
+            }
+        }
+    }
+
+    fn finish(&mut self, known: Knowledge) {
+        self.until(known, self.to);
+    }
+
+    /// Judges the time that an exchange at `at` covers by each tolerance that held in it.
+    fn judge(&mut self, at: UnixTime, end: UnixTime, offset: Nanos, bound: Nanos) {
+        let tolerance = self.tolerance;
+        let first = tolerance.first().map_or(UnixTime::MAX, |(since, _)| *since);
+        self.paint(at, end.min(first), Verdict::NotProven, Why::NoTolerance);
+        // The tolerance in force at `at`, and those settled while the exchange covers.
+        let index = tolerance.partition_point(|(since, _)| *since <= at).saturating_sub(1);
+        let mut rest = tolerance.get(index..).unwrap_or_default();
+        while let [(since, limit), later @ ..] = rest {
+            if *since >= end {
+                break;
+            }
+            let until = later.first().map_or(UnixTime::MAX, |(next, _)| *next).min(end);
+            self.judge_by(at, at.max(*since), until, offset, bound, *limit);
+            rest = later;
+        }
+    }
+
+    /// Judges the time from `start` to `end`, which an exchange at `at` covers, by one tolerance.
+    fn judge_by(
+        &mut self,
+        at: UnixTime,
+        start: UnixTime,
+        end: UnixTime,
+        offset: Nanos,
+        bound: Nanos,
+        limit: Nanos,
+    ) {
+        let (verdict, room) = if offset.abs() + bound <= limit {
+            (Verdict::Within, limit - offset.abs() - bound)
+        } else if offset.abs() - bound > limit {
+            // One nanosecond less: at the edge itself the clock is within.
+            (Verdict::Outside, offset.abs() - bound - limit - Nanos::new(1))
+        } else {
+            return self.paint(start, end, Verdict::NotProven, Why::Undecided);
+        };
+        let changes = at + age_until(room, self.drift) + Nanos::new(1);
+        self.paint(start, end.min(changes), verdict, Why::Shown);
+        self.paint(start.max(changes), end, Verdict::NotProven, Why::Aged);
+    }
+
+    fn paint(&mut self, from: UnixTime, to: UnixTime, verdict: Verdict, why: Why) {
+        let (from, to) = (from.max(self.from), to.min(self.to));
+        if from < to {
+            self.pieces.push(Period { from, to, verdict, why });
+        }
+    }
+}
+
+/// The greatest age at which the drift has added no more than `room`.
+fn age_until(room: Nanos, drift: Ppb) -> Nanos {
+    if drift.count() <= 0 {
+        return Nanos::MAX;
+    }
+    let age = i128::from(room.count()) * 1_000_000_000 / i128::from(drift.count());
+    Nanos::new(i64::try_from(age).unwrap_or(i64::MAX))
+}
+
+fn first_exchange(observed: &[Observed]) -> Option<UnixTime> {
+    observed.iter().find_map(|observed| match observed.what {
+        What::Exchange { at, .. } => Some(at),
+        _ => None,
+    })
+}
+
+/// One row of periods from pieces, which may overlap only where time was shown twice.
+fn cover(
+    mut pieces: Vec<Period>,
+    twice: Vec<(UnixTime, UnixTime)>,
+    from: UnixTime,
+    to: UnixTime,
+) -> Vec<Period> {
+    pieces.sort_by_key(|piece| piece.from);
+    let mut row = Row { periods: Vec::new(), until: from };
+    for piece in pieces {
+        row.fill(piece.from, Verdict::NotProven, Why::NoData);
+        row.fill(piece.to, piece.verdict, piece.why);
+    }
+    row.fill(to, Verdict::NotProven, Why::NoData);
+    if twice.is_empty() { row.periods } else { spoil(&row.periods, twice) }
+}
+
+/// What lies in a stretch that the centre's clock showed twice is not proven.
+fn spoil(periods: &[Period], mut twice: Vec<(UnixTime, UnixTime)>) -> Vec<Period> {
+    twice.sort_unstable();
+    let mut twice = twice.into_iter().peekable();
+    let mut row =
+        Row { periods: Vec::new(), until: periods.first().map_or(UnixTime::MIN, |first| first.from) };
+    for period in periods {
+        while row.until < period.to {
+            while twice.next_if(|(_, end)| *end <= row.until).is_some() {}
+            let (start, end) = twice.peek().copied().unwrap_or((UnixTime::MAX, UnixTime::MAX));
+            row.fill(start.min(period.to), period.verdict, period.why);
+            row.fill(
+                if start < period.to { end.min(period.to) } else { row.until },
+                Verdict::NotProven,
+                Why::Twice,
+            );
+        }
+    }
+    row.periods
+}
+
+/// A row of periods without gap; neighbours that say the same become one.
+struct Row {
+    periods: Vec<Period>,
+    until: UnixTime,
+}
+
+impl Row {
+    fn fill(&mut self, to: UnixTime, verdict: Verdict, why: Why) {
+        if to <= self.until {
+            return;
+        }
+        match self.periods.last_mut() {
+            Some(last) if last.verdict == verdict && last.why == why => last.to = to,
+            _ => self.periods.push(Period { from: self.until, to, verdict, why }),
+        }
+        self.until = to;
+    }
+}
+
+impl Verdict {
+    /// The word for it in interfaces.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Within => "within",
+            Self::Outside => "outside",
+            Self::NotProven => "not-proven",
+        }
+    }
+}
+
+impl Why {
+    /// Its code in interfaces.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Shown => "shown",
+            Self::NoData => "no-data",
+            Self::Silent => "silent",
+            Self::Stopped => "stopped",
+            Self::Starting => "starting",
+            Self::Unwatched => "unwatched",
+            Self::Alarm => "alarm",
+            Self::Moved => "moved",
+            Self::Dropped => "dropped",
+            Self::Undecided => "undecided",
+            Self::Aged => "aged",
+            Self::Centre => "centre-unproven",
+            Self::Twice => "clock-set-back",
+            Self::NoTolerance => "no-tolerance",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MS: i64 = 1_000_000;
+    const S: i64 = 1_000 * MS;
+    const TOLERANCE: [(UnixTime, Nanos); 1] = [(UnixTime::MIN, Nanos::from_millis(50))];
+
+    /// `(seconds, what)` as records numbered from 1.
+    fn observed(what: &[What]) -> Vec<Observed> {
+        (1..).zip(what).map(|(seq, what)| Observed { seq, next_seq: seq + 1, what: *what }).collect()
+    }
+
+    /// An exchange at a second, offset and bound in ms, poll 10 s.
+    fn exchange(second: i64, offset: i64, bound: i64) -> What {
+        What::Exchange {
+            at: UnixTime::from_nanos(second * S),
+            offset: Nanos::from_millis(offset),
+            bound: Nanos::from_millis(bound),
+            poll: Nanos::from_secs(10),
+            centre: Some(ClockVerdict::Declared),
+        }
+    }
+
+    fn when(second: i64) -> When {
+        When { system: UnixTime::from_nanos(second * S), centre: None }
+    }
+
+    fn reckoned(system: i64, centre: i64) -> When {
+        When { centre: Some(UnixTime::from_nanos(centre * S)), ..when(system) }
+    }
+
+    fn row(periods: &[Period]) -> String {
+        let words = periods.iter().map(|period| {
+            let length = (period.to - period.from).count();
+            assert!(length > 0);
+            format!("{}:{}:{}", length.div_euclid(S), period.verdict.word(), period.why.code())
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    #[track_caller]
+    fn check(what: &[What], seconds: i64, expected: &str) {
+        let found = periods(
+            &observed(what),
+            &TOLERANCE,
+            UnixTime::from_nanos(0),
+            UnixTime::from_nanos(seconds * S),
+            Ppb::new(0),
+        );
+        assert_eq!(row(&found), expected);
+    }
+
+    #[test]
+    fn no_data_is_not_proven() {
+        check(&[], 30, "30:not-proven:no-data");
+        check(&[exchange(10, 0, 1)], 60, "10:not-proven:no-data 20:within:shown 30:not-proven:silent");
+    }
+
+    #[test]
+    fn the_interval_decides() {
+        check(&[exchange(0, 0, 50)], 10, "10:within:shown");
+        check(&[exchange(0, 0, 51)], 10, "10:not-proven:undecided");
+        check(&[exchange(0, -49, 1)], 10, "10:within:shown");
+        check(&[exchange(0, 50, 1)], 10, "10:not-proven:undecided");
+        check(&[exchange(0, -51, 1)], 10, "10:not-proven:undecided");
+        check(&[exchange(0, 52, 1)], 10, "10:outside:shown");
+        check(&[exchange(0, -3_600_000, 1)], 10, "10:outside:shown");
+    }
+
+    #[test]
+    fn neighbours_that_say_the_same_are_one() {
+        check(
+            &[exchange(0, 0, 1), exchange(10, 1, 1), exchange(25, 0, 1), exchange(50, 0, 1)],
+            60,
+            "45:within:shown 5:not-proven:silent 10:within:shown",
+        );
+    }
+
+    #[test]
+    fn an_alarm_ends_what_was_shown() {
+        let since = Nanos::from_secs(1);
+        // The alarm's own clock is wrong by an hour. What the agent reckons of the centre's clock goes before it, and cannot lie
+        // outside the alarm's neighbours; where it reckons nothing, nothing since the last exchange is shown.
+        for (at, expected) in [
+            (reckoned(3_605, 5), "4:within:shown 6:not-proven:alarm 10:within:shown"),
+            (reckoned(3_605, -90), "10:not-proven:alarm 10:within:shown"),
+            (reckoned(3_605, 90), "20:within:shown"),
+            (when(5), "10:not-proven:alarm 10:within:shown"),
+        ] {
+            check(&[exchange(0, 0, 1), What::Alarm { at, since }, exchange(10, 1, 1)], 20, expected);
+        }
+    }
+
+    #[test]
+    fn a_stop_and_a_start() {
+        let stop = What::Stop { at: reckoned(5, 5) };
+        let start = |clean| What::Start { at: when(20), clean };
+        check(
+            &[exchange(0, 0, 1), stop, start(true), exchange(22, 0, 1)],
+            30,
+            "5:within:shown 15:not-proven:stopped 2:not-proven:starting 8:within:shown",
+        );
+        // Killed: nobody knows when it stopped watching.
+        check(
+            &[exchange(0, 0, 1), start(false), exchange(22, 0, 1)],
+            30,
+            "20:not-proven:unwatched 2:not-proven:starting 8:within:shown",
+        );
+    }
+
+    #[test]
+    fn lost_records_show_nothing() {
+        check(
+            &[exchange(0, 0, 1), What::Dropped, exchange(10, 0, 1)],
+            15,
+            "10:not-proven:dropped 5:within:shown",
+        );
+        let mut gap = observed(&[exchange(0, 0, 1), exchange(10, 0, 1)]);
+        gap[1].seq = 3;
+        let found = periods(&gap, &TOLERANCE, UnixTime::from_nanos(0), UnixTime::from_nanos(15 * S), DRIFT);
+        assert_eq!(row(&found), "10:not-proven:dropped 5:within:shown");
+    }
+
+    #[test]
+    fn exchanges_that_contradict_the_drift() {
+        check(&[exchange(0, 0, 1), exchange(10, 40, 1)], 20, "10:not-proven:moved 10:within:shown");
+        check(&[exchange(0, 0, 1), exchange(10, 2, 1)], 20, "20:within:shown");
+    }
+
+    #[test]
+    fn the_centre_must_be_shown_itself() {
+        for centre in [None, Some(ClockVerdict::Unproven)] {
+            let What::Exchange { at, offset, bound, poll, .. } = exchange(0, 0, 1) else {
+                panic!("an exchange")
+            };
+            let unproven = What::Exchange { at, offset, bound, poll, centre };
+            check(&[unproven, exchange(10, 0, 1)], 20, "10:not-proven:centre-unproven 10:within:shown");
+        }
+    }
+
+    #[test]
+    fn a_time_that_was_shown_twice() {
+        check(
+            &[exchange(0, 0, 1), exchange(10, 0, 1), exchange(5, 0, 1), exchange(15, 0, 1)],
+            25,
+            "5:within:shown 5:not-proven:clock-set-back 15:within:shown",
+        );
+    }
+
+    #[test]
+    fn drift_widens_the_interval() {
+        // 45 + 4 ms: 1 ms is left, which 100 ppm use up in 10 s.
+        let at = |what, expected: &str| {
+            let found = periods(
+                &observed(&[what]),
+                &TOLERANCE,
+                UnixTime::from_nanos(0),
+                UnixTime::from_nanos(20 * S),
+                DRIFT,
+            );
+            assert_eq!(row(&found), expected);
+            found
+        };
+        let found = at(exchange(0, 45, 4), "10:within:shown 9:not-proven:aged");
+        assert_eq!(
+            found[0].to,
+            UnixTime::from_nanos(10 * S + 1),
+            "at 10 s the interval still ends at the tolerance"
+        );
+        let found = at(exchange(0, 55, 4), "9:outside:shown 10:not-proven:aged");
+        assert_eq!(
+            found[0].to,
+            UnixTime::from_nanos(10 * S - 9_999),
+            "outside ends before the interval touches it"
+        );
+    }
+
+    #[test]
+    fn tolerances_change() {
+        let tolerance = [
+            (UnixTime::from_nanos(2 * S), Nanos::from_millis(50)),
+            (UnixTime::from_nanos(5 * S), Nanos::from_millis(5)),
+            (UnixTime::from_nanos(7 * S), Nanos::from_millis(8)),
+        ];
+        let found = periods(
+            &observed(&[exchange(0, 6, 0)]),
+            &tolerance,
+            UnixTime::from_nanos(0),
+            UnixTime::from_nanos(9 * S),
+            Ppb::new(0),
+        );
+        assert_eq!(row(&found), "2:not-proven:no-tolerance 3:within:shown 2:outside:shown 2:within:shown");
+        let found = periods(
+            &observed(&[exchange(0, 6, 0)]),
+            &[],
+            UnixTime::from_nanos(0),
+            UnixTime::from_nanos(9 * S),
+            DRIFT,
+        );
+        assert_eq!(row(&found), "9:not-proven:no-tolerance");
+    }
+
+    fn what() -> impl Strategy<Value = What> {
+        let time = -100i64..1_000;
+        let centre = prop_oneof![
+            6 => Just(Some(ClockVerdict::Proven)), 2 => Just(Some(ClockVerdict::Declared)),
+            1 => Just(Some(ClockVerdict::Unproven)), 1 => Just(None),
+        ];
+        let at = (time.clone(), prop::option::of(time.clone())).prop_map(|(system, centre)| When {
+            system: UnixTime::from_nanos(system * S),
+            centre: centre.map(|second| UnixTime::from_nanos(second * S)),
+        });
+        prop_oneof![
+            6 => (time, -80i64..80, 0i64..20, 1i64..60, centre).prop_map(|(at, offset, bound, poll, centre)| What::Exchange {
+                at: UnixTime::from_nanos(at * S), offset: Nanos::from_millis(offset), bound: Nanos::from_millis(bound), poll: Nanos::from_secs(poll), centre,
+            }),
+            1 => (at.clone(), 0i64..100).prop_map(|(at, since)| What::Alarm { at, since: Nanos::from_secs(since) }),
+            1 => (at.clone(), any::<bool>()).prop_map(|(at, clean)| What::Start { at, clean }),
+            1 => at.prop_map(|at| What::Stop { at }),
+            1 => Just(What::Dropped),
+        ]
+    }
+
+    /// In order of time as a centre's clock makes it, or in any order.
+    fn story() -> impl Strategy<Value = Vec<What>> {
+        (prop::collection::vec(what(), 0..40), prop::bool::weighted(0.7)).prop_map(|(mut story, in_order)| {
+            if in_order {
+                story.sort_by_key(|what| match what {
+                    What::Exchange { at, .. } => *at,
+                    What::Alarm { at, .. } | What::Start { at, .. } | What::Stop { at } => at.best(),
+                    What::Dropped => UnixTime::from_nanos(500 * S),
+                });
+            }
+            story
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn periods_cover_exactly_in_order_and_merged(story in story(), from in -50i64..900, length in 0i64..500, changes in prop::collection::vec((0i64..900, 1i64..80), 0..4)) {
+            let (from, to) = (UnixTime::from_nanos(from * S), UnixTime::from_nanos((from + length) * S));
+            let mut tolerance: Vec<_> = changes.into_iter().map(|(at, ms)| (UnixTime::from_nanos(at * S), Nanos::from_millis(ms))).collect();
+            tolerance.sort();
+            let found = periods(&observed(&story), &tolerance, from, to, DRIFT);
+            let mut until = from;
+            for period in &found {
+                prop_assert_eq!(period.from, until);
+                prop_assert!(period.from < period.to);
+                until = period.to;
+            }
+            prop_assert_eq!(until, to);
+            for pair in found.windows(2) {
+                prop_assert!(pair[0].verdict != pair[1].verdict || pair[0].why != pair[1].why);
+            }
+            let totals = totals(&found);
+            prop_assert_eq!(totals.within + totals.outside + totals.not_proven, to - from);
+        }
+
+        /// Whatever is said to be within or outside was shown to be, by an exchange that covers it.
+        #[test]
+        fn no_data_is_never_within(story in story()) {
+            let (from, to) = (UnixTime::from_nanos(0), UnixTime::from_nanos(900 * S));
+            let limit = Nanos::from_millis(50);
+            for period in periods(&observed(&story), &TOLERANCE, from, to, DRIFT) {
+                if period.verdict == Verdict::NotProven {
+                    continue;
+                }
+                prop_assert_eq!(period.why, Why::Shown);
+                for instant in [period.from, period.from + (period.to - period.from).half(), period.to - Nanos::new(1)] {
+                    let shown = story.iter().any(|what| match *what {
+                        What::Exchange { at, offset, bound, poll, centre } => {
+                            let age = instant - at;
+                            let bound = bound + DRIFT.over(age);
+                            let decided = match period.verdict {
+                                Verdict::Within => offset.abs() + bound <= limit,
+                                _ => offset.abs() - bound > limit,
+                            };
+                            let usable = !matches!(centre, None | Some(ClockVerdict::Unproven));
+                            age >= Nanos::ZERO && age < poll.times(COVERS_POLLS) && usable && decided
+                        }
+                        _ => false,
+                    });
+                    prop_assert!(shown, "{:?} is not shown", instant);
+                }
+            }
+        }
+
+        /// A clock that keeps to the drift, measured by exchanges that keep to their bounds, is never judged wrongly.
+        #[test]
+        fn honest_exchanges_are_never_judged_wrongly(
+            start in -80i64..80, rates in prop::collection::vec((-100_000i64..100_000, 0i64..20, -100i64..100, any::<bool>()), 1..40),
+        ) {
+            let mut truth = Nanos::from_millis(start);
+            let (mut story, mut truths) = (Vec::new(), Vec::new());
+            for (second, (ppb, bound, error, lost)) in (0i64..).zip(rates) {
+                let offset = truth + Nanos::new(bound * MS / 100 * error);
+                truths.push((second * 10, truth, Ppb::new(ppb)));
+                if !lost {
+                    let What::Exchange { at, poll, centre, .. } = exchange(second * 10, 0, 0) else { panic!("an exchange") };
+                    story.push(What::Exchange { at, offset, bound: Nanos::from_millis(bound), poll, centre });
+                }
+                truth = truth + Ppb::new(ppb).over(Nanos::from_secs(10));
+            }
+            let limit = Nanos::from_millis(50);
+            for period in periods(&observed(&story), &TOLERANCE, UnixTime::from_nanos(0), UnixTime::from_nanos(500 * S), DRIFT) {
+                for (second, truth, rate) in &truths {
+                    for into in [0, 3, 7] {
+                        let instant = UnixTime::from_nanos((second + into) * S);
+                        let truth = *truth + rate.over(Nanos::from_secs(into));
+                        if period.from <= instant && instant < period.to {
+                            match period.verdict {
+                                Verdict::Within => prop_assert!(truth.abs() <= limit + Nanos::new(100)),
+                                Verdict::Outside => prop_assert!(truth.abs() + Nanos::new(100) > limit),
+                                Verdict::NotProven => prop_assert!(period.why != Why::Moved, "drift was kept to"),
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
