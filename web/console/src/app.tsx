@@ -1,0 +1,100 @@
+// Who is signed in decides what there is to see; the address bar decides which page of it.
+import type { JSX } from "preact";
+import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { answer, api, Refused, type Session } from "@angbu/shared/client";
+import { askCentre, CentreProvider } from "./centre";
+import { Frame } from "./frame";
+import { CentrePage } from "./pages/centre";
+import { CustomerPage } from "./pages/customer";
+import { LogPage } from "./pages/log";
+import { MissingPage } from "./pages/missing";
+import { OverviewPage } from "./pages/overview";
+import { ChangePassword, SignIn } from "./pages/sign-in";
+import { Refusal } from "./parts/refusal";
+import { routeOf, type Route, useRouter } from "./router";
+import { LANGUAGES, languageOf, SpeechContext } from "./words";
+
+type Stage =
+  | { readonly name: "asking" }
+  | { readonly name: "refused"; readonly refused: Refused }
+  | { readonly name: "signed-out"; readonly ended: boolean }
+  | { readonly name: "must-change"; readonly session: Session; readonly typed: string | undefined }
+  | { readonly name: "signed-in"; readonly session: Session; readonly first: Awaited<ReturnType<typeof askCentre>> };
+
+export function App(): JSX.Element {
+  const { path, query } = useRouter();
+  const language = languageOf(query, navigator.languages);
+  const speech = useMemo(() => ({ language, words: LANGUAGES[language] }), [language]);
+  const { words } = speech;
+  const [stage, setStage] = useState<Stage>({ name: "asking" });
+
+  useEffect(() => {
+    document.documentElement.lang = language;
+  }, [language]);
+
+  const enter = useCallback(async (session: Session, typed?: string) => {
+    if (session.must_change_password) setStage({ name: "must-change", session, typed });
+    else setStage({ name: "signed-in", session, first: await askCentre() });
+  }, []);
+
+  const begin = useCallback(async () => {
+    setStage({ name: "asking" });
+    try {
+      await enter(await answer(api.GET("/api/v1/session")));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      if (error.problem.status === 401) setStage({ name: "signed-out", ended: false });
+      else setStage({ name: "refused", refused: error });
+    }
+  }, [enter]);
+  useEffect(() => void begin(), [begin]);
+
+  const signedOut = useCallback(() => setStage({ name: "signed-out", ended: true }), []);
+  const signOut = useCallback(async () => {
+    // Whatever the centre answers, this page forgets; a session that is already gone is what was asked for.
+    await answer(api.DELETE("/api/v1/session")).catch(() => undefined);
+    setStage({ name: "signed-out", ended: false });
+  }, []);
+
+  const route = routeOf(path);
+  return (
+    <SpeechContext.Provider value={speech}>
+      {stage.name === "asking" && <p class="asking">{words.loading}</p>}
+      {stage.name === "refused" && (
+        <Frame>
+          <Refusal refused={stage.refused} again={() => void begin()} />
+        </Frame>
+      )}
+      {stage.name === "signed-out" && <SignIn ended={stage.ended} entered={enter} />}
+      {stage.name === "must-change" && (
+        <ChangePassword typed={stage.typed} entered={() => enter({ ...stage.session, must_change_password: false })} />
+      )}
+      {stage.name === "signed-in" && (
+        <CentreProvider
+          first={stage.first}
+          customer={route.page === "customer" ? route.customer : undefined}
+          signedOut={signedOut}
+        >
+          <Frame session={stage.session} page={route.page} signOut={() => void signOut()}>
+            <Page route={route} />
+          </Frame>
+        </CentreProvider>
+      )}
+    </SpeechContext.Provider>
+  );
+}
+
+function Page({ route }: { readonly route: Route }): JSX.Element {
+  switch (route.page) {
+    case "overview":
+      return <OverviewPage />;
+    case "customer":
+      return <CustomerPage key={route.customer} customer={route.customer} />;
+    case "log":
+      return <LogPage />;
+    case "centre":
+      return <CentrePage />;
+    case "missing":
+      return <MissingPage />;
+  }
+}

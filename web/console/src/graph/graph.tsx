@@ -1,0 +1,140 @@
+// Offset, verdicts and delay of one agent over one period, with a cursor that a pointer or the keyboard moves.
+import type { JSX, TargetedKeyboardEvent, TargetedPointerEvent } from "preact";
+import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import type { Graph } from "@angbu/shared/client";
+import { parseInstant } from "../format";
+import { useSpeech } from "../words";
+import { zoneAheadMs } from "./axis";
+import { HEIGHT, layout, type Layout, type ScaleName } from "./layout";
+import { DelayPlot, Marks, OffsetPlot, Strip, TimeAxis } from "./plots";
+import { Readout } from "./readout";
+import { nearest, stops } from "./series";
+
+interface Cursor {
+  readonly atMs: number;
+  readonly by: "pointer" | "keys";
+}
+
+export function GraphFigure(props: {
+  readonly graph: Graph;
+  readonly agent: string;
+  readonly shown: ScaleName;
+  readonly busy: boolean;
+  /** How well the centre knows its own time: the digits that an instant on the graph may show. */
+  readonly boundNs: number;
+}): JSX.Element {
+  const { graph } = props;
+  const { words, language } = useSpeech();
+  const box = useRef<HTMLDivElement>(null);
+  const width = useWidth(box);
+  const [cursor, setCursor] = useState<Cursor>();
+  const hatch = useId();
+  const keys = useId();
+  const fromMs = parseInstant(graph.from).ms;
+  const toMs = parseInstant(graph.to).ms;
+  const both = zoneAheadMs(toMs) !== 0;
+  const at = useMemo(() => layout(width, both ? 2 : 1, fromMs, toMs), [width, both, fromMs, toMs]);
+  const cursorStops = useMemo(() => stops(graph.points, graph.events), [graph]);
+
+  const point = (event: TargetedPointerEvent<SVGSVGElement>): void => {
+    const frame = event.currentTarget.getBoundingClientRect();
+    const x = ((event.clientX - frame.left) / frame.width) * at.width;
+    const share = (x - at.left) / (at.right - at.left);
+    const wanted = fromMs + Math.min(1, Math.max(0, share)) * (toMs - fromMs);
+    setCursor({ atMs: snapped(cursorStops, wanted, at), by: "pointer" });
+  };
+
+  const press = (event: TargetedKeyboardEvent<SVGSVGElement>): void => {
+    const next = moved(event.key, event.shiftKey, cursorStops, cursor?.atMs);
+    if (next === undefined) return;
+    event.preventDefault();
+    setCursor(next === null ? undefined : { atMs: next, by: "keys" });
+  };
+
+  const cursorMs = cursor !== undefined && cursor.atMs >= fromMs && cursor.atMs <= toMs ? cursor.atMs : undefined;
+  return (
+    <figure class="graph" aria-busy={props.busy}>
+      <Readout graph={graph} cursorMs={cursorMs} boundNs={props.boundNs} spoken={cursor?.by === "keys"} />
+      <p id={keys} class="for-keys">
+        {words.graphKeys}
+      </p>
+      <div ref={box} class="graph-box">
+        {width > 0 && (
+          <svg
+            viewBox={`0 0 ${at.width} ${at.height}`}
+            role="application"
+            aria-label={words.graphOf({ agent: props.agent })}
+            aria-describedby={keys}
+            tabIndex={0}
+            onPointerMove={point}
+            onPointerDown={point}
+            onPointerLeave={(event) => event.pointerType === "mouse" && setCursor(undefined)}
+            onKeyDown={press}
+            onBlur={() => setCursor(undefined)}
+          >
+            <Hatch id={hatch} />
+            <TimeAxis at={at} language={language} both={both} />
+            <OffsetPlot at={at} graph={graph} words={words} shown={props.shown} />
+            <DelayPlot at={at} graph={graph} words={words} />
+            <Strip at={at} graph={graph} hatch={hatch} />
+            <Marks at={at} graph={graph} />
+            {cursorMs !== undefined && <CursorLine at={at} atMs={nearest(graph.points, cursorMs, 0)?.at_ms ?? cursorMs} />}
+          </svg>
+        )}
+      </div>
+    </figure>
+  );
+}
+
+function CursorLine({ at, atMs }: { readonly at: Layout; readonly atMs: number }): JSX.Element {
+  const x = Math.round(at.x(atMs)) + 0.5;
+  return <line class="cursor" x1={x} x2={x} y1={at.offsetTop - 4} y2={at.delayTop + HEIGHT.delay} />;
+}
+
+/** The hatching of "not proven". */
+function Hatch({ id }: { readonly id: string }): JSX.Element {
+  return (
+    <defs>
+      <pattern id={id} width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">
+        <line class="hatch-line" x1="1" y1="0" x2="1" y2="6" />
+      </pattern>
+    </defs>
+  );
+}
+
+/** The stop nearest to the pointer where one is near, else the pointer's own instant: a gap can be read too. */
+function snapped(all: readonly number[], wantedMs: number, at: Layout): number {
+  let best: number | undefined;
+  for (const each of all) {
+    if (best === undefined || Math.abs(each - wantedMs) < Math.abs(best - wantedMs)) best = each;
+  }
+  return best !== undefined && Math.abs(at.x(best) - at.x(wantedMs)) <= 12 ? best : Math.round(wantedMs);
+}
+
+/** Where a key takes the cursor; `null` puts it away, `undefined` leaves the key to the browser. */
+function moved(key: string, far: boolean, all: readonly number[], fromMs: number | undefined): number | null | undefined {
+  if (key === "Escape") return fromMs === undefined ? undefined : null;
+  const last = all.length - 1;
+  if (last < 0) return undefined;
+  const step = { ArrowLeft: far ? -10 : -1, ArrowRight: far ? 10 : 1, PageUp: -10, PageDown: 10 }[key];
+  if (key === "Home") return all[0];
+  if (key === "End") return all[last];
+  if (step === undefined) return undefined;
+  if (fromMs === undefined) return all[step < 0 ? last : 0];
+  const after = all.findIndex((each) => each >= fromMs);
+  const here = after === -1 ? last : after;
+  return all[Math.min(last, Math.max(0, here + step))];
+}
+
+function useWidth(box: { readonly current: HTMLElement | null }): number {
+  const [width, setWidth] = useState(0);
+  useLayoutEffect(() => setWidth(Math.floor(box.current?.clientWidth ?? 0)), [box]);
+  useEffect(() => {
+    const element = box.current;
+    if (element === null) return;
+    const observer = new ResizeObserver(() => setWidth(Math.floor(element.clientWidth)));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [box]);
+  return width;
+}

@@ -1,0 +1,21 @@
+import type { JSX } from "preact";
+import { useTitle } from "../parts/title";
+import { Link, useRouter } from "../router";
+import { useSpeech } from "../words";
+
+/** Says what is not there, and where everything is. */
+export function MissingPage(props: { readonly what?: string }): JSX.Element {
+  const { words } = useSpeech();
+  const { address } = useRouter();
+  const what = props.what ?? words.missingPage;
+  useTitle(what);
+  return (
+    <>
+      <h1>{what}</h1>
+      <p>{words.missingNext}</p>
+      <p>
+        <Link href={address("/")}>{words.toOverview}</Link>
+      </p>
+    </>
+  );
+}

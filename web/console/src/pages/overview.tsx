@@ -1,0 +1,87 @@
+import type { JSX } from "preact";
+import { useRef } from "preact/hooks";
+import { answer, api, type Customer } from "@angbu/shared/client";
+import { useCentre } from "../centre";
+import { CUSTOMER_CONFIGURATION, enrolAgent } from "../commands";
+import { count, duration } from "../format";
+import { useNews } from "../live";
+import { Copyable } from "../parts/copy";
+import { VerdictMark } from "../parts/mark";
+import { ReferenceNote } from "../parts/reference";
+import { Refusal } from "../parts/refusal";
+import { useTitle } from "../parts/title";
+import { useResource } from "../resource";
+import { customerPath, Link, useRouter } from "../router";
+import { customerSentence, siteSentence, tallyOf, VERDICTS, worst } from "../verdict";
+import { useSpeech } from "../words";
+
+/** Agents report every few seconds, each on its own; the list is asked for at most this often. */
+const AT_MOST_EVERY_MS = 3_000;
+
+/** Are all customers' servers right, now? */
+export function OverviewPage(): JSX.Element {
+  const { words, language } = useSpeech();
+  const { centre } = useCentre();
+  const { address } = useRouter();
+  const list = useResource("customers", async () => (await answer(api.GET("/api/v1/customers"))).customers);
+  useTitle(words.overview);
+  const asked = useRef(performance.now());
+  useNews((news) => {
+    if (news.kind !== "tick" && (news.kind !== "agent" || performance.now() - asked.current < AT_MOST_EVERY_MS)) return;
+    asked.current = performance.now();
+    list.reload();
+  });
+
+  if (list.data === undefined) {
+    return list.refused === undefined ? <p class="asking">{words.loading}</p> : <Refusal refused={list.refused} again={list.reload} />;
+  }
+  const told = { words, language, reference: centre.clock.verdict };
+  const customers = list.data;
+  const [only] = customers;
+  return (
+    <>
+      <h1>{siteSentence(told, customers)}</h1>
+      {customers.some((customer) => customer.agents > 0) && <ReferenceNote />}
+      {only === undefined && (
+        <>
+          <p>{words.noCustomersNext}</p>
+          <Copyable text={CUSTOMER_CONFIGURATION} />
+        </>
+      )}
+      {only !== undefined && (
+        <>
+          <h2 class="unseen">{words.customersListed}</h2>
+          <ul class="customers">
+            {customers.map((customer) => (
+              <li key={customer.id}>
+                <Link href={address(customerPath(customer.name))}>{customer.name}</Link>
+                <p class="customer-says">
+                  {customer.agents > 0 && <VerdictMark verdict={worst(tallyOf(customer))} size={22} />}
+                  <span>{customerSentence(told, customer.name, customer.tolerance_ns, tallyOf(customer))}</span>
+                </p>
+                {customer.agents === 0 ? <Copyable text={enrolAgent(customer.name, "db-1")} /> : <Counts customer={customer} />}
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+    </>
+  );
+}
+
+function Counts({ customer }: { readonly customer: Customer }): JSX.Element {
+  const { words, language } = useSpeech();
+  const counts = { within: customer.within, outside: customer.outside, "not-proven": customer.not_proven };
+  return (
+    <ul class="counts">
+      {VERDICTS.map((verdict) => (
+        <li key={verdict} class={counts[verdict] === 0 ? "is-none" : ""}>
+          <VerdictMark verdict={verdict} /> <b>{count(counts[verdict], language)}</b> {words[verdict]}
+        </li>
+      ))}
+      <li>
+        {words.tolerance} <b>{duration(customer.tolerance_ns)}</b>
+      </li>
+    </ul>
+  );
+}

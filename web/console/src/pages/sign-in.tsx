@@ -1,0 +1,159 @@
+import type { ComponentChildren, JSX, TargetedSubmitEvent } from "preact";
+import { useState } from "preact/hooks";
+import { answer, api, Refused, type Session } from "@angbu/shared/client";
+import { Frame } from "../frame";
+import { Notice, Refusal } from "../parts/refusal";
+import { useTitle } from "../parts/title";
+import { useSpeech } from "../words";
+
+/** What the centre asks of a password; it checks again. */
+const SHORTEST = 12;
+
+export function SignIn(props: {
+  /** A session was there and has ended. */
+  readonly ended: boolean;
+  readonly entered: (session: Session, typed: string) => Promise<void>;
+}): JSX.Element {
+  const { words } = useSpeech();
+  const [refused, setRefused] = useState<Refused>();
+  const [busy, setBusy] = useState(false);
+  useTitle(words.signIn);
+
+  const submit = async (event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const password = String(form.get("password"));
+    setBusy(true);
+    setRefused(undefined);
+    try {
+      const body = { name: String(form.get("name")).trim(), password };
+      await props.entered(await answer(api.POST("/api/v1/session", { body })), password);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      setRefused(error);
+      setBusy(false);
+    }
+  };
+
+  return (
+    <Narrow>
+      <h1>{words.signInFirst}</h1>
+      {props.ended && refused === undefined && (
+        <Notice kind="empty">
+          <p>{words["problem.not-signed-in"]}</p>
+        </Notice>
+      )}
+      <form onSubmit={(event) => void submit(event)}>
+        <Field label={words.name} name="name" type="text" autocomplete="username" focus />
+        <Field label={words.password} name="password" type="password" autocomplete="current-password" />
+        {refused !== undefined && <Refusal refused={refused} />}
+        <button type="submit" class="primary" disabled={busy}>
+          {words.signIn}
+        </button>
+      </form>
+      <p class="soft">{words.signInHint}</p>
+    </Narrow>
+  );
+}
+
+export function ChangePassword(props: {
+  /** The one-time password, where it was typed just before: it need not be typed again. */
+  readonly typed: string | undefined;
+  readonly entered: () => Promise<void>;
+}): JSX.Element {
+  const { words } = useSpeech();
+  const [refused, setRefused] = useState<Refused>();
+  const [wrong, setWrong] = useState<string>();
+  const [busy, setBusy] = useState(false);
+  useTitle(words.passwordSet);
+
+  const submit = async (event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget);
+    const old = props.typed ?? String(form.get("old"));
+    const fresh = String(form.get("new"));
+    setRefused(undefined);
+    const mistake =
+      [...fresh].length < SHORTEST
+        ? words.passwordShort
+        : fresh !== form.get("repeat")
+          ? words.passwordDiffers
+          : fresh === old
+            ? words.passwordSame
+            : undefined;
+    setWrong(mistake);
+    if (mistake !== undefined) return;
+    setBusy(true);
+    try {
+      await answer(api.POST("/api/v1/session/password", { body: { old, new: fresh } }));
+      await props.entered();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      setRefused(error);
+      setBusy(false);
+    }
+  };
+
+  return (
+    <Narrow>
+      <h1>{words.passwordFirst}</h1>
+      <p>{words.passwordWhy}</p>
+      <form onSubmit={(event) => void submit(event)}>
+        {props.typed === undefined && (
+          <Field label={words.passwordOld} name="old" type="password" autocomplete="current-password" />
+        )}
+        <Field label={words.passwordNew} hint={words.passwordRule} name="new" type="password" autocomplete="new-password" focus />
+        <Field label={words.passwordRepeat} name="repeat" type="password" autocomplete="new-password" />
+        {wrong !== undefined && (
+          <Notice kind="refused">
+            <p>{wrong}</p>
+          </Notice>
+        )}
+        {refused !== undefined && <Refusal refused={refused} />}
+        <button type="submit" class="primary" disabled={busy}>
+          {words.passwordSet}
+        </button>
+      </form>
+    </Narrow>
+  );
+}
+
+function Narrow(props: { readonly children: ComponentChildren }): JSX.Element {
+  return (
+    <Frame>
+      <div class="narrow">{props.children}</div>
+    </Frame>
+  );
+}
+
+function Field(props: {
+  readonly label: string;
+  readonly hint?: string;
+  readonly name: string;
+  readonly type: "text" | "password";
+  readonly autocomplete: "username" | "current-password" | "new-password";
+  readonly focus?: boolean;
+}): JSX.Element {
+  const hint = `${props.name}-hint`;
+  const input = {
+    id: props.name,
+    name: props.name,
+    autocomplete: props.autocomplete,
+    autocapitalize: "none",
+    spellcheck: false,
+    required: true,
+    autofocus: props.focus ?? false,
+    ...(props.hint === undefined ? {} : { "aria-describedby": hint }),
+  } as const;
+  return (
+    <div class="field">
+      <label for={props.name}>{props.label}</label>
+      {props.type === "password" ? <input {...input} type="password" /> : <input {...input} type="text" />}
+      {props.hint !== undefined && (
+        <p id={hint} class="soft">
+          {props.hint}
+        </p>
+      )}
+    </div>
+  );
+}

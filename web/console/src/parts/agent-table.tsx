@@ -1,0 +1,82 @@
+import type { JSX } from "preact";
+import type { Agent, Customer } from "@angbu/shared/client";
+import { useCentre } from "../centre";
+import { ago, delayText, measuredText, rateText } from "../format";
+import { customerPath, Link, useRouter } from "../router";
+import { verdictLong } from "../verdict";
+import { coded, useSpeech } from "../words";
+import { VerdictMark } from "./mark";
+import { instantOf } from "./when";
+
+/** Every server as it stands now; choosing one shows it over time. */
+export function AgentTable(props: {
+  readonly agents: readonly Agent[];
+  readonly customer: Customer;
+  readonly chosen: string | undefined;
+}): JSX.Element {
+  const { words } = useSpeech();
+  return (
+    <section>
+      <h2>{words.serversNow}</h2>
+      <table class="agents">
+        <thead>
+          <tr>
+            <th scope="col">{words.server}</th>
+            <th scope="col">{words.verdict}</th>
+            <th scope="col" class="figure">
+              {words.offset}
+            </th>
+            <th scope="col" class="figure">
+              {words.delay}
+            </th>
+            <th scope="col">{words.state}</th>
+            <th scope="col">{words.lastSeen}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {props.agents.map((agent) => (
+            <Row key={agent.id} agent={agent} customer={props.customer} chosen={agent.id === props.chosen} />
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function Row({ agent, customer, chosen }: { readonly agent: Agent; readonly customer: Customer; readonly chosen: boolean }): JSX.Element {
+  const { words, language } = useSpeech();
+  const { now } = useCentre();
+  const { query, address } = useRouter();
+  const kept = Object.fromEntries([...query.entries()].filter(([name]) => name !== "lang"));
+  const { offset_ns: offset, bound_ns: bound, delay_ns: delay, rate_ppb: rate, last_seen: seen } = agent;
+  return (
+    <tr class={chosen ? "is-chosen" : ""}>
+      <th scope="row">
+        <Link href={address(customerPath(customer.name), { ...kept, agent: agent.name })} aria-current={chosen ? "true" : undefined}>
+          {agent.name}
+        </Link>
+      </th>
+      <td class="agent-verdict">
+        <VerdictMark verdict={agent.verdict} size={22} />
+        <span>
+          {verdictLong(words, agent.verdict, customer.tolerance_ns)}
+          {agent.verdict !== "within" && <small class="why">{coded(words, "why", agent.why)}</small>}
+        </span>
+      </td>
+      <td class="figure" data-label={words.offset}>
+        {typeof offset === "number" && typeof bound === "number" ? measuredText(offset, bound) : "–"}
+        {typeof rate === "number" && <small>{rateText(rate)}</small>}
+      </td>
+      <td class="figure" data-label={words.delay}>
+        {typeof delay === "number" ? delayText(delay) : "–"}
+      </td>
+      <td data-label={words.state}>
+        <span title={words.steadyLong}>{agent.steady ? words.steady : words.notSteady}</span>
+        <small title={words.inSyncLong}>{agent.in_sync ? words.inSync : words.notInSync}</small>
+      </td>
+      <td data-label={words.lastSeen}>
+        {typeof seen === "string" ? ago(now() - instantOf(seen).ms, language) : words.neverSeen}
+      </td>
+    </tr>
+  );
+}

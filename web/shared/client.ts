@@ -1,0 +1,61 @@
+// The client of the centre's API, generated from its OpenAPI document: no page writes a path or a type of its own.
+import createClient from "openapi-fetch";
+import type { components, paths } from "./api";
+
+type Schemas = components["schemas"];
+export type Agent = Schemas["Agent"];
+export type Centre = Schemas["Centre"];
+export type CentreClock = Schemas["CentreClock"];
+export type ClockVerdict = Schemas["ClockVerdict"];
+export type Customer = Schemas["Customer"];
+export type Exchange = Schemas["Exchange"];
+export type Graph = Schemas["Graph"];
+export type Head = Schemas["Head"];
+export type Mark = Schemas["Mark"];
+export type Period = Schemas["Period"];
+export type Point = Schemas["Point"];
+export type Problem = Schemas["Problem"];
+export type Session = Schemas["Session"];
+export type Totals = Schemas["Totals"];
+export type Verdict = Schemas["Verdict"];
+
+// `fetch` is looked up at each call, not kept, so that a page under test may replace it.
+export const api = createClient<paths>({ credentials: "same-origin", fetch: (request) => fetch(request) });
+
+/** A refusal in the form of RFC 9457, whoever refused: the centre, something before it, or the network. */
+export class Refused extends Error {
+  override readonly name = "Refused";
+
+  constructor(readonly problem: Problem) {
+    super(problem.detail ?? problem.title);
+  }
+
+  /** The last word of the problem's type: stable, short, and the same wherever the centre stands. */
+  get kind(): string {
+    return this.problem.type.split(/[/:#]/).pop() ?? "";
+  }
+}
+
+/** The type of a problem that no centre sent: nothing answered at all. */
+export const UNREACHABLE = "unreachable";
+
+/** What a call answered, or a thrown `Refused`. */
+export async function answer<T>(call: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
+  const { data, error, response } = await call.catch((cause: unknown) => {
+    if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
+    throw new Refused({ type: UNREACHABLE, title: "no answer", status: 0 });
+  });
+  if (response.ok) return data as T;
+  throw new Refused(problem(error, response));
+}
+
+function problem(error: unknown, response: Response): Problem {
+  if (typeof error === "object" && error !== null && "type" in error && "title" in error) return error as Problem;
+  return { type: "about:blank", title: response.statusText, status: response.status };
+}
+
+/** The address of the event stream, for `EventSource`, which takes no client. */
+export function streamAddress(customer: string | undefined): string {
+  const path: keyof paths = "/api/v1/time/stream";
+  return customer === undefined ? path : `${path}?customer=${encodeURIComponent(customer)}`;
+}
