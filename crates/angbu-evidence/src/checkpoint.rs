@@ -105,3 +105,67 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::merkle::leaf_hash;
+    use crate::mutation::{edits, mutate};
+    use crate::note::Ed25519Signer;
+
+    fn sample() -> Checkpoint {
+        Checkpoint { origin: "centre.example/log".to_owned(), size: 42, root: leaf_hash(b"") }
+    }
+
+    #[test]
+    fn texts_that_are_none_are_refused() {
+        let good = sample().encode();
+        let root = sample().root.to_string();
+        let table = [
+            (good.replace("centre.example/log", ""), CheckpointError::NoOrigin),
+            (good.replace("\n42\n", "\n042\n"), CheckpointError::BadSize),
+            (good.replace("\n42\n", "\n-1\n"), CheckpointError::BadSize),
+            (good.replace(&root, &root[1..]), CheckpointError::BadRoot),
+            (good.replace('=', ""), CheckpointError::BadRoot),
+            (good.clone() + "more\n", CheckpointError::Extension),
+            (good.clone() + "\n", CheckpointError::BadLine),
+            (good.trim_end().to_owned(), CheckpointError::BadLine),
+            (String::new(), CheckpointError::BadLine),
+            ("\n".to_owned(), CheckpointError::NoOrigin),
+        ];
+        for (text, expected) in table {
+            assert_eq!(Checkpoint::decode(&text), Err(expected), "{text:?}");
+        }
+        let foreign = Checkpoint::decode_with_extensions(&(good + "more\n"));
+        assert_eq!(foreign, Ok((sample(), vec!["more".to_owned()])));
+    }
+
+    #[test]
+    fn a_log_signs_for_itself_only() {
+        let signer = Ed25519Signer::new("centre.example/log", &[1; 32]).unwrap();
+        let note = sample().sign(&signer).unwrap();
+        assert_eq!(Checkpoint::verify(&note, &signer.verifier_key()), Ok(sample()));
+        let other = Ed25519Signer::new("other.example/log", &[1; 32]).unwrap();
+        let note = sample().sign(&other).unwrap();
+        let refused = Checkpoint::verify(&note, &other.verifier_key());
+        assert!(matches!(refused, Err(CheckpointError::OtherOrigin { .. })));
+        let refused = Checkpoint::verify(&note, &signer.verifier_key());
+        assert_eq!(refused, Err(CheckpointError::Verify(VerifyError::NoKnownKey)));
+        assert_eq!(Checkpoint::verify("", &other.verifier_key()), Err(NoteError::NoSignatures.into()));
+    }
+
+    proptest! {
+        #[test]
+        fn what_reads_as_a_checkpoint_is_one(size: u64, edits in edits()) {
+            let text = Checkpoint { size, ..sample() }.encode();
+            prop_assert!(tlog_tiles::Checkpoint::from_bytes(text.as_bytes()).is_ok_and(|theirs| theirs.size() == size));
+            if let Ok(changed) = String::from_utf8(mutate(&text, &edits))
+                && let Ok(read) = Checkpoint::decode(&changed)
+            {
+                prop_assert_eq!(read.encode(), changed);
+            }
+        }
+    }
+}

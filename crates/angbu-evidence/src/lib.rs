@@ -10,6 +10,8 @@ mod hash;
 mod kind;
 pub mod manifest;
 pub mod merkle;
+#[cfg(test)]
+mod mutation;
 pub mod note;
 pub mod receipt;
 pub mod report;

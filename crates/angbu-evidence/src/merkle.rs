@@ -281,3 +281,181 @@ pub(crate) fn range<N: Nodes>(nodes: &N, low: u64, high: u64) -> Result<Hash, Pr
     let middle = low + split(size);
     Ok(node_hash(&range(nodes, low, middle)?, &range(nodes, middle, high)?))
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::convert::Infallible;
+
+    use proptest::prelude::*;
+    use tlog_tiles::{HashReader, check_record, check_tree, prove_record, prove_tree};
+
+    use super::*;
+
+    /// A tree in memory, from its leaf hashes.
+    pub(crate) struct Tree(pub(crate) Vec<Hash>);
+
+    impl Tree {
+        pub(crate) fn of(size: usize) -> Self {
+            Self((0..size).map(|leaf| leaf_hash(&leaf.to_be_bytes())).collect())
+        }
+    }
+
+    impl Nodes for Tree {
+        type Error = Infallible;
+        fn node(&self, level: u8, index: u64) -> Result<Hash, Infallible> {
+            let first = usize::try_from(index << level).unwrap();
+            Ok(root(&self.0[first..first + (1 << level)]))
+        }
+    }
+
+    impl HashReader for Tree {
+        fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<tlog_tiles::Hash>, tlog_tiles::Error> {
+            let node = |index: &u64| {
+                let (level, place) = tlog_tiles::split_stored_hash_index(*index);
+                foreign(&self.node(level, place).unwrap())
+            };
+            Ok(indexes.iter().map(node).collect())
+        }
+    }
+
+    fn foreign(hash: &Hash) -> tlog_tiles::Hash {
+        tlog_tiles::Hash(*hash.as_bytes())
+    }
+
+    fn foreign_path(path: &[Hash]) -> Vec<tlog_tiles::Hash> {
+        path.iter().map(foreign).collect()
+    }
+
+    /// The trees of the certificate-transparency project's own tests, which every implementation knows.
+    #[test]
+    fn the_known_trees() {
+        let leaves: [&[u8]; 8] = [
+            &[],
+            &[0x00],
+            &[0x10],
+            &[0x20, 0x21],
+            &[0x30, 0x31],
+            &[0x40, 0x41, 0x42, 0x43],
+            &[0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x56, 0x57],
+            b"\x60\x61\x62\x63\x64\x65\x66\x67\x68\x69\x6a\x6b\x6c\x6d\x6e\x6f",
+        ];
+        let roots = [
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+            "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+            "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+            "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+            "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+            "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+            "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+            "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+        ];
+        for (size, expected) in roots.iter().enumerate() {
+            let hashes: Vec<Hash> = leaves[..size].iter().map(|leaf| leaf_hash(leaf)).collect();
+            let hex: String = root(&hashes).as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(&hex, expected, "{size} leaves");
+        }
+    }
+
+    #[test]
+    fn every_proof_of_small_trees_agrees_with_another_implementation() {
+        let tree = Tree::of(40);
+        for size in 1..=40u64 {
+            let whole = tree_root(&tree, size).unwrap();
+            assert_eq!(foreign(&whole), tlog_tiles::tree_hash(size, &tree).unwrap());
+            for index in 0..size {
+                let leaf = tree.0[usize::try_from(index).unwrap()];
+                let path = inclusion(&tree, index, size).unwrap();
+                assert_eq!(foreign_path(&path), prove_record(size, index, &tree).unwrap());
+                check_record(&foreign_path(&path), size, foreign(&whole), index, foreign(&leaf)).unwrap();
+                verify_inclusion(&leaf, index, size, &path, &whole).unwrap();
+                let in_memory = &tree.0[..usize::try_from(size).unwrap()];
+                assert_eq!(super::path(in_memory, usize::try_from(index).unwrap()), Some(path));
+            }
+            for old in 1..=size {
+                let old_root = tree_root(&tree, old).unwrap();
+                let path = consistency(&tree, old, size).unwrap();
+                assert_eq!(foreign_path(&path), prove_tree(size, old, &tree).unwrap());
+                check_tree(&foreign_path(&path), size, foreign(&whole), old, foreign(&old_root)).unwrap();
+                verify_consistency(old, &old_root, size, &whole, &path).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn what_lies_outside_is_refused() {
+        let (tree, hash) = (Tree::of(5), leaf_hash(b""));
+        let outside = Err(ProveError::OutOfRange { asked: 5, size: 5 });
+        assert_eq!(inclusion(&tree, 5, 5), outside);
+        assert_eq!(consistency(&tree, 6, 5), Err(ProveError::OutOfRange { asked: 6, size: 5 }));
+        assert_eq!(path(&tree.0, 5), None);
+        let outside = Err(ProofError::OutOfRange { asked: 0, size: 0 });
+        assert_eq!(verify_inclusion(&hash, 0, 0, &[], &hash), outside);
+        assert_eq!(consistency(&tree, 0, 5), Ok(Vec::new()));
+        assert_eq!(verify_consistency(0, &empty_root(), 5, &hash, &[]), Ok(()));
+        assert_eq!(verify_consistency(0, &hash, 5, &hash, &[]), Err(ProofError::WrongOldRoot));
+        assert_eq!(verify_consistency(3, &hash, 5, &hash, &[]), Err(ProofError::WrongLength(0)));
+        assert_eq!(verify_consistency(5, &hash, 5, &hash, &[hash]), Err(ProofError::WrongLength(1)));
+        assert_eq!(
+            verify_consistency(u64::MAX - 1, &hash, u64::MAX, &hash, &[hash; 70]),
+            Err(ProofError::WrongLength(70))
+        );
+        assert_eq!(
+            verify_inclusion(&hash, u64::MAX - 1, u64::MAX, &[hash; 70], &hash),
+            Err(ProofError::WrongLength(70))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn large_trees_agree_with_another_implementation(size in 1u64..3000, a: u64, b: u64) {
+            let tree = Tree::of(3000);
+            let (index, old) = (a % size, b % size + 1);
+            let whole = tree_root(&tree, size).unwrap();
+            prop_assert_eq!(foreign_path(&inclusion(&tree, index, size).unwrap()), prove_record(size, index, &tree).unwrap());
+            let path = consistency(&tree, old, size).unwrap();
+            prop_assert_eq!(foreign_path(&path), prove_tree(size, old, &tree).unwrap());
+            verify_consistency(old, &tree_root(&tree, old).unwrap(), size, &whole, &path).unwrap();
+        }
+
+        #[test]
+        fn no_changed_proof_passes(size in 2u64..200, a: u64, b: u64, place: prop::sample::Index, bit in 0u8..8, kind in 0u8..5) {
+            let tree = Tree::of(200);
+            let whole = tree_root(&tree, size).unwrap();
+            let (index, old) = (a % size, b % size + 1);
+            let leaf = tree.0[usize::try_from(index).unwrap()];
+            let old_root = tree_root(&tree, old).unwrap();
+            let change = |path: &mut Vec<Hash>| match kind {
+                0 if !path.is_empty() => {
+                    let slot = place.index(path.len());
+                    let mut bytes = *path[slot].as_bytes();
+                    bytes[place.index(32)] ^= 1 << bit;
+                    path[slot] = Hash::from_bytes(bytes);
+                    true
+                }
+                1 => {
+                    path.push(leaf);
+                    true
+                }
+                2 => path.pop().is_some(),
+                3 => {
+                    path.insert(0, leaf);
+                    true
+                }
+                _ => {
+                    let before = path.clone();
+                    path.reverse();
+                    *path != before
+                }
+            };
+            let mut path = inclusion(&tree, index, size).unwrap();
+            if change(&mut path) {
+                prop_assert!(verify_inclusion(&leaf, index, size, &path, &whole).is_err());
+            }
+            let mut path = consistency(&tree, old, size).unwrap();
+            if change(&mut path) {
+                prop_assert!(verify_consistency(old, &old_root, size, &whole, &path).is_err());
+            }
+        }
+    }
+}

@@ -354,3 +354,141 @@ fn check_name(name: &str) -> Result<(), KeyError> {
     let fits = (1..=LONGEST_NAME).contains(&name.len());
     if fits && name.chars().all(allowed) { Ok(()) } else { Err(KeyError::BadName) }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::mutation::{edits, mutate};
+
+    fn signer(name: &str, seed: u8) -> Ed25519Signer {
+        Ed25519Signer::new(name, &[seed; 32]).unwrap()
+    }
+
+    #[test]
+    fn verifier_keys_have_one_spelling() {
+        let text = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+        assert_eq!(text.parse::<VerifierKey>().unwrap().to_string(), text);
+        let table = [
+            ("PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", KeyError::WrongId),
+            ("PeterNeumann+C74F20A3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", KeyError::WrongId),
+            ("peterneumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", KeyError::WrongId),
+            ("PeterNeumann+c74f20a3+BBpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", KeyError::UnknownType(4)),
+            ("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10", KeyError::Malformed),
+            ("PeterNeumann+c74f20a3", KeyError::Malformed),
+            ("Peter Neumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", KeyError::BadName),
+            ("+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", KeyError::BadName),
+            ("", KeyError::Malformed),
+        ];
+        for (text, expected) in table {
+            assert_eq!(text.parse::<VerifierKey>(), Err(expected), "{text}");
+        }
+        // The neutral element: under it, one signature fits every text.
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        assert_eq!(VerifierKey::new("x", &neutral), Err(KeyError::NotAKey));
+    }
+
+    #[test]
+    fn notes_that_are_none_are_refused() {
+        let good = sign("one\n\ntwo\n", &signer("a.example/log", 1)).unwrap();
+        assert_eq!(Note::parse(&good).unwrap().text, "one\n\ntwo\n");
+        let many = format!("x\n\n{}", "— a AAAAAAA=\n".repeat(101));
+        let table: [(&str, NoteError); 9] = [
+            ("", NoteError::NoSignatures),
+            ("text\n", NoteError::NoSignatures),
+            ("text\n\n", NoteError::NoSignatures),
+            (&good.replace("one", "o\tne"), NoteError::ControlCharacter),
+            (&good.replace('—', "-"), NoteError::BadSignatureLine(5)),
+            (&good.replace("— a", "— +a"), NoteError::BadSignatureLine(5)),
+            (good.trim_end(), NoteError::BadSignatureLine(5)),
+            ("text\n\n— a AAAAAA==\n", NoteError::BadSignatureLine(3)),
+            (&many, NoteError::TooManySignatures),
+        ];
+        for (note, expected) in table {
+            assert_eq!(Note::parse(note), Err(expected), "{note:?}");
+        }
+        assert_eq!(Note::parse(&"x".repeat(LONGEST + 1)), Err(NoteError::TooLong));
+        for text in ["", "\n", "no end", "a\rb\n"] {
+            assert_eq!(sign(text, &signer("a", 1)), Err(SignError::NotANoteText));
+        }
+        let long = format!("{}\n", "x".repeat(LONGEST));
+        assert!(matches!(sign(&long, &signer("a", 1)), Err(SignError::TooLong(_))));
+    }
+
+    #[test]
+    fn only_known_keys_count() {
+        let (a, b, c) = (signer("a", 1), signer("b", 2), signer("c", 3));
+        let [a_key, b_key, c_key] = [&a, &b, &c].map(Signer::verifier_key);
+        let mut note = Note::parse(&sign("text\n", &a).unwrap()).unwrap();
+        note.signatures.extend(Note::parse(&sign("text\n", &b).unwrap()).unwrap().signatures);
+        let keys = [a_key.clone(), b_key, c_key.clone()];
+        assert_eq!(note.verify(&keys).unwrap().len(), 2);
+        assert_eq!(note.verify(std::slice::from_ref(&a_key)), Ok(vec![&a_key]));
+        assert_eq!(note.verify(&[c_key]), Err(VerifyError::NoKnownKey));
+        let mut twice = note.clone();
+        twice.signatures.push(note.signatures[0].clone());
+        assert_eq!(twice.verify(&keys), Err(VerifyError::SignedTwice("a".to_owned())));
+        let mut wrong = note;
+        wrong.text = "Text\n".to_owned();
+        assert_eq!(wrong.verify(&keys), Err(VerifyError::WrongSignature("a".to_owned())));
+    }
+
+    /// Adding the group's order to a signature's second half gives another that lax verifiers accept too.
+    #[test]
+    fn a_signature_has_one_spelling() {
+        let a = signer("a", 1);
+        let mut signature = a.sign(b"text\n").unwrap();
+        let key = a.verifier_key();
+        assert!(key.verifies(b"text\n", &signature));
+        let order: [u8; 32] = [
+            0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14,
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        ];
+        let mut carry = 0;
+        for (byte, add) in signature[32..].iter_mut().zip(order) {
+            let sum = u16::from(*byte) + u16::from(add) + carry;
+            (*byte, carry) = (sum.to_le_bytes()[0], sum >> 8);
+        }
+        assert!(!key.verifies(b"text\n", &signature));
+        assert!(!key.verifies(b"text\n", &signature[..63]));
+    }
+
+    proptest! {
+        #[test]
+        fn notes_agree_with_another_implementation(name in "[a-z./]{1,20}", seed: [u8; 32], text in "(\\PC{0,20}\n){1,4}") {
+            prop_assume!(text != "\n");
+            let signer = Ed25519Signer::new(&name, &seed).unwrap();
+            let key = signer.verifier_key();
+            let note = sign(&text, &signer).unwrap();
+            let theirs = signed_note::Note::from_bytes(note.as_bytes()).unwrap();
+            let verifier = signed_note::StandardVerifier::new(&key.to_string()).unwrap();
+            let known = signed_note::VerifierList::new(vec![Box::new(verifier)]);
+            prop_assert_eq!(theirs.verify(&known).unwrap().0.len(), 1);
+            prop_assert_eq!(theirs.text(), text.as_bytes());
+            prop_assert_eq!(key.to_string().parse::<VerifierKey>().unwrap(), key.clone());
+            let ours = Note::parse(&note).unwrap();
+            prop_assert_eq!(&ours.text, &text);
+            prop_assert_eq!(ours.verify(std::slice::from_ref(&key)), Ok(vec![&key]));
+            prop_assert_eq!(ours.encode(), note);
+        }
+
+        #[test]
+        fn what_reads_as_a_note_is_one(edits in edits()) {
+            let good = sign("one\n\ntwo\n", &signer("a.example/log", 1)).unwrap();
+            let changed = mutate(&good, &edits);
+            if let Ok(text) = String::from_utf8(changed) {
+                let theirs = signed_note::Note::from_bytes(text.as_bytes());
+                if let Ok(note) = Note::parse(&text) {
+                    prop_assert_eq!(note.encode(), text.clone());
+                    prop_assert!(theirs.is_ok(), "{:?}", text);
+                    let key = signer("a.example/log", 1).verifier_key();
+                    if note.verify(std::slice::from_ref(&key)).is_ok() {
+                        prop_assert_eq!(note.text, "one\n\ntwo\n");
+                    }
+                }
+            }
+        }
+    }
+}

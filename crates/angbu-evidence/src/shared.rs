@@ -160,3 +160,72 @@ fn climb(from: Hash, beside: &[(bool, &Hash)]) -> Hash {
         if *on_the_left { node_hash(sibling, &hash) } else { node_hash(&hash, sibling) }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::merkle::tests::Tree;
+    use crate::merkle::{leaf_hash, tree_root};
+
+    fn leaves(tree: &Tree, indexes: &[u64]) -> Vec<(u64, Hash)> {
+        indexes.iter().map(|index| (*index, tree.0[usize::try_from(*index).unwrap()])).collect()
+    }
+
+    #[test]
+    fn what_cannot_be_proven_is_refused() {
+        let tree = Tree::of(6);
+        let root = tree_root(&tree, 6).unwrap();
+        assert_eq!(verify(&[], 6, &[], &root), Err(SharedError::Empty));
+        let proof = prove(&tree, &[2, 4], 6).unwrap();
+        assert_eq!(verify(&leaves(&tree, &[4, 2]), 6, &proof, &root), Err(SharedError::OutOfOrder(2)));
+        assert_eq!(verify(&leaves(&tree, &[2, 2]), 6, &proof, &root), Err(SharedError::OutOfOrder(2)));
+        let outside = Err(SharedError::OutOfRange { index: 5, size: 5 });
+        assert_eq!(verify(&leaves(&tree, &[2, 5]), 5, &proof, &root), outside);
+        assert_eq!(prove(&tree, &[4, 2], 6), Err(ProveError::OutOfRange { asked: 2, size: 6 }));
+        assert_eq!(prove(&tree, &[6], 6), Err(ProveError::OutOfRange { asked: 6, size: 6 }));
+        assert_eq!(prove(&tree, &[], 6), Ok(Vec::new()));
+    }
+
+    proptest! {
+        #[test]
+        fn chosen_leaves_are_proven_and_a_wrong_one_is_named(
+            size in 1u64..300,
+            chosen in prop::collection::btree_set(any::<u64>(), 1..12),
+            place: prop::sample::Index,
+        ) {
+            let tree = Tree::of(300);
+            let chosen: BTreeSet<u64> = chosen.iter().map(|index| index % size).collect();
+            let indexes: Vec<u64> = chosen.into_iter().collect();
+            let root = tree_root(&tree, size).unwrap();
+            let mut proven = leaves(&tree, &indexes);
+            let proof = prove(&tree, &indexes, size).unwrap();
+            prop_assert_eq!(verify(&proven, size, &proof, &root), Ok(()));
+            let levels = usize::try_from(size.next_power_of_two().ilog2()).unwrap();
+            prop_assert!(proof.len() <= levels * indexes.len() + 2 * indexes.len());
+
+            let mut longer = proof.clone();
+            longer.push(root);
+            prop_assert_eq!(verify(&proven, size, &longer, &root), Err(SharedError::TooLong(1)));
+            if let Some((_, shorter)) = proof.split_last() {
+                prop_assert_eq!(verify(&proven, size, shorter, &root), Err(SharedError::TooShort));
+                let mut changed = proof.clone();
+                *place.get_mut(&mut changed) = leaf_hash(b"something else");
+                prop_assert!(verify(&proven, size, &changed, &root).is_err());
+            }
+            let slot = place.index(proven.len());
+            proven[slot].1 = leaf_hash(b"something else");
+            prop_assert_eq!(verify(&proven, size, &proof, &root), Err(SharedError::Leaf(proven[slot].0)));
+        }
+
+        #[test]
+        fn random_hashes_prove_nothing(size: u64, indexes in prop::collection::btree_set(any::<u64>(), 0..8), count in 0usize..80) {
+            let hash = leaf_hash(b"");
+            let claimed: Vec<(u64, Hash)> = indexes.into_iter().map(|index| (index, hash)).collect();
+            prop_assert!(verify(&claimed, size, &vec![hash; count], &leaf_hash(b"root")).is_err());
+        }
+    }
+}

@@ -359,3 +359,178 @@ fn parse_place(text: &str) -> Result<(u64, u16), NotATilePath> {
     }
     Ok((number, width))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::convert::Infallible;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::merkle::tests::Tree;
+    use crate::merkle::{Nodes, leaf_hash};
+    use crate::mutation::{edits, mutate};
+
+    type Stored = BTreeMap<(u8, u64), Vec<u8>>;
+
+    fn reader(stored: &Stored) -> impl Fn(u8, u64) -> Result<Vec<u8>, Infallible> {
+        |level, index| Ok(stored.get(&(level, index)).cloned().unwrap_or_default())
+    }
+
+    fn store(stored: &mut Stored, growth: Growth) {
+        for tile in growth.tiles {
+            stored.insert((tile.level, tile.index), tile.hashes);
+        }
+    }
+
+    #[test]
+    fn paths_have_one_spelling() {
+        let table = [
+            (TileId::new(0, 0, 256), "tile/0/000"),
+            (TileId::new(0, 1_234, 12), "tile/0/x001/234.p/12"),
+            (TileId::new(7, 1_234_067, 256), "tile/7/x001/x234/067"),
+            (TileId::new(1, u64::MAX, 255), "tile/1/x018/x446/x744/x073/x709/x551/615.p/255"),
+        ];
+        for (id, path) in table {
+            assert_eq!(id.unwrap().path(), path);
+            assert_eq!(TileId::parse(path), Ok(id.unwrap()));
+        }
+        for path in [
+            "tile/8/000",
+            "tile/0/0",
+            "tile/0/1000",
+            "tile/0/x000/001",
+            "tile/0/001.p/0",
+            "tile/0/001.p/256",
+            "tile/0/001.p/012",
+            "tile/00/001",
+            "tile/+1/001",
+            "tile/0/+01",
+            "/tile/0/001",
+            "tile/0/001/",
+            "tile/0/",
+            "tile/0/x001/x234",
+            "tile/0/x018/x446/x744/x073/x709/x551/616",
+            "tile/entries/000",
+            "tile/0/001.p/",
+            "",
+        ] {
+            assert_eq!(TileId::parse(path), Err(NotATilePath), "{path}");
+        }
+        assert_eq!(entries_path(1_234, 12), "tile/entries/x001/234.p/12");
+        assert_eq!(parse_entries("tile/entries/x001/234"), Ok((1_234, 256)));
+        assert_eq!(parse_entries("tile/entries/001.p/0"), Err(NotATilePath));
+        assert!(
+            TileId::new(8, 0, 1).is_none()
+                && TileId::new(0, 0, 0).is_none()
+                && TileId::new(0, 0, 257).is_none()
+        );
+    }
+
+    #[test]
+    fn bundles_are_bounded() {
+        let long = vec![0; 65_536];
+        assert_eq!(encode_bundle([long.as_slice()]), Err(BundleError::TooLong(65_536)));
+        assert_eq!(encode_bundle(std::iter::repeat_n(b"".as_slice(), 257)), Err(BundleError::TooMany));
+        assert_eq!(decode_bundle(&[0; 2 * 257]), Err(BundleError::TooMany));
+        assert_eq!(decode_bundle(&[0, 1, 7, 0]), Err(BundleError::CutShort(1)));
+        assert_eq!(decode_bundle(&[0, 2, 7]), Err(BundleError::CutShort(0)));
+    }
+
+    #[test]
+    fn a_tile_of_the_wrong_width_is_refused() {
+        let mut edge = Edge::empty();
+        let mut stored = Stored::new();
+        store(&mut stored, edge.append(&Tree::of(300).0));
+        let wrong = |size| Edge::load(size, reader(&stored));
+        assert!(wrong(300).is_ok());
+        assert!(matches!(wrong(299), Err(TileError::WrongWidth { level: 0, index: 1, expected: 43, .. })));
+        assert!(matches!(wrong(301), Err(TileError::WrongWidth { expected: 45, .. })));
+        let nodes = TileNodes::new(reader(&stored));
+        assert!(matches!(nodes.node(0, 300), Err(TileError::WrongWidth { expected: 45, .. })));
+        let broken: Result<Edge, _> = Edge::load(1, |_, _| Err("gone"));
+        assert_eq!(broken, Err(TileError::Read { level: 0, index: 0, why: "gone" }));
+    }
+
+    #[test]
+    fn a_third_level_of_tiles_grows() {
+        let (mut edge, mut stored) = (Edge::empty(), Stored::new());
+        let tree = Tree::of(65_536 + 257);
+        for leaves in tree.0.chunks(10_000) {
+            store(&mut stored, edge.append(leaves));
+        }
+        assert_eq!(edge.root(), merkle::root(&tree.0));
+        assert_eq!(stored.get(&(2, 0)).map(Vec::len), Some(32));
+        assert_eq!(Edge::load(edge.size(), reader(&stored)), Ok(edge));
+        let nodes = TileNodes::new(reader(&stored));
+        assert_eq!(merkle::tree_root(&nodes, 65_793), Ok(merkle::root(&tree.0)));
+    }
+
+    proptest! {
+        #[test]
+        fn paths_agree_with_another_implementation(level in 0u8..=7, index: u64, width in 1u16..=256) {
+            let id = TileId::new(level, index >> (level * 8), width).unwrap();
+            let theirs = tlog_tiles::Tile::new(8, level, id.index(), width.into(), false).path();
+            prop_assert_eq!(id.path(), theirs.replacen("tile/8/", "tile/", 1));
+            prop_assert_eq!(TileId::parse(&id.path()), Ok(id));
+        }
+
+        #[test]
+        fn what_reads_as_a_path_is_one(level in 0u8..=7, index: u64, width in 1u16..=256, edits in edits()) {
+            let path = mutate(TileId::new(level, index, width).unwrap().path(), &edits);
+            let path = String::from_utf8_lossy(&path);
+            if let Ok(id) = TileId::parse(&path) {
+                prop_assert_eq!(id.path(), path.clone());
+            }
+            if let Ok((index, width)) = parse_entries(&path) {
+                prop_assert_eq!(entries_path(index, width), path);
+            }
+        }
+
+        #[test]
+        fn bundles_round_trip(entries in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 0..=256), edits in edits()) {
+            let bytes = encode_bundle(entries.iter().map(Vec::as_slice)).unwrap();
+            prop_assert_eq!(&decode_bundle(&bytes).unwrap(), &entries);
+            let changed = mutate(&bytes, &edits);
+            if let Ok(entries) = decode_bundle(&changed) {
+                prop_assert_eq!(encode_bundle(entries.iter().map(Vec::as_slice)).unwrap(), changed);
+            }
+        }
+
+        #[test]
+        fn the_edge_grows_as_the_tree_does(batches in prop::collection::vec(0usize..400, 1..8)) {
+            let (mut edge, mut stored) = (Edge::empty(), Stored::new());
+            let mut leaves: Vec<Hash> = Vec::new();
+            for batch in batches {
+                let before = edge.size();
+                let new: Vec<Hash> = (0..batch).map(|leaf| leaf_hash(&(leaves.len() + leaf).to_be_bytes())).collect();
+                leaves.extend(&new);
+                let growth = edge.append(&new);
+                prop_assert_eq!(growth.size, u64::try_from(leaves.len()).unwrap());
+                prop_assert_eq!(growth.root, merkle::root(&leaves));
+                let mut ours: Vec<_> =
+                    growth.tiles.iter().map(|tile| (tile.level, tile.index, tile.hashes.len() / 32)).collect();
+                let mut theirs: Vec<_> = tlog_tiles::Tile::new_tiles(8, before, growth.size)
+                    .iter()
+                    .map(|tile| (tile.level(), tile.level_index(), usize::try_from(tile.width()).unwrap()))
+                    .collect();
+                ours.sort_unstable();
+                theirs.sort_unstable();
+                prop_assert_eq!(ours, theirs);
+                store(&mut stored, growth);
+                prop_assert_eq!(&Edge::load(edge.size(), reader(&stored)).unwrap(), &edge);
+                let nodes = TileNodes::new(reader(&stored));
+                prop_assert_eq!(merkle::tree_root(&nodes, edge.size()), Ok(merkle::root(&leaves)));
+            }
+            let (tree, size) = (Tree(leaves), edge.size());
+            let nodes = TileNodes::new(reader(&stored));
+            for index in (0..size).step_by(97) {
+                prop_assert_eq!(
+                    merkle::inclusion(&nodes, index, size).unwrap(),
+                    merkle::inclusion(&tree, index, size).unwrap()
+                );
+            }
+        }
+    }
+}
