@@ -309,3 +309,81 @@ fn check<'a>(count: usize, fields: impl Iterator<Item = &'a Field>) -> Result<()
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::mutation::{edits, mutate};
+
+    fn body(fields: &[(&str, &[u8])]) -> Result<Body, BodyError> {
+        let fields = fields.iter().map(|(name, value)| (*name, value.to_vec()));
+        Body::new(&mut StdRng::seed_from_u64(1), fields)
+    }
+
+    #[test]
+    fn fields_that_make_no_body_are_refused() {
+        assert_eq!(body(&[]), Err(BodyError::WrongCount(0)));
+        assert_eq!(body(&[("a", b""), ("b", b""), ("a", b"")]), Err(BodyError::NameTwice("a".to_owned())));
+        for name in ["", "A", "1", "-a", "a b", "a_b", "ä", &"a".repeat(33)] {
+            assert_eq!(body(&[(name, b"")]), Err(BodyError::BadName(name.to_owned())));
+        }
+        let long = vec![0; LONGEST_VALUE + 1];
+        assert!(matches!(body(&[("a", &long)]), Err(BodyError::ValueTooLong { length: 1_048_577, .. })));
+        assert!(body(&[("a", &long[1..]), (&"b".repeat(32), b"")]).is_ok());
+        let endless = (0..).map(|number: u64| (if number == 0 { "a" } else { "b" }, Vec::new()));
+        assert_eq!(Body::new(&mut StdRng::seed_from_u64(1), endless), Err(BodyError::WrongCount(65)));
+    }
+
+    #[test]
+    fn a_disclosure_hides_and_keeps_the_root() {
+        let body = body(&[("name", b"Kim"), ("tolerance-ns", b"50000000"), ("revision", b"1")]).unwrap();
+        let shown = body.disclose(|name| name != "name");
+        assert_eq!(shown.root(), body.root());
+        assert_eq!((shown.get("name"), shown.text("revision")), (None, Some("1")));
+        assert_eq!(shown.shown().count(), 2);
+        assert!(!shown.encode().windows(3).any(|bytes| bytes == b"Kim"));
+        assert_eq!(Body::decode(&shown.encode()), Err(BodyError::Malformed("a field of it is hidden")));
+        assert_eq!(format!("{body:?}"), "Body([name (3 bytes), tolerance-ns (8 bytes), revision (1 bytes)])");
+    }
+
+    #[test]
+    fn salts_differ() {
+        let body = body(&[("a", b"same"), ("b", b"same")]).unwrap();
+        let [one, other] = body.fields() else { panic!("two fields") };
+        assert_ne!(one.salt, other.salt);
+    }
+
+    #[test]
+    fn too_many_fields_cost_no_reading() {
+        assert_eq!(
+            Disclosure::decode(&[&[1, 255][..], &[0; 33 * 255]].concat()),
+            Err(BodyError::WrongCount(255))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn bodies_round_trip(
+            fields in prop::collection::btree_map("[a-z][a-z0-9-]{0,31}", prop::collection::vec(any::<u8>(), 0..50), 1..=64),
+            hidden: u64,
+            edits in edits(),
+        ) {
+            let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+            let body = Body::new(&mut StdRng::seed_from_u64(hidden), fields).unwrap();
+            prop_assert_eq!(&Body::decode(&body.encode()).unwrap(), &body);
+            let shown = body.disclose(|name| hidden >> (name.len() % 64) & 1 == 1);
+            prop_assert_eq!(shown.root(), body.root());
+            let bytes = shown.encode();
+            prop_assert_eq!(&Disclosure::decode(&bytes).unwrap(), &shown);
+            let changed = mutate(&bytes, &edits);
+            if let Ok(read) = Disclosure::decode(&changed) {
+                prop_assert_eq!(read.encode(), changed.clone());
+                prop_assert!(changed == bytes || read.root() != shown.root());
+            }
+        }
+    }
+}

@@ -230,3 +230,119 @@ fn parse_customer(line: &str) -> Option<(CustomerId, u64)> {
     let (customer, number) = line.strip_prefix("customer ")?.split_once(' ')?;
     Some((customer.parse().ok()?, unsigned(number).filter(|number| *number > 0)?))
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::merkle::leaf_hash;
+    use crate::mutation::{edits, mutate};
+
+    const SAMPLE: &str = "angbu/1 time.segment\n\
+        id 01KAGVN8QK8Y6Q1F8N5S9T3WXR\n\
+        instant 1763762721000000000 25000000 declared 17\n\
+        customer cus_000102030405060708090a0b0c0d0e0f 42\n\
+        body 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
+
+    pub(crate) fn verdicts() -> impl Strategy<Value = ClockVerdict> {
+        prop::sample::select(vec![ClockVerdict::Proven, ClockVerdict::Declared, ClockVerdict::Unproven])
+    }
+
+    prop_compose! {
+        fn entries()(
+            id: [u8; 16], kind in "[a-z]{1,8}(-[a-z]{1,4})?\\.[a-z]{1,8}(\\.[a-z]{1,8})?", time: i64,
+            bound in 0..=i64::MAX, verdict in verdicts(), clock_state: Option<u64>, customer: [u8; 16],
+            number in 1..=u64::MAX, body: [u8; 32],
+        ) -> Entry {
+            Entry {
+                id: EntryId::from_bytes(id),
+                kind: Kind::new(&kind).unwrap(),
+                time: UnixTime::from_nanos(time),
+                error_bound: Nanos::new(bound),
+                verdict,
+                clock_state,
+                customer: CustomerId::from_bytes(customer),
+                number,
+                body_root: Hash::from_bytes(body),
+            }
+        }
+    }
+
+    #[test]
+    fn the_sample_reads() {
+        let entry = Entry::decode(SAMPLE.as_bytes()).unwrap();
+        assert_eq!(entry.encode(), SAMPLE);
+        assert_eq!((entry.kind.as_str(), entry.number, entry.clock_state), ("time.segment", 42, Some(17)));
+        assert_eq!(entry.error_bound, Nanos::from_millis(25));
+    }
+
+    #[test]
+    fn the_first_wrong_line_is_named() {
+        let table = [
+            ("angbu/1 time", "angbu/2 time", EntryError::BadKind),
+            ("time.segment", "Time.segment", EntryError::BadKind),
+            ("time.segment", "time.segment ", EntryError::BadKind),
+            ("id 01KAGVN8QK8Y6Q1F8N5S9T3WXR", "id 01kagvn8qk8y6q1f8n5s9t3wxr", EntryError::BadId),
+            ("id 01", "ID 01", EntryError::BadId),
+            ("25000000", "025000000", EntryError::BadInstant),
+            ("25000000", "-25000000", EntryError::BadInstant),
+            ("25000000", "+25000000", EntryError::BadInstant),
+            ("declared", "Declared", EntryError::BadInstant),
+            (" 17", " 017", EntryError::BadInstant),
+            (" 17", "", EntryError::BadInstant),
+            (" 17", " 17 18", EntryError::BadInstant),
+            (" 17", " --", EntryError::BadInstant),
+            ("1763762721000000000", "9223372036854775808", EntryError::BadInstant),
+            (" 42", " 0", EntryError::BadCustomer),
+            (" 42", "", EntryError::BadCustomer),
+            ("cus_0", "agt_0", EntryError::BadCustomer),
+            ("uFU=", "uFV=", EntryError::BadBody),
+            ("uFU=", "uFU", EntryError::BadBody),
+            ("uFU=\n", "uFU=", EntryError::NotFiveLines),
+            ("uFU=\n", "uFU=\n\n", EntryError::NotFiveLines),
+            ("\n", "\r\n", EntryError::BadInstant),
+        ];
+        for (from, to, expected) in table {
+            assert_eq!(Entry::decode(SAMPLE.replace(from, to).as_bytes()), Err(expected), "{from} → {to}");
+        }
+        assert_eq!(Entry::decode(&[0xff; 40]), Err(EntryError::NotText));
+        assert_eq!(Entry::decode(&[b'a'; 513]), Err(EntryError::TooLong));
+        assert_eq!(Entry::decode(b""), Err(EntryError::NotFiveLines));
+    }
+
+    proptest! {
+        #[test]
+        fn entries_round_trip(entry in entries(), edits in edits()) {
+            let text = entry.encode();
+            prop_assert!(text.len() <= LONGEST);
+            prop_assert_eq!(&Entry::decode(text.as_bytes()).unwrap(), &entry);
+            let changed = mutate(&text, &edits);
+            if let Ok(read) = Entry::decode(&changed) {
+                prop_assert_eq!(read.encode().into_bytes(), changed);
+            }
+        }
+
+        #[test]
+        fn drafts_round_trip(entry in entries(), clock_state: [u8; 16], edits in edits()) {
+            let draft = Draft {
+                id: entry.id,
+                kind: entry.kind,
+                instant: ProvenInstant {
+                    time: entry.time,
+                    error_bound: entry.error_bound,
+                    verdict: entry.verdict,
+                    clock_state: EntryId::from_bytes(clock_state),
+                },
+                customer: entry.customer,
+                body_root: leaf_hash(b"body"),
+            };
+            let bytes = draft.encode();
+            prop_assert_eq!(&Draft::decode(&bytes).unwrap(), &draft);
+            let changed = mutate(&bytes, &edits);
+            if let Ok(read) = Draft::decode(&changed) {
+                prop_assert_eq!(read.encode(), changed);
+            }
+        }
+    }
+}

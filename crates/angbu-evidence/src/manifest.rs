@@ -194,3 +194,63 @@ fn parse_leaf(bytes: &[u8]) -> Option<(CustomerId, Counter)> {
     };
     Some((CustomerId::from_bytes(*customer), counter))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::Body;
+    use crate::mutation::{edits, mutate};
+
+    prop_compose! {
+        fn manifests()(size: u64, counters in prop::collection::btree_map(any::<[u8; 16]>(), any::<[u64; 3]>(), 0..20)) -> Manifest {
+            let counters = counters.into_iter().map(|(customer, [count, first, last])| {
+                (CustomerId::from_bytes(customer), Counter { count, first, last })
+            });
+            Manifest::new(size, &counters.collect())
+        }
+    }
+
+    #[test]
+    fn counters_count() {
+        let one = Counter::counted(None, 7);
+        assert_eq!(one, Counter { count: 1, first: 7, last: 7 });
+        assert_eq!(Counter::counted(Some(one), 9), Counter { count: 2, first: 7, last: 9 });
+    }
+
+    proptest! {
+        #[test]
+        fn every_customer_is_proven_as_counted(manifest in manifests(), other: [u8; 16], edits in edits()) {
+            let root = manifest.root();
+            for (customer, counter) in manifest.leaves() {
+                prop_assert_eq!(manifest.counter(customer), Some(*counter));
+                let proof = manifest.prove(customer).unwrap();
+                prop_assert_eq!(proof.verify(customer, counter, &root), Ok(()));
+                let wrong = Counter { count: counter.count.wrapping_sub(1), ..*counter };
+                prop_assert!(proof.verify(customer, &wrong, &root).is_err());
+                let elsewhere = MapProof { index: proof.index + 1, ..proof };
+                prop_assert!(elsewhere.verify(customer, counter, &root).is_err());
+            }
+            let other = CustomerId::from_bytes(other);
+            prop_assert_eq!(manifest.prove(&other).is_some(), manifest.counter(&other).is_some());
+            let bytes = manifest.encode();
+            prop_assert_eq!(&Manifest::decode(&bytes).unwrap(), &manifest);
+            let changed = mutate(&bytes, &edits);
+            if let Ok(read) = Manifest::decode(&changed) {
+                prop_assert_eq!(read.encode(), changed);
+            }
+        }
+
+        #[test]
+        fn the_fields_say_what_they_commit_to(manifest in manifests()) {
+            let body = Body::new(&mut StdRng::seed_from_u64(1), manifest.fields()).unwrap();
+            let customers = u64::try_from(manifest.leaves().len()).unwrap();
+            let expected = Summary { size: manifest.size(), customers, root: manifest.root() };
+            prop_assert_eq!(Summary::read(&body.disclose(|_| true)), Some(expected));
+            prop_assert_eq!(Summary::read(&body.disclose(|name| name != "root")), None);
+        }
+    }
+}

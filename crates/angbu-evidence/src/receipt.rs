@@ -211,3 +211,118 @@ impl Promise {
         Ok(promise)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::merkle::leaf_hash;
+    use crate::mutation::{edits, mutate};
+    use crate::note::Ed25519Signer;
+
+    const ENTRY: &str = "angbu/1 time.segment\n\
+        id 01KAGVN8QK8Y6Q1F8N5S9T3WXR\n\
+        instant 1763762721000000000 25000000 declared 17\n\
+        customer cus_000102030405060708090a0b0c0d0e0f 42\n\
+        body 47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n";
+
+    fn signer() -> Ed25519Signer {
+        Ed25519Signer::new("centre.example/log", &[1; 32]).unwrap()
+    }
+
+    fn receipt() -> Receipt {
+        let mut leaves: Vec<Hash> = (0u8..20).map(|leaf| leaf_hash(&[leaf])).collect();
+        leaves[13] = leaf_hash(ENTRY.as_bytes());
+        let (root, path) = (merkle::root(&leaves), merkle::path(&leaves, 13).unwrap());
+        let checkpoint = Checkpoint { origin: "centre.example/log".to_owned(), size: 20, root };
+        let checkpoint = checkpoint.sign(&signer()).unwrap();
+        Receipt { entry: ENTRY.as_bytes().to_vec(), index: 13, path, checkpoint }
+    }
+
+    fn promise() -> Promise {
+        Promise {
+            origin: "centre.example/log".to_owned(),
+            entry: "01KAGVN8QK8Y6Q1F8N5S9T3WXR".parse().unwrap(),
+            body_root: leaf_hash(b"body"),
+            by: UnixTime::from_nanos(1_763_762_721_000_000_000),
+        }
+    }
+
+    #[test]
+    fn a_receipt_proves_its_entry() {
+        let (entry, checkpoint) = receipt().verify(&signer().verifier_key()).unwrap();
+        assert_eq!((entry.number, checkpoint.size), (42, 20));
+        let other = Ed25519Signer::new("centre.example/log", &[2; 32]).unwrap();
+        let unknown = CheckpointError::Verify(VerifyError::NoKnownKey);
+        assert_eq!(receipt().verify(&other.verifier_key()), Err(unknown.into()));
+        let elsewhere = Receipt { index: 12, ..receipt() };
+        assert_eq!(elsewhere.verify(&signer().verifier_key()), Err(ProofError::WrongRoot.into()));
+    }
+
+    #[test]
+    fn the_first_wrong_line_of_a_receipt_is_named() {
+        let good = receipt().encode();
+        let table = [
+            ("@v1", "@v2", ReceiptError::BadHeader),
+            ("c2sp", "C2SP", ReceiptError::BadHeader),
+            ("extra ", "extra  ", ReceiptError::BadExtra),
+            ("index 13", "index 013", ReceiptError::BadIndex),
+            ("index 13\n", "index 13\nx\n", ReceiptError::BadPath(4)),
+            ("\n\ncentre", "\ncentre", ReceiptError::BadPath(9)),
+            ("— centre", "- centre", CheckpointError::Note(NoteError::BadSignatureLine(5)).into()),
+        ];
+        for (from, to, expected) in table {
+            assert_eq!(Receipt::decode(&good.replace(from, to)), Err(expected), "{from} → {to}");
+        }
+        let endless =
+            format!("{HEADER}\nextra AA==\nindex 1\n{}", format!("{}\n", leaf_hash(b"")).repeat(65));
+        assert_eq!(Receipt::decode(&endless), Err(ReceiptError::BadPath(68)));
+        assert_eq!(Receipt::decode(&"x".repeat(100_000)), Err(ReceiptError::TooLong));
+    }
+
+    #[test]
+    fn a_promise_binds_its_log() {
+        let signer = Ed25519Signer::new(&Promise::key_name("centre.example/log"), &[3; 32]).unwrap();
+        let note = promise().sign(&signer).unwrap();
+        assert_eq!(Promise::verify(&note, &signer.verifier_key()), Ok(promise()));
+        let log = Ed25519Signer::new("centre.example/log", &[3; 32]).unwrap();
+        let note = promise().sign(&log).unwrap();
+        let refused = Promise::verify(&note, &log.verifier_key());
+        assert!(matches!(refused, Err(PromiseError::OtherOrigin { .. })));
+        let good = promise().encode();
+        let table = [
+            ("angbu/1", "angbu/2", 1),
+            ("centre.example/log", "", 2),
+            ("entry 01", "entry 1", 3),
+            ("body ", "body", 4),
+            ("by 1", "by +1", 5),
+            ("000\n", "000", 5),
+            ("000\n", "000\nmore\n", 6),
+        ];
+        for (from, to, line) in table {
+            let refused = Promise::decode(&good.replace(from, to));
+            assert_eq!(refused, Err(PromiseError::BadLine(line)), "{from} → {to}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn receipts_and_promises_round_trip(edits in edits()) {
+            let (receipt, promise) = (receipt().encode(), promise().encode());
+            prop_assert_eq!(Receipt::decode(&receipt).unwrap().encode(), receipt.clone());
+            prop_assert_eq!(Promise::decode(&promise).unwrap().encode(), promise.clone());
+            if let Ok(changed) = String::from_utf8(mutate(&receipt, &edits))
+                && let Ok(read) = Receipt::decode(&changed)
+            {
+                prop_assert_eq!(read.encode(), changed.clone());
+                prop_assert!(changed == receipt || read.verify(&signer().verifier_key()).is_err());
+            }
+            if let Ok(changed) = String::from_utf8(mutate(&promise, &edits))
+                && let Ok(read) = Promise::decode(&changed)
+            {
+                prop_assert_eq!(read.encode(), changed);
+            }
+        }
+    }
+}

@@ -220,3 +220,141 @@ fn place(draft: &Draft, clock_state: Option<u64>, number: u64) -> Entry {
         body_root: draft.body_root,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use angbu_units::{ClockVerdict, Nanos, ProvenInstant, UnixTime};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn draft(number: u8, customer: u8, kind: Kind, clock_state: EntryId) -> Draft {
+        let mut id = [0; 16];
+        id[15] = number;
+        Draft {
+            id: EntryId::from_bytes(id),
+            kind,
+            instant: ProvenInstant {
+                time: UnixTime::from_nanos(1_000),
+                error_bound: Nanos::from_millis(1),
+                verdict: ClockVerdict::Declared,
+                clock_state,
+            },
+            customer: CustomerId::from_bytes([customer; 16]),
+            body_root: merkle::leaf_hash(&[number]),
+        }
+    }
+
+    /// What a store would hold, and every promise that the sequencer makes of it, checked after every batch.
+    #[derive(Default)]
+    struct Model {
+        entries: Vec<Vec<u8>>,
+        tiles: BTreeMap<(u8, u64), Vec<u8>>,
+        counters: BTreeMap<CustomerId, Counter>,
+        clock_states: Vec<(EntryId, u64)>,
+    }
+
+    impl Model {
+        fn store(&mut self, batch: Batch) {
+            assert_eq!(batch.first, u64::try_from(self.entries.len()).unwrap());
+            self.entries.extend(batch.entries.into_iter().map(|(_, bytes)| bytes));
+            self.counters.extend(batch.counters);
+            self.clock_states.extend(batch.clock_states);
+            for tile in batch.growth.tiles {
+                self.tiles.insert((tile.level, tile.index), tile.hashes);
+            }
+            let leaves: Vec<Hash> = self.entries.iter().map(|entry| merkle::leaf_hash(entry)).collect();
+            assert_eq!(batch.head.root, merkle::root(&leaves));
+            assert_eq!(batch.head.size, u64::try_from(leaves.len()).unwrap());
+            let mut counted = BTreeMap::new();
+            for (entry, index) in self.entries.iter().zip(0..) {
+                let entry = Entry::decode(entry).unwrap();
+                let counter = Counter::counted(counted.get(&entry.customer).copied(), index);
+                assert_eq!(entry.number, counter.count);
+                counted.insert(entry.customer, counter);
+                let clock_state = entry.clock_state.unwrap();
+                let shown = Entry::decode(&self.entries[usize::try_from(clock_state).unwrap()]).unwrap();
+                assert!(shown.kind == Kind::CLOCK_STATE && clock_state <= index);
+            }
+            assert_eq!(counted, self.counters);
+        }
+
+        fn resume(&self, head: Head) -> Sequencer {
+            let tile = |level, index| Ok::<_, Infallible>(self.tiles[&(level, index)].clone());
+            let edge = Edge::load(head.size, tile).unwrap();
+            Sequencer::resume(head, edge, self.counters.clone(), self.clock_states.iter().copied()).unwrap()
+        }
+    }
+
+    #[test]
+    fn what_does_not_belong_together_does_not_go_on() {
+        let mut sequencer = Sequencer::empty(1);
+        sequencer.integrate(&[draft(1, 0, Kind::CLOCK_STATE, Draft::NO_CLOCK_STATE)]).unwrap();
+        let Sequencer { head, edge, counters, .. } = sequencer;
+        let resume = |head, edge: &Edge, counters: &BTreeMap<_, _>| {
+            Sequencer::resume(head, edge.clone(), counters.clone(), []).map(|sequencer| sequencer.head())
+        };
+        assert_eq!(resume(head, &edge, &counters), Ok(head));
+        let longer = Head { size: 2, ..head };
+        assert_eq!(resume(longer, &edge, &counters), Err(ResumeError::OtherSize { head: 2, tiles: 1 }));
+        let other = Head { root: merkle::empty_root(), ..head };
+        assert!(matches!(resume(other, &edge, &counters), Err(ResumeError::OtherRoot { .. })));
+        let uncounted = Err(ResumeError::OtherCount { head: 1, counted: 0 });
+        assert_eq!(resume(head, &edge, &BTreeMap::new()), uncounted);
+    }
+
+    #[test]
+    fn a_refused_batch_changes_nothing() {
+        let mut sequencer = Sequencer::empty(1);
+        let clock = draft(1, 0, Kind::CLOCK_STATE, Draft::NO_CLOCK_STATE);
+        let good = draft(2, 7, Kind::NOTE, clock.id);
+        let before = sequencer.clone();
+        let unknown = SequenceError::UnknownClockState { entry: good.id, clock_state: clock.id };
+        // A clock state that comes later in the batch is none yet.
+        assert_eq!(sequencer.integrate(&[good.clone(), clock.clone()]), Err(unknown));
+        let mut negative = good.clone();
+        negative.instant.error_bound = Nanos::new(-1);
+        let refused = sequencer.integrate(&[clock.clone(), negative]);
+        assert_eq!(refused, Err(SequenceError::NegativeBound(good.id)));
+        assert_eq!((sequencer.head(), sequencer.manifest()), (before.head(), before.manifest()));
+        sequencer.learn(clock.id, 0);
+        assert!(sequencer.integrate(&[clock, good]).is_ok());
+        let first = draft(3, 0, Kind::NOTE, Draft::NO_CLOCK_STATE);
+        let batch = sequencer.integrate(&[first]).unwrap();
+        assert_eq!(Entry::decode(&batch.entries[0].1).unwrap().clock_state, None);
+    }
+
+    #[test]
+    fn old_clock_states_are_forgotten_and_learnt_again() {
+        let mut sequencer = Sequencer::empty(1);
+        let states = (1..=65).map(|number| draft(number, 0, Kind::CLOCK_STATE, Draft::NO_CLOCK_STATE));
+        let states: Vec<Draft> = states.collect();
+        sequencer.integrate(&states).unwrap();
+        let late = draft(100, 0, Kind::NOTE, states[0].id);
+        assert!(sequencer.integrate(std::slice::from_ref(&late)).is_err());
+        sequencer.learn(states[0].id, 0);
+        assert!(sequencer.integrate(&[late]).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn the_log_keeps_every_promise(batches in prop::collection::vec((prop::collection::vec(0u8..4, 0..150), any::<bool>()), 1..5)) {
+            let (mut model, mut sequencer) = (Model::default(), Sequencer::empty(1));
+            let clock = draft(1, 0, Kind::CLOCK_STATE, Draft::NO_CLOCK_STATE);
+            model.store(sequencer.integrate(std::slice::from_ref(&clock)).unwrap());
+            for (customers, crash) in batches {
+                if crash {
+                    sequencer = model.resume(sequencer.head());
+                }
+                let drafts: Vec<Draft> =
+                    customers.iter().map(|customer| draft(2, *customer, Kind::NOTE, clock.id)).collect();
+                let batch = sequencer.integrate(&drafts).unwrap();
+                prop_assert_eq!(batch.head, sequencer.head());
+                model.store(batch);
+                prop_assert_eq!(sequencer.manifest(), Manifest::new(sequencer.head().size, &model.counters));
+            }
+        }
+    }
+}
