@@ -47,14 +47,14 @@ impl Workspace {
             )
     }
 
-    /// Every package that is built on one platform, tests' needs included, in order.
+    /// Every package that is built on one platform, in order, without what only tests need.
     ///
     /// `cargo tree` knows this exactly; `cargo metadata` also lists what an unused feature would bring.
     pub(crate) fn packages(&self, platform: &str) -> anyhow::Result<Vec<Package>> {
         let output = process::cargo()
             .current_dir(&self.root)
             .args(["tree", "--locked", "--workspace", "--all-features", "--target", platform])
-            .args(["--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}|{l}"])
+            .args(["--edges", "normal,build", "--prefix", "none", "--format", "{p}|{l}"])
             .output()
             .context("cargo cannot be started")?;
         if !output.status.success() {
