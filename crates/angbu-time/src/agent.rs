@@ -171,7 +171,7 @@ impl Agent {
         self.status = Status { last: Some(exchange), judgement };
         self.soft_clock.shown(now);
         self.centre = Some((now.wall + exchange.offset(), now.monotonic));
-        self.record(Fact::Exchange(Measured { server, exchange, judgement }))
+        self.record(Fact::Exchange(Measured { server, exchange, judgement, poll: self.settings.poll }))
     }
 
     fn nothing_is_shown(&mut self) {

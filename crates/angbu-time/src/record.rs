@@ -95,6 +95,8 @@ pub struct Measured {
     pub exchange: Exchange,
     /// Rate, steady, in sync.
     pub judgement: Judgement,
+    /// How often the agent then asked.
+    pub poll: Nanos,
 }
 
 /// An instant by the agent's own clock and, as far as an exchange has shown it, by the centre's.
@@ -347,6 +349,7 @@ impl Measured {
         out.extend(source.root_delay.bits().to_be_bytes());
         out.extend(source.root_dispersion.bits().to_be_bytes());
         out.extend(source.reference_id);
+        out.extend(self.poll.count().to_be_bytes());
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -369,8 +372,14 @@ impl Measured {
             root_dispersion: NtpShort::from_bits(reader.u32()?),
             reference_id: reader.array()?,
         };
-        Ok(Self { server, exchange: Exchange::new(instants, source)?, judgement })
+        let poll = read_poll(reader)?;
+        Ok(Self { server, exchange: Exchange::new(instants, source)?, judgement, poll })
     }
+}
+
+fn read_poll(reader: &mut Reader<'_>) -> Result<Nanos, DecodeError> {
+    let poll = Nanos::new(reader.i64()?);
+    if POLL.contains(&poll) { Ok(poll) } else { Err(DecodeError::Poll(poll)) }
 }
 
 /// Bit 0: steady, bit 1: in sync, bit 2: there is a rate.
@@ -440,10 +449,7 @@ impl Alarm {
 impl Start {
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let at = When::read(reader)?;
-        let poll = Nanos::new(reader.i64()?);
-        if !POLL.contains(&poll) {
-            return Err(DecodeError::Poll(poll));
-        }
+        let poll = read_poll(reader)?;
         let clean = reader.flag()?;
         let length = usize::from(reader.u8()?);
         let text = std::str::from_utf8(reader.bytes(length)?).map_err(|_| DecodeError::Software)?;
@@ -483,7 +489,7 @@ pub(crate) mod tests {
             server: [u8; 16], t1 in -4_000_000_000_000_000_000i64..4_000_000_000_000_000_000, ahead in -2_000_000_000_000_000_000i64..2_000_000_000_000_000_000,
             there in 0i64..10_000_000_000, inside in 0i64..1_000_000, back in 0i64..10_000_000_000,
             leap in 0u8..3, stratum in 1u8..16, precision in -30i8..0, delay in 0u32..400_000, dispersion in 0u32..400_000, reference_id: [u8; 4],
-            level in 0u8..4, rate: i64,
+            level in 0u8..4, rate: i64, poll in 1i64..100_000,
         ) -> Measured {
             let t2 = t1 + ahead + there;
             let instants = [t1, t2, t2 + inside, t1 + there + inside + back].map(UnixTime::from_nanos);
@@ -495,6 +501,7 @@ pub(crate) mod tests {
                 server: NtpServerId::from_bytes(server),
                 exchange: Exchange::new(instants, source).unwrap(),
                 judgement: Judgement { rate: (level > 0).then_some(Ppb::new(rate)), steady: level > 1, in_sync: level > 2 },
+                poll: Nanos::from_millis(poll),
             }
         }
     }
