@@ -21,6 +21,7 @@ use std::str::FromStr;
 use angbu_units::UnixTime;
 
 use super::{Item, Package, Refusal, Subject};
+use crate::Entry;
 use crate::body::{Disclosure, Field, MOST_FIELDS, Part};
 use crate::manifest::{Counter, MapProof};
 use crate::note;
@@ -141,6 +142,8 @@ fn read_item(lines: &mut Lines<'_>, index: u64) -> Result<Item, Refusal> {
         entry.push_str(lines.next("one of the five lines of an entry")?);
         entry.push('\n');
     }
+    // Here already, so that a lost line end is put down to the entry and not to the fields after it.
+    Entry::decode(entry.as_bytes()).map_err(|why| Refusal::BadEntry { index, why })?;
     let mut parts = Vec::new();
     loop {
         if let Some(field) = lines.optional("shown ") {

@@ -1,0 +1,170 @@
+//! No single byte of a report can be changed unnoticed, and the refusal says where to look.
+
+use angbu_evidence::report::{Package, Refusal, extract, verify_file};
+use proptest::prelude::*;
+
+use crate::site::{Site, file, honest, minute, render, trust};
+
+/// A report with everything that reports can have in them, and little of it.
+fn small() -> (Package, String) {
+    let mut site = Site::after_half_a_day();
+    let manifest = site.manifest(minute(720));
+    site.append("evidence.note", crate::site::THEIRS, minute(721), &[("text", "later")]);
+    let from = minute(690);
+    let package = site.package(manifest, from, minute(720), |item| honest(item, manifest, from));
+    let file = file(&package);
+    (package, file)
+}
+
+/// Whether a refusal names what a changed byte in a line of the evidence belongs to.
+fn names(line: &str, refusal: &Refusal) -> bool {
+    use Refusal as R;
+    let word = line.split(' ').next().unwrap_or_default();
+    let named = match word {
+        "angbu/1" if line.contains(" report ") => matches!(refusal, R::NotRendered(_)),
+        "customer" if !line.ends_with('a') => matches!(
+            refusal,
+            R::BadEntry { .. }
+                | R::OtherCustomer { .. }
+                | R::EntryMissing { .. }
+                | R::BeyondManifest { .. }
+                | R::NumberOutOfOrder { .. }
+                | R::OtherPlace { .. }
+                | R::NotInLog { .. }
+                | R::NotAClockState { .. }
+                | R::NotAManifest { .. }
+        ),
+        "customer" => matches!(refusal, R::OtherCustomer { .. }),
+        "period" => matches!(
+            refusal,
+            R::PeriodReversed { .. }
+                | R::ManifestTooEarly { .. }
+                | R::EntryMissing { .. }
+                | R::Differs { .. }
+        ),
+        "counter" | "manifest" | "map" => matches!(
+            refusal,
+            R::ManifestLeaf { .. }
+                | R::ManifestCustomers { .. }
+                | R::ManifestMissing { .. }
+                | R::NotAManifest { .. }
+                | R::EntryMissing { .. }
+                | R::BeyondManifest { .. }
+                | R::OtherPlace { .. }
+        ),
+        "item" => matches!(
+            refusal,
+            R::OutOfOrder { .. }
+                | R::OutsideLog { .. }
+                | R::OtherPlace { .. }
+                | R::NotInLog { .. }
+                | R::WrongNodes { .. }
+                | R::MissingNodes
+                | R::ExtraNodes(_)
+                | R::ManifestMissing { .. }
+                | R::ClockStateMissing { .. }
+                | R::NotAClockState { .. }
+        ),
+        "angbu/1" | "id" | "instant" | "body" => matches!(
+            refusal,
+            R::BadEntry { .. }
+                | R::FieldChanged { .. }
+                | R::NotInLog { .. }
+                | R::NotAManifest { .. }
+                | R::NotAClockState { .. }
+                | R::ClockStateMissing { .. }
+                | R::ManifestTooEarly { .. }
+                | R::EntryMissing { .. }
+        ),
+        "shown" | "hidden" => matches!(refusal, R::FieldChanged { .. } | R::BadFields { .. }),
+        "node" => matches!(refusal, R::NotInLog { .. } | R::WrongNodes { .. }),
+        // The checkpoint's own lines.
+        _ => matches!(refusal, R::Checkpoint(_) | R::UnknownSignature { .. }),
+    };
+    let syntax = matches!(
+        refusal,
+        R::BadLine { .. }
+            | R::BadNumber { .. }
+            | R::BadHash { .. }
+            | R::ForbiddenCharacter { .. }
+            | R::NotText { .. }
+    );
+    named || syntax
+}
+
+#[test]
+fn every_changed_byte_is_refused_and_named() {
+    let (package, file) = small();
+    verify_file(file.as_bytes(), &trust(), &render).unwrap();
+    let text = package.encode();
+    let begin = file.find(&text).unwrap();
+    let end = begin + text.len();
+    let marker = begin - "<template id=\"angbu-evidence\">\n".len();
+    let after = end + "</template>".len();
+    for place in 0..file.len() {
+        // A small change, one of case or sign, and one that is no UTF-8.
+        for bits in [0x01, 0x10, 0x20, 0x80] {
+            let mut changed = file.clone().into_bytes();
+            changed[place] ^= bits;
+            let refusal = verify_file(&changed, &trust(), &render).expect_err("a changed byte is refused");
+            let context = format!("byte {place} ^ {bits:#04x}: {refusal}");
+            if (begin..end).contains(&place) {
+                let lines = file.as_bytes()[..place].iter().filter(|byte| **byte == b'\n').count();
+                let line = file.split('\n').nth(lines).unwrap();
+                assert!(names(line, &refusal), "{context}\nin the line {line}");
+            } else if (marker..begin).contains(&place) {
+                assert_eq!(refusal, Refusal::NoEvidence, "{context}");
+            } else if (end..after).contains(&place) {
+                assert_eq!(refusal, Refusal::EvidenceNotEnded, "{context}");
+            } else {
+                let line = file.as_bytes()[..place].iter().filter(|byte| **byte == b'\n').count() + 1;
+                let found = matches!(&refusal, Refusal::Differs { offset, line: named, .. } if *offset == place && *named == line);
+                assert!(found, "{context}");
+            }
+            assert!(!refusal.to_string().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_or_longer_is_refused() {
+    let (_, file) = small();
+    for length in 0..file.len() {
+        assert!(verify_file(&file.as_bytes()[..length], &trust(), &render).is_err(), "cut to {length} bytes");
+    }
+    let longer = format!("{file}\n");
+    let refusal = verify_file(longer.as_bytes(), &trust(), &render);
+    let end = file.len();
+    assert!(matches!(refusal, Err(Refusal::Differs { offset, .. }) if offset == end));
+    let twice = format!("{file}{file}");
+    assert_eq!(verify_file(twice.as_bytes(), &trust(), &render), Err(Refusal::EvidenceTwice));
+}
+
+#[test]
+fn evidence_has_one_spelling() {
+    let (package, file) = small();
+    assert_eq!(Package::decode(&package.encode()), Ok(package.clone()));
+    assert_eq!(extract(file.as_bytes()).unwrap(), (package.clone(), package.encode().as_str()));
+}
+
+proptest! {
+    #[test]
+    fn what_reads_as_evidence_encodes_to_the_same(place: prop::sample::Index, byte: u8, cut: prop::sample::Index, again: prop::sample::Index) {
+        let (package, _) = small();
+        let text = package.encode();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        // A line fewer, a line twice, a byte changed: three ways of being nearly right.
+        let mut fewer = lines.clone();
+        fewer.remove(cut.index(lines.len()));
+        let mut more = lines.clone();
+        more.insert(again.index(lines.len()), lines[cut.index(lines.len())]);
+        let mut bytes = text.clone().into_bytes();
+        bytes[place.index(text.len())] = byte;
+        for changed in [fewer.concat(), more.concat(), String::from_utf8_lossy(&bytes).into_owned()] {
+            if let Ok(read) = Package::decode(&changed) {
+                prop_assert_eq!(read.encode(), changed.clone());
+                prop_assert!(changed == text || read.prove(&trust()).is_err() || read.subject != package.subject);
+            }
+        }
+    }
+}
