@@ -245,6 +245,19 @@ impl Snapshot<'_> {
             session,
         )
     }
+
+    /// The enrolment code whose secret has this hash, whether or not it is still good.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn code_by_secret(&self, secret_hash: &[u8; 32]) -> Result<Option<CodeRow>, StoreError> {
+        self.sql.first(
+            "SELECT code_id, secret_hash, kind, customer_id, name, expires, used
+             FROM accounts_codes WHERE secret_hash = ?1",
+            values![secret_hash],
+            code,
+        )
+    }
 }
 
 impl Tx<'_> {

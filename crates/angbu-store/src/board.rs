@@ -140,27 +140,16 @@ impl Board {
         self.published.subscribe()
     }
 
-    /// Sleeps until entries are added, the deadline has come, or the sequencer should stop, which is `false`.
-    pub(crate) fn wait_for_work(&self, deadline: Option<Instant>) -> bool {
+    /// Sleeps until entries are added; `false` when the sequencer should stop.
+    pub(crate) fn wait_for_work(&self) -> bool {
         let mut state = self.lock();
-        loop {
-            if state.stopping {
-                return false;
-            }
-            if state.has_work {
-                state.has_work = false;
+        while !state.stopping {
+            if std::mem::take(&mut state.has_work) {
                 return true;
             }
-            let Some(deadline) = deadline else {
-                state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return true;
-            }
-            state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
+        false
     }
 
     /// Sleeps until the instant, or less long if the sequencer should stop, which is `false`.

@@ -130,6 +130,13 @@ impl Store {
         answered.await.unwrap_or_else(|_| Err(no_answer().into()))
     }
 
+    /// Leaves a transaction to the writer; nobody learns how it ends.
+    pub(crate) fn post(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<(), StoreError> + Send + 'static) {
+        let (answer, _) = oneshot::channel();
+        // It fails only while the store closes, when nobody misses it.
+        let _ = block_on(self.inner.writer.send(writer::job(work, answer)));
+    }
+
     /// As [`Store::write`], for threads that may block.
     ///
     /// # Errors

@@ -170,6 +170,14 @@ impl Snapshot<'_> {
         self.sql.first(agent_sql!("WHERE agent_id = ?1"), values![id], agent)
     }
 
+    /// The agent of a customer with this name.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn agent_named(&self, customer: CustomerId, name: &str) -> Result<Option<AgentRow>, StoreError> {
+        self.sql.first(agent_sql!("WHERE customer_id = ?1 AND name = ?2"), values![customer, name], agent)
+    }
+
     /// A customer's agents, by name.
     ///
     /// # Errors

@@ -30,13 +30,12 @@ CREATE TABLE evidence_tiles (
     PRIMARY KEY (level, idx)
 );
 
--- The log's head: one row. signed: the size that the checkpoint in note signs.
+-- The log's head: one row. note: the newest checkpoint that was kept, which can be of an earlier head.
 CREATE TABLE evidence_head (
     one       INTEGER PRIMARY KEY CHECK (one = 1),
     size      INTEGER NOT NULL,
     root      BLOB    NOT NULL,
     epoch     INTEGER NOT NULL,
-    signed    INTEGER NOT NULL,
     signed_at INTEGER NOT NULL,
     note      TEXT    NOT NULL
 );

@@ -38,12 +38,6 @@ impl<'a> Bundles<'a> {
         Ok(self.kept.as_ref().and_then(|kept| kept.entry(index)).map(<[u8]>::to_vec))
     }
 
-    /// All entries of the batch that begins at an index.
-    pub(crate) fn batch(&mut self, first: u64) -> Result<Vec<Vec<u8>>, StoreError> {
-        let Some(_) = self.entry(first)? else { return Ok(Vec::new()) };
-        Ok(self.kept.iter().flat_map(Kept::entries).map(<[u8]>::to_vec).collect())
-    }
-
     /// The index of the entry with an id in the batch that begins at an index.
     pub(crate) fn find(&mut self, first: u64, id: EntryId) -> Result<Option<u64>, StoreError> {
         let line = format!("\nid {id}\n");

@@ -1,8 +1,8 @@
 //! The log as it stands in the database: outbox, sealed bodies, batches of entries, tiles, counters, proofs.
 
-mod bundle;
+pub(crate) mod bundle;
 pub(crate) mod hot;
-mod runs;
+pub(crate) mod runs;
 
 use std::time::Duration;
 

@@ -1,0 +1,49 @@
+//! What every database must do, in terms of the store's public interface alone. A database is mounted by
+//! `conformance!(place)`, where `place()` makes an empty [`Place`].
+
+mod accounts;
+mod evidence;
+mod time;
+mod transactions;
+
+pub(crate) use accounts::*;
+pub(crate) use evidence::*;
+pub(crate) use time::*;
+pub(crate) use transactions::*;
+
+/// Mounts every test of the suite on one database.
+#[macro_export]
+macro_rules! conformance {
+    ($place:path) => {
+        $crate::conformance!($place =>
+            customers_have_versions_and_revisions,
+            operators_have_versions,
+            tokens_are_found_until_revoked,
+            sessions_come_and_go,
+            codes_are_taken_once,
+            the_site_is_made_once,
+            uploads_take_effect_once,
+            exchanges_are_read_as_graphs,
+            segments_close_exchanges_in_order,
+            a_failing_transaction_leaves_its_neighbours_alone,
+            a_panicking_transaction_leaves_its_neighbours_alone,
+            snapshots_see_one_state,
+            entries_are_proven,
+            entries_are_found_by_customer_and_time,
+            tiles_and_bundles_are_those_of_the_log,
+            manifests_prove_counts,
+            what_cannot_enter_the_log_is_refused,
+            bodies_are_sealed,
+            a_second_sequencer_fences_the_first,
+            a_log_holds_whatever_is_appended_and_however_often_it_is_reopened,
+        );
+    };
+    ($place:path => $($test:ident),* $(,)?) => {
+        $(
+            #[test]
+            fn $test() {
+                conformance::$test(&$place());
+            }
+        )*
+    };
+}

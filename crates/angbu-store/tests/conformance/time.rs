@@ -1,0 +1,170 @@
+use angbu_store::time::{AcceptedUpload, AgentRow, EventRow, ExchangeRow, SegmentRow};
+use angbu_store::{Store, StoreError};
+use angbu_units::{AgentId, EntryId, Nanos, Ppb, UnixTime};
+
+use crate::support::{Place, TestClock, customer};
+
+const AGENT: AgentId = AgentId::from_bytes([8; 16]);
+
+fn agent(store: &Store, clock: &TestClock) -> AgentRow {
+    let row = AgentRow {
+        id: AGENT,
+        customer: customer(1),
+        name: "db-3".to_owned(),
+        public_key: [7; 32],
+        enrolment: EntryId::from_bytes([6; 16]),
+        enrolled: clock.now(),
+        next_seq: 0,
+        last_seen: None,
+        poll: None,
+        closed_seq: 0,
+        open_count: 0,
+        open_since: None,
+        version: 0,
+    };
+    let inserted = row.clone();
+    store.write_blocking(move |tx| tx.insert_agent(&inserted)).unwrap();
+    row
+}
+
+fn exchange(seq: u64, at: UnixTime, offset_us: i64) -> ExchangeRow {
+    ExchangeRow {
+        agent: AGENT,
+        at,
+        seq,
+        offset: Nanos::from_micros(offset_us),
+        delay: Nanos::from_micros(100 + i64::try_from(seq).unwrap()),
+        bound: Nanos::from_micros(200),
+        rate: Ppb::new(-12),
+        flags: 0b101,
+        arrived: at,
+        record: vec![1, 2, 3],
+    }
+}
+
+fn upload(expected_seq: u64, arrived: UnixTime, exchanges: Vec<ExchangeRow>) -> AcceptedUpload {
+    let count = u64::try_from(exchanges.len()).unwrap();
+    let poll = Some(Nanos::from_secs(2));
+    AcceptedUpload { agent: AGENT, expected_seq, next_seq: expected_seq + count, arrived, poll, exchanges, events: vec![] }
+}
+
+fn apply(store: &Store, upload: AcceptedUpload) -> Result<(), StoreError> {
+    store.write_blocking(move |tx| tx.apply_upload(&upload))
+}
+
+pub(crate) fn uploads_take_effect_once(place: &dyn Place) {
+    let clock = TestClock::new();
+    let store = place.open(clock.clone()).unwrap();
+    let row = agent(&store, &clock);
+    let same_name = AgentRow { id: AgentId::from_bytes([9; 16]), ..row.clone() };
+    let taken = store.write_blocking(move |tx| tx.insert_agent(&same_name));
+    assert_eq!(taken, Err(StoreError::Taken { what: "the agent's name" }));
+
+    let now = clock.now();
+    let event = EventRow {
+        agent: AGENT,
+        at: now,
+        seq: 1,
+        kind: "alarm".to_owned(),
+        detail: vec![9],
+        entry: EntryId::from_bytes([5; 16]),
+    };
+    let first = AcceptedUpload {
+        next_seq: 2,
+        events: vec![event.clone()],
+        ..upload(0, now, vec![exchange(0, now, 5)])
+    };
+    apply(&store, first.clone()).unwrap();
+    // The same again, as after a lost answer: it was judged with a number that no longer holds.
+    assert_eq!(apply(&store, first), Err(StoreError::Conflict { what: "the agent" }));
+    // An upload that fails half-way through leaves nothing, not even the agent's number.
+    let twice = vec![exchange(2, now, 6), exchange(2, now, 6)];
+    assert!(matches!(apply(&store, upload(2, now, twice)), Err(StoreError::Taken { .. })));
+
+    let (found, by_name, latest, event_found, exchanges) = store
+        .read_blocking(move |s| {
+            let latest = s.latest_exchange(AGENT, UnixTime::MAX)?;
+            let exchanges = s.exchanges(AGENT, UnixTime::MIN, UnixTime::MAX, 100)?;
+            let events = s.events(AGENT, now, now + Nanos::new(1), 10)?;
+            assert_eq!(s.latest_event(AGENT, UnixTime::MAX)?.as_ref(), events.last());
+            Ok::<_, StoreError>((s.agent(AGENT)?, s.agent_named(customer(1), "db-3")?, latest, events, exchanges))
+        })
+        .unwrap();
+    let expected = AgentRow {
+        next_seq: 2,
+        last_seen: Some(now),
+        poll: Some(Nanos::from_secs(2)),
+        open_count: 1,
+        open_since: Some(now),
+        ..row
+    };
+    assert_eq!((found, by_name), (Some(expected.clone()), Some(expected.clone())));
+    assert_eq!((event_found, exchanges), (vec![event], vec![exchange(0, now, 5)]));
+    assert_eq!(latest, Some(exchange(0, now, 5)));
+    assert_eq!(store.read_blocking(|s| s.agents_of(customer(1))).unwrap(), [expected.clone()]);
+    assert_eq!(store.read_blocking(|s| s.agents()).unwrap(), [expected]);
+}
+
+pub(crate) fn exchanges_are_read_as_graphs(place: &dyn Place) {
+    let clock = TestClock::new();
+    let store = place.open(clock.clone()).unwrap();
+    agent(&store, &clock);
+    let from = clock.now();
+    let at = move |n: i64| from + Nanos::from_secs(n);
+    // 0, 1, ... 9 s, with nothing in the seconds 4 and 5.
+    let seconds = [0, 1, 2, 3, 6, 7, 8, 9];
+    let rows = seconds.iter().zip(0..).map(|(n, seq)| exchange(seq, at(*n), if n % 2 == 0 { *n } else { -n })).collect();
+    apply(&store, upload(0, from, rows)).unwrap();
+    let graph = |points| store.read_blocking(move |s| s.graph(AGENT, from, at(10), points));
+    let points = graph(5).unwrap();
+    let seen: Vec<_> = points.iter().map(|p| (p.first_at, p.last_at, p.offset_min, p.offset_max, p.count)).collect();
+    let point = |n: i64| (at(n), at(n + 1), Nanos::from_micros(-(n + 1)), Nanos::from_micros(n), 2);
+    assert_eq!(seen, [point(0), point(2), point(6), point(8)], "and the empty step is left out");
+    assert_eq!(points.last().unwrap().delay, Nanos::from_micros(107));
+    assert_eq!(graph(1).unwrap().len(), 1);
+    assert!(matches!(graph(1_000_000), Err(StoreError::TooMuch { .. })));
+    let some = store.read_blocking(move |s| s.exchanges(AGENT, at(3), at(8), 2)).unwrap();
+    assert_eq!(some.iter().map(|row| row.at).collect::<Vec<_>>(), [at(3), at(6)]);
+}
+
+pub(crate) fn segments_close_exchanges_in_order(place: &dyn Place) {
+    let clock = TestClock::new();
+    let store = place.open(clock.clone()).unwrap();
+    agent(&store, &clock);
+    let now = clock.now();
+    // The agent's clock was set back between its numbers 2 and 3.
+    let at = |seq: u64| now + Nanos::from_secs(i64::try_from(seq).unwrap() - if seq > 2 { 100 } else { 0 });
+    for seq in 0..6 {
+        apply(&store, upload(seq, now + Nanos::from_secs(seq.cast_signed()), vec![exchange(seq, at(seq), 1)])).unwrap();
+    }
+    let due = |count, before| store.read_blocking(move |s| s.agents_due(count, before)).unwrap().len();
+    assert_eq!((due(6, now), due(7, now), due(7, now + Nanos::new(1))), (1, 0, 1));
+    let open = |limit| store.read_blocking(move |s| s.open_exchanges(AGENT, limit)).unwrap();
+    assert_eq!(open(4).iter().map(|row| row.seq).collect::<Vec<_>>(), [0, 1, 2, 3]);
+
+    let segment = |first_seq: u64, last_seq: u64| SegmentRow {
+        agent: AGENT,
+        first_seq,
+        last_seq,
+        count: last_seq - first_seq + 1,
+        first_at: (first_seq..=last_seq).map(at).min().unwrap(),
+        last_at: (first_seq..=last_seq).map(at).max().unwrap(),
+        entry: EntryId::from_bytes([u8::try_from(first_seq).unwrap(); 16]),
+    };
+    let close = |segment: SegmentRow| store.write_blocking(move |tx| tx.close_segment(&segment));
+    let conflict = Err(StoreError::Conflict { what: "the run of open exchanges" });
+    assert_eq!(close(segment(1, 3)), conflict, "the first open exchange is not in it");
+    assert_eq!(close(SegmentRow { count: 3, ..segment(0, 3) }), conflict, "it says that it holds fewer than it does");
+    assert_eq!(close(segment(0, 7)), conflict, "its last exchange has not come yet");
+    assert_eq!(close(segment(0, 3)), Ok(()));
+    assert_eq!(close(segment(0, 3)), conflict, "it is closed already");
+    let row = store.read_blocking(|s| s.agent(AGENT)).unwrap().unwrap();
+    assert_eq!((row.closed_seq, row.open_count, row.open_since), (4, 2, Some(at(4))));
+    assert_eq!(close(segment(4, 5)), Ok(()));
+    assert_eq!((open(10).len(), due(1, UnixTime::MAX)), (0, 0));
+    let row = store.read_blocking(|s| s.agent(AGENT)).unwrap().unwrap();
+    assert_eq!((row.closed_seq, row.open_count, row.open_since), (6, 0, None));
+    let found = |from, to| store.read_blocking(move |s| s.segments(AGENT, from, to)).unwrap();
+    assert_eq!(found(UnixTime::MIN, UnixTime::MAX), [segment(0, 3), segment(4, 5)]);
+    assert_eq!(found(now, now + Nanos::new(1)), [segment(0, 3)]);
+}
