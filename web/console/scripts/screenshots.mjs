@@ -18,7 +18,7 @@ const SIZES = { wide: { width: 1280, height: 900 }, phone: { width: 390, height:
 
 /** What each page must say, whatever the data; the words differ by language only. */
 const SAYS = {
-  en: { "sign-in": ["Sign in"], overview: ["now", "Tolerance"], customer: ["within", "Servers now", "Offset", "Report for this period"], log: ["Root", "Verifier key", "angbu verify"], centre: ["Stratum", "Answered", "Version"], empty: ["angbu enrol agent"], declared: "declare" },
+  en: { "sign-in": ["Sign in"], overview: ["now"], customer: ["within", "Servers now", "Offset", "Report for this period"], log: ["Root", "Verifier key", "angbu verify"], centre: ["Stratum", "Answered", "Version"], empty: ["angbu enrol agent"], declared: "declare" },
   ko: { "sign-in": ["로그인"], overview: ["현재"], customer: ["허용 범위", "현재 서버", "오프셋"], log: ["검증 키"], centre: ["스트래텀"], empty: ["angbu enrol agent"], declared: "선언" },
   ja: { "sign-in": ["ログイン"], overview: ["現在"], customer: ["許容範囲", "現在のサーバー", "オフセット"], log: ["検証鍵"], centre: ["ストラタム"], empty: ["angbu enrol agent"], declared: "宣言" },
 };
@@ -136,11 +136,23 @@ async function pages({ size, dark, language, state, customers }) {
     await page.locator(".connection.is-live").waitFor({ timeout: 10_000 });
     await look({ page, where, file: `${customer.name}-${suffix}`, says: [...says.customer, customer.name, ...(await declared())] });
   }
+  if (suffix === "wide-light-en") await everyAgent(page, where);
   await page.goto(`${url}/log?lang=${language}`);
   await look({ page, where, file: `log-${suffix}`, says: says.log });
   await page.goto(`${url}/centre?lang=${language}`);
   await look({ page, where, file: `centre-${suffix}`, says: [...says.centre, ...(await declared())] });
   await context.close();
+}
+
+/** Each server's own page, a few of them. */
+async function everyAgent(page, where) {
+  const { agents } = await page.evaluate(async () => (await fetch("/api/v1/time/agents")).json());
+  for (const agent of agents.slice(0, 6)) {
+    await page.goto(`${url}/customers/${agent.customer}?lang=en&agent=${agent.name}&scale=data`);
+    await page.locator(".graph-box > svg").waitFor({ timeout: 10_000 });
+    for (const rows of await page.locator("details.rows summary").all()) await rows.click();
+    await look({ page, where, file: `${agent.customer}-${agent.name}`, says: [`${agent.name}, over time`, "against the centre"] });
+  }
 }
 
 /** What a picture does not show: keyboard, history, live figures, the report, and a connection that is lost. */
@@ -172,7 +184,7 @@ async function use(state, customer) {
   await page.goBack();
   await page.waitForFunction(() => document.querySelector(".sentence")?.textContent.includes("15 minutes"));
 
-  await page.getByRole("button", { name: "From … to" }).click();
+  await page.getByRole("button", { name: "Custom" }).click();
   await page.getByRole("button", { name: "Show" }).click();
   await page.waitForURL(/from=.*to=/);
   await look({ page, where, file: "from-to", says: [" to "], full: false });
@@ -188,12 +200,13 @@ async function use(state, customer) {
   await page.pdf({ path: join(outdir, "console-print.pdf"), format: "A4" });
   await page.emulateMedia({ media: "screen" });
 
-  // A new page, since a stream that is already open outlives the browser's going offline.
+  // A new page, since a stream that is already open outlives the browser's going offline. What the browser says of
+  // the calls that are cut from here on is not the console's doing.
+  page.removeAllListeners("console");
   await page.route("**/api/v1/time/stream**", (route) => route.abort());
   await page.reload();
   await page.locator(".connection.is-polling").waitFor({ timeout: 15_000 });
   stdout.write("polling is shown\n");
-  page.removeAllListeners("console");
   await page.route("**/api/**", (route) => route.abort());
   await page.locator(".connection.is-lost").waitFor({ timeout: 15_000 });
   await page.setViewportSize(SIZES.phone);

@@ -22,7 +22,7 @@ export function chosenPeriod(query: URLSearchParams): Chosen {
   const to = Date.parse(query.get("to") ?? "");
   if (from < to) return { kind: "fixed", fromMs: from, toMs: to };
   const length = query.get("period");
-  return { kind: "last", length: length !== null && length in PERIODS ? (length as Length) : FIRST };
+  return { kind: "last", length: length !== null && Object.hasOwn(PERIODS, length) ? (length as Length) : FIRST };
 }
 
 /** Start and end in milliseconds, by the centre's clock. */

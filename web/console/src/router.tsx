@@ -25,11 +25,20 @@ export function routeOf(path: string): Route {
   const [first, second] = parts;
   if (first === undefined) return { page: "overview" };
   if (first === "customers" && second !== undefined && parts.length === 2) {
-    return { page: "customer", customer: decodeURIComponent(second) };
+    const customer = decoded(second);
+    return customer === undefined ? { page: "missing" } : { page: "customer", customer };
   }
   if (first === "log" && parts.length === 1) return { page: "log" };
   if (first === "centre" && parts.length === 1) return { page: "centre" };
   return { page: "missing" };
+}
+
+function decoded(part: string): string | undefined {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return undefined;
+  }
 }
 
 export function customerPath(customer: string): string {

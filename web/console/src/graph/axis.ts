@@ -63,6 +63,12 @@ export function axisUnit(mostNs: number): AxisUnit {
   return mostNs >= 1e3 ? { name: "µs", ns: 1e3 } : { name: "ns", ns: 1 };
 }
 
+/** The next value that halves into round labels: 1, 2, 4, 6 or 10 times a power of ten. */
+export function roundUp(value: number): number {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return ([1, 2, 4, 6, 10].find((factor) => factor * power >= value * (1 - 1e-9)) ?? 10) * power;
+}
+
 /** A straight map from one range to another. */
 export function scale(from: readonly [number, number], to: readonly [number, number]): (value: number) => number {
   const factor = from[1] === from[0] ? 0 : (to[1] - to[0]) / (from[1] - from[0]);

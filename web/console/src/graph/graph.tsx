@@ -1,14 +1,15 @@
 // Offset, verdicts and delay of one agent over one period, with a cursor that a pointer or the keyboard moves.
-import type { JSX, TargetedKeyboardEvent, TargetedPointerEvent } from "preact";
+import type { ComponentChildren, JSX, TargetedKeyboardEvent, TargetedPointerEvent } from "preact";
 import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Graph } from "@angbu/shared/client";
-import { parseInstant } from "../format";
+import type { ClockVerdict, Graph } from "@angbu/shared/client";
+import { duration, parseInstant } from "../format";
+import { HappeningMark } from "../parts/mark";
 import { useSpeech } from "../words";
 import { zoneAheadMs } from "./axis";
-import { HEIGHT, layout, type Layout, type ScaleName } from "./layout";
+import { HEIGHT, layout, type Layout, offsetLimit, type ScaleName } from "./layout";
 import { DelayPlot, Marks, OffsetPlot, Strip, TimeAxis } from "./plots";
 import { Readout } from "./readout";
-import { nearest, stops } from "./series";
+import { beyond, nearest, stops } from "./series";
 
 interface Cursor {
   readonly atMs: number;
@@ -22,6 +23,7 @@ export function GraphFigure(props: {
   readonly busy: boolean;
   /** How well the centre knows its own time: the digits that an instant on the graph may show. */
   readonly boundNs: number;
+  readonly reference: ClockVerdict;
 }): JSX.Element {
   const { graph } = props;
   const { words, language } = useSpeech();
@@ -82,7 +84,52 @@ export function GraphFigure(props: {
           </svg>
         )}
       </div>
+      <Legend graph={graph} shown={props.shown} reference={props.reference} />
     </figure>
+  );
+}
+
+/** What the drawing means, and what all of it was measured against. */
+function Legend(props: { readonly graph: Graph; readonly shown: ScaleName; readonly reference: ClockVerdict }): JSX.Element {
+  const { words } = useSpeech();
+  const { graph } = props;
+  const leaves = beyond(graph.points, offsetLimit(graph, props.shown), () => 0).length > 0;
+  const kinds = [...new Set(graph.events.map((mark) => mark.kind))];
+  return (
+    <figcaption class="legend">
+      <Key name={words.toleranceBand({ tolerance: duration(graph.tolerance_ns) })}>
+        <rect class="band" x="0" y="1" width="18" height="12" />
+        <path class="band-edge" d="M0 1.5h18M0 12.5h18" />
+      </Key>
+      <Key name={words.dataLine}>
+        <path class="data" d="M1 9L6 5L11 8L17 4" />
+      </Key>
+      <Key name={words.boundBand}>
+        <path class="bound" d="M0 3h18v8h-18z" />
+      </Key>
+      {leaves && (
+        <Key name={words.beyond}>
+          <path class="beyond" d="M9 3l4 7h-8z" />
+        </Key>
+      )}
+      {kinds.map((kind) => (
+        <Key key={kind} name={words[`mark.${kind}`]}>
+          <HappeningMark kind={kind} x={9} y={7} />
+        </Key>
+      ))}
+      <span class="legend-reference">{words[`caption.${props.reference}`]}</span>
+    </figcaption>
+  );
+}
+
+function Key(props: { readonly name: string; readonly children: ComponentChildren }): JSX.Element {
+  return (
+    <span class="legend-key">
+      <svg viewBox="0 0 18 14" width="18" height="14" aria-hidden="true">
+        {props.children}
+      </svg>
+      {props.name}
+    </span>
   );
 }
 

@@ -1,9 +1,9 @@
 // Where the parts of the graph stand, in pixels: one column of plots over one time axis.
 import type { Graph, Point } from "@angbu/shared/client";
-import { scale, valueTicks } from "./axis";
+import { roundUp, scale } from "./axis";
 
-export const HEIGHT = { marks: 22, offset: 200, strip: 20, delay: 64, axis: 20 } as const;
-const GAP = 14;
+export const HEIGHT = { marks: 30, offset: 200, strip: 20, delay: 60, axis: 20 } as const;
+const GAP = { strip: 14, delay: 32 } as const;
 
 export interface Layout {
   readonly width: number;
@@ -24,8 +24,8 @@ export function layout(width: number, axes: 1 | 2, fromMs: number, toMs: number)
   const left = width < 500 ? 44 : 56;
   const right = width - 8;
   const offsetTop = HEIGHT.marks;
-  const stripTop = offsetTop + HEIGHT.offset + GAP;
-  const delayTop = stripTop + HEIGHT.strip + GAP;
+  const stripTop = offsetTop + HEIGHT.offset + GAP.strip;
+  const delayTop = stripTop + HEIGHT.strip + GAP.delay;
   const axisTop = delayTop + HEIGHT.delay + 4;
   return {
     width,
@@ -54,10 +54,7 @@ export function offsetLimit(graph: Graph, chosen: ScaleName): number {
 /** The top of the delay axis: a round value over everything that was measured. */
 export function delayTop(points: readonly Point[]): number {
   const most = Math.max(0, ...points.map((point) => point.delay_ns));
-  if (most <= 0) return 1e6;
-  const ticks = valueTicks(0, most, 2);
-  const step = (ticks[1] ?? most) - (ticks[0] ?? 0);
-  return Math.ceil(most / step) * step;
+  return most <= 0 ? 1e6 : roundUp(most);
 }
 
 function reachOf(point: Point): number {

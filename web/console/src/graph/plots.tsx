@@ -40,11 +40,6 @@ export function OffsetPlot({ at, graph, words, shown }: Plot & { readonly shown:
         .map((edge) => (
           <line key={edge} class="band-edge" x1={at.left} x2={at.right} y1={crisp(y(edge))} y2={crisp(y(edge))} />
         ))}
-      {graph.tolerance_ns <= limit && (
-        <text class="label" x={at.right - 4} y={y(graph.tolerance_ns) - 5} text-anchor="end">
-          {words.toleranceBand}
-        </text>
-      )}
       <Clipped at={at} top={top} height={HEIGHT.offset}>
         {parts.map((run) => (
           <path
@@ -64,7 +59,7 @@ export function OffsetPlot({ at, graph, words, shown }: Plot & { readonly shown:
           d={above ? `M${x} ${top + 1}l4 7h-8z` : `M${x} ${top + HEIGHT.offset - 1}l4-7h-8z`}
         />
       ))}
-      <text class="label" x={at.left} y={top - 8}>
+      <text class="label" x={at.left} y={top - 17}>
         {`${words.offset}, ${unit.name}`}
       </text>
     </svg>
@@ -82,7 +77,7 @@ export function Marks({ at, graph }: { readonly at: Layout; readonly graph: Grap
           return (
             <g key={`${mark.at_ms}${mark.kind}`}>
               <line class={`mark-line is-${mark.kind}`} x1={crisp(x)} x2={crisp(x)} y1={at.offsetTop} y2={at.delayTop + HEIGHT.delay} />
-              <HappeningMark kind={mark.kind} x={Math.min(at.right - 5, Math.max(at.left + 5, x))} y={at.offsetTop - 11} />
+              <HappeningMark kind={mark.kind} x={Math.min(at.right - 5, Math.max(at.left + 5, x))} y={at.offsetTop - 8} />
             </g>
           );
         })}
@@ -135,7 +130,7 @@ export function DelayPlot({ at, graph, words }: Plot): JSX.Element {
           <path key={run[0]!.at_ms} class="data" d={envelope(run, at.x, y, (p) => p.delay_ns, (p) => p.delay_ns)} />
         ))}
       </Clipped>
-      <text class="label" x={at.left + 4} y={at.delayTop + 12}>
+      <text class="label" x={at.left} y={at.delayTop - 9}>
         {`${words.delay}, ${unit.name}`}
       </text>
     </g>
@@ -158,7 +153,7 @@ export function TimeAxis({ at, language, both }: { readonly at: Layout; readonly
               {zone === "utc" ? "UTC" : zoneShort(at.toMs)}
             </text>
             {ticks.atMs
-              .filter((ms) => at.x(ms) > at.left + 14 && at.x(ms) < at.right - 14)
+              .filter((ms) => at.x(ms) > at.left + 26 && at.x(ms) < at.right - 14)
               .map((ms) => (
                 <text key={ms} class="tick" x={at.x(ms)} y={y} text-anchor="middle">
                   {tickText(ms, ticks.stepMs, zone, language)}

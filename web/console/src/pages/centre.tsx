@@ -65,7 +65,7 @@ function TimeNow(): JSX.Element {
         )}
       </span>
       <span class="time-now-rest">
-        ±&nbsp;{duration(boundNs)}
+        ±&nbsp;{duration(boundNs)} {words.onThisScreen}
         <br />
         {words[`clock.${centre.clock.verdict}`]}
       </span>

@@ -1,9 +1,8 @@
 import type { JSX } from "preact";
 import { useRef } from "preact/hooks";
-import { answer, api, type Customer } from "@angbu/shared/client";
+import { answer, api } from "@angbu/shared/client";
 import { useCentre } from "../centre";
 import { CUSTOMER_CONFIGURATION, enrolAgent } from "../commands";
-import { count, duration } from "../format";
 import { useNews } from "../live";
 import { Copyable } from "../parts/copy";
 import { VerdictMark } from "../parts/mark";
@@ -12,7 +11,7 @@ import { Refusal } from "../parts/refusal";
 import { useTitle } from "../parts/title";
 import { useResource } from "../resource";
 import { customerPath, Link, useRouter } from "../router";
-import { customerSentence, siteSentence, tallyOf, VERDICTS, worst } from "../verdict";
+import { customerSentence, siteSentence, tallyOf, worst } from "../verdict";
 import { useSpeech } from "../words";
 
 /** Agents report every few seconds, each on its own; the list is asked for at most this often. */
@@ -36,6 +35,8 @@ export function OverviewPage(): JSX.Element {
     return list.refused === undefined ? <p class="asking">{words.loading}</p> : <Refusal refused={list.refused} again={list.reload} />;
   }
   const told = { words, language, reference: centre.clock.verdict };
+  // The first line has said for all of them what a declared clock is measured against.
+  const row = { ...told, reference: told.reference === "declared" ? ("proven" as const) : told.reference };
   const customers = list.data;
   const [only] = customers;
   return (
@@ -54,34 +55,17 @@ export function OverviewPage(): JSX.Element {
           <ul class="customers">
             {customers.map((customer) => (
               <li key={customer.id}>
-                <Link href={address(customerPath(customer.name))}>{customer.name}</Link>
-                <p class="customer-says">
-                  {customer.agents > 0 && <VerdictMark verdict={worst(tallyOf(customer))} size={22} />}
-                  <span>{customerSentence(told, customer.name, customer.tolerance_ns, tallyOf(customer))}</span>
-                </p>
-                {customer.agents === 0 ? <Copyable text={enrolAgent(customer.name, "db-1")} /> : <Counts customer={customer} />}
+                <VerdictMark verdict={worst(tallyOf(customer))} size={28} />
+                <div>
+                  <Link href={address(customerPath(customer.name))}>{customer.name}</Link>
+                  <p>{customerSentence(row, customer.name, customer.tolerance_ns, tallyOf(customer))}</p>
+                  {customer.agents === 0 && <Copyable text={enrolAgent(customer.name, "db-1")} />}
+                </div>
               </li>
             ))}
           </ul>
         </>
       )}
     </>
-  );
-}
-
-function Counts({ customer }: { readonly customer: Customer }): JSX.Element {
-  const { words, language } = useSpeech();
-  const counts = { within: customer.within, outside: customer.outside, "not-proven": customer.not_proven };
-  return (
-    <ul class="counts">
-      {VERDICTS.map((verdict) => (
-        <li key={verdict} class={counts[verdict] === 0 ? "is-none" : ""}>
-          <VerdictMark verdict={verdict} /> <b>{count(counts[verdict], language)}</b> {words[verdict]}
-        </li>
-      ))}
-      <li>
-        {words.tolerance} <b>{duration(customer.tolerance_ns)}</b>
-      </li>
-    </ul>
   );
 }

@@ -63,6 +63,7 @@ export function AgentOverTime({ agent, customer }: { readonly agent: Agent; read
             shown={shown}
             busy={graph.busy}
             boundNs={centre.clock.error_bound_ns}
+            reference={centre.clock.verdict}
           />
           {graph.data.points.length === 0 && (
             <Notice kind="empty">

@@ -56,16 +56,18 @@ function Row({ agent, customer, chosen }: { readonly agent: Agent; readonly cust
           {agent.name}
         </Link>
       </th>
-      <td class="agent-verdict">
-        <VerdictMark verdict={agent.verdict} size={22} />
-        <span>
-          {verdictLong(words, agent.verdict, customer.tolerance_ns)}
-          {agent.verdict !== "within" && <small class="why">{coded(words, "why", agent.why)}</small>}
-        </span>
+      <td>
+        <div class="agent-verdict">
+          <VerdictMark verdict={agent.verdict} size={22} />
+          <span>
+            {verdictLong(words, agent.verdict, customer.tolerance_ns)}
+            {agent.verdict !== "within" && <small class="why">{coded(words, "why", agent.why)}</small>}
+          </span>
+        </div>
       </td>
       <td class="figure" data-label={words.offset}>
         {typeof offset === "number" && typeof bound === "number" ? measuredText(offset, bound) : "–"}
-        {typeof rate === "number" && <small>{rateText(rate)}</small>}
+        {typeof rate === "number" && <small title={words.rate}>{rateText(rate)}</small>}
       </td>
       <td class="figure" data-label={words.delay}>
         {typeof delay === "number" ? delayText(delay) : "–"}

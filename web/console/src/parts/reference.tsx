@@ -12,7 +12,7 @@ export function ReferenceNote(): JSX.Element {
     <p class={`reference is-${centre.clock.verdict}`}>
       {words[`reference.${centre.clock.verdict}`]}{" "}
       <Link class="onward" href={address("/centre")}>
-        {words.centreClock}
+        {words.aboutClock}
       </Link>
     </p>
   );

@@ -12,7 +12,7 @@ export type Language = keyof typeof LANGUAGES;
 
 function known(code: string | null | undefined): Language | undefined {
   const short = code?.slice(0, 2).toLowerCase();
-  return short !== undefined && short in LANGUAGES ? (short as Language) : undefined;
+  return short !== undefined && Object.hasOwn(LANGUAGES, short) ? (short as Language) : undefined;
 }
 
 /** The address bar decides; without it the browser's own list; English last. */
