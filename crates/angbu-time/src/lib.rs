@@ -2,11 +2,13 @@
 
 pub mod agent;
 pub mod centre_clock;
+pub mod events;
 pub mod exchange;
 pub mod ingest;
 pub mod packet;
 pub mod periods;
 pub mod record;
+pub mod segment;
 pub mod server;
 pub mod soft_clock;
 pub mod sync;
