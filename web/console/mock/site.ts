@@ -87,8 +87,8 @@ function silentAt(server: Server, atMs: number): boolean {
 }
 
 function verdictAt(server: Server, atMs: number): { verdict: Verdict; why: string } {
-  if (begun - atMs > server.enrolledAgoMs) return { verdict: "not-proven", why: "not-enrolled" };
-  if (silentAt(server, atMs)) return { verdict: "not-proven", why: "no-data" };
+  if (begun - atMs > server.enrolledAgoMs) return { verdict: "not-proven", why: "no-data" };
+  if (silentAt(server, atMs)) return { verdict: "not-proven", why: "stopped" };
   const offset = Math.abs(server.offset(atMs));
   if (offset + server.boundNs <= tolerance(server.customer)) return { verdict: "within", why: "within" };
   if (offset - server.boundNs > tolerance(server.customer)) return { verdict: "outside", why: "outside" };
@@ -202,7 +202,7 @@ export function centre(nowMs: number, address: string): Centre {
       verdict: "declared",
       error_bound_ns: 1 * MS,
       source: "local",
-      reason: "the operator declares this machine's own clock to be the reference",
+      reason: "declared",
       since: new Date(begun - 11 * MINUTE).toISOString(),
       stratum: 10,
       leap: "none",

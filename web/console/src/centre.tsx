@@ -1,7 +1,7 @@
 // The centre as every page knows it: its clock's verdict, and its time by a line of our own.
 import { type ComponentChildren, createContext, type JSX } from "preact";
 import { useCallback, useContext, useMemo, useState } from "preact/hooks";
-import { answer, api, type Centre, Refused } from "@angbu/shared/client";
+import { answer, api, type Centre, type CentreClock, Refused } from "@angbu/shared/client";
 import { parseInstant } from "./format";
 import { LiveProvider, useNews } from "./live";
 
@@ -28,6 +28,11 @@ export function useCentre(): Shared {
   const shared = useContext(CentreContext);
   if (shared === undefined) throw new Error("broken invariant: a page before the centre is known");
   return shared;
+}
+
+/** How far the centre's clock may be off; without a proof, or a declaration, nothing bounds it. */
+export function clockBoundNs(clock: CentreClock): number {
+  return clock.verdict === "unproven" ? Number.POSITIVE_INFINITY : clock.error_bound_ns;
 }
 
 export async function askCentre(): Promise<Known> {

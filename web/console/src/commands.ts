@@ -8,6 +8,6 @@ export const UPSTREAM_CONFIGURATION = '[clock]\nupstreams = ["ntp.example.net"]'
 
 export const verifyReport = (file: string, key: string): string => `angbu verify ${file} --key '${key}'`;
 
-export const verifyWithPython = (file: string, key: string): string => `python3 verify_report.py ${file} '${key}'`;
+export const verifyWithPython = (file: string, key: string): string => `python3 verify.py ${file} '${key}'`;
 
 export const readHead = (origin: string): string => `curl ${origin}/checkpoint`;

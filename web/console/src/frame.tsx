@@ -108,7 +108,7 @@ function ConnectionState(): JSX.Element {
       <svg viewBox="0 0 10 10" width="10" height="10" aria-hidden="true">
         {state === "lost" ? <path d="M1.5 1.5l7 7M8.5 1.5l-7 7" /> : <circle cx="5" cy="5" r="3.5" />}
       </svg>
-      {words[state]}
+      <span>{words[state]}</span>
     </span>
   );
 }

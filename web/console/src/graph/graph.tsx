@@ -57,9 +57,6 @@ export function GraphFigure(props: {
   return (
     <figure class="graph" aria-busy={props.busy}>
       <Readout graph={graph} cursorMs={cursorMs} boundNs={props.boundNs} spoken={cursor?.by === "keys"} />
-      <p id={keys} class="for-keys">
-        {words.graphKeys}
-      </p>
       <div ref={box} class="graph-box">
         {width > 0 && (
           <svg
@@ -85,6 +82,9 @@ export function GraphFigure(props: {
         )}
       </div>
       <Legend graph={graph} shown={props.shown} reference={props.reference} />
+      <p id={keys} class="for-keys">
+        {words.graphKeys}
+      </p>
     </figure>
   );
 }

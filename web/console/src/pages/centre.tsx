@@ -1,9 +1,9 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Centre } from "@angbu/shared/client";
-import { useCentre } from "../centre";
+import { clockBoundNs, useCentre } from "../centre";
 import { UPSTREAM_CONFIGURATION } from "../commands";
-import { ago, clock, count, date, delayText, digitsFor, duration, measuredText, span, zoneName } from "../format";
+import { ago, clock, count, date, delayText, digitsFor, duration, measuredText, NBSP, span, zoneName } from "../format";
 import { Copyable } from "../parts/copy";
 import { useTitle } from "../parts/title";
 import { instantOf, When } from "../parts/when";
@@ -41,7 +41,7 @@ function TimeNow(): JSX.Element {
   const { words } = useSpeech();
   const { centre, fix, now } = useCentre();
   const [, draw] = useState(0);
-  const boundNs = centre.clock.error_bound_ns + fix.uncertaintyMs * 1e6;
+  const boundNs = clockBoundNs(centre.clock) + fix.uncertaintyMs * 1e6;
   // What moves faster than the eye reads says nothing more.
   const digits = Math.min(1, digitsFor(boundNs));
   const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -65,8 +65,12 @@ function TimeNow(): JSX.Element {
         )}
       </span>
       <span class="time-now-rest">
-        ±&nbsp;{duration(boundNs)} {words.onThisScreen}
-        <br />
+        {Number.isFinite(boundNs) && (
+          <>
+            ±&nbsp;{duration(boundNs)} {words.onThisScreen}
+            <br />
+          </>
+        )}
         {words[`clock.${centre.clock.verdict}`]}
       </span>
     </div>
@@ -79,9 +83,9 @@ function Clock({ centre }: { readonly centre: Centre }): JSX.Element {
   return (
     <Facts title={words.centreClock}>
       <Fact name={words.clockVerdict}>{words[`clock.${own.verdict}`]}</Fact>
-      <Fact name={words.clockBound}>±&nbsp;{duration(own.error_bound_ns)}</Fact>
-      <Fact name={words.clockSource}>{coded(words, "source", own.source)}</Fact>
-      <Fact name={words.clockReason}>{own.reason}</Fact>
+      <Fact name={words.clockBound}>{own.verdict === "unproven" ? words.unknown : `±${NBSP}${duration(own.error_bound_ns)}`}</Fact>
+      <Fact name={words.clockSource}>{coded(words, "source", own.source === "" ? "none" : own.source)}</Fact>
+      <Fact name={words.clockReason}>{coded(words, "reason", own.reason)}</Fact>
       <Fact name={words.clockSince}>
         <When at={own.since} digits={0} />
       </Fact>
@@ -105,7 +109,7 @@ function TimeServer({ centre }: { readonly centre: Centre }): JSX.Element {
       <Fact name={words.ntpAddress}>{ntp.address == null ? "–" : <code>{ntp.address}</code>}</Fact>
       <Fact name={words.ntpAnswered}>{count(ntp.answered, language)}</Fact>
       {Object.entries(ntp.dropped).map(([reason, dropped]) => (
-        <Fact key={reason} name={`${words.ntpDropped}: ${coded(words, "drop", reason)}`}>
+        <Fact key={reason} name={`${words.ntpDropped}: ${coded(words, "drop", reason.replaceAll("_", "-"))}`}>
           {count(dropped, language)}
         </Fact>
       ))}

@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useCentre } from "../centre";
+import { clockBoundNs, useCentre } from "../centre";
 import { readHead, verifyReport, verifyWithPython } from "../commands";
 import { ago, count, digitsFor } from "../format";
 import { Copyable } from "../parts/copy";
@@ -37,7 +37,7 @@ export function LogPage(): JSX.Element {
             <Copyable text={log.root} wrap />
           </dd>
           <dt>{words.logSigned}</dt>
-          <dd>{typeof signed === "string" ? <When at={signed} digits={digitsFor(centre.clock.error_bound_ns)} /> : "–"}</dd>
+          <dd>{typeof signed === "string" ? <When at={signed} digits={digitsFor(clockBoundNs(centre.clock))} /> : "–"}</dd>
           <dt>{words.logKey}</dt>
           <dd>
             <Copyable text={log.key} wrap />

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { type Agent, answer, api, type Customer, type Graph } from "@angbu/shared/client";
-import { useCentre } from "../centre";
+import { clockBoundNs, useCentre } from "../centre";
 import { dateAndClock, percent, span, zoneName } from "../format";
 import { GraphFigure } from "../graph/graph";
 import type { ScaleName } from "../graph/layout";
@@ -62,7 +62,7 @@ export function AgentOverTime({ agent, customer }: { readonly agent: Agent; read
             agent={agent.name}
             shown={shown}
             busy={graph.busy}
-            boundNs={centre.clock.error_bound_ns}
+            boundNs={clockBoundNs(centre.clock)}
             reference={centre.clock.verdict}
           />
           {graph.data.points.length === 0 && (

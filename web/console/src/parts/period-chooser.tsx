@@ -37,7 +37,7 @@ export function PeriodChooser({ chosen, path }: { readonly chosen: Chosen; reado
           {words["period.custom"]}
         </button>
       </nav>
-      {open && <FromTo chosen={chosen} path={path} others={others} />}
+      {open && <FromTo chosen={chosen} path={path} others={others} done={() => setAsking(false)} />}
     </div>
   );
 }
@@ -46,6 +46,7 @@ function FromTo(props: {
   readonly chosen: Chosen;
   readonly path: string;
   readonly others: Readonly<Record<string, string>>;
+  readonly done: () => void;
 }): JSX.Element {
   const { words } = useSpeech();
   const { now } = useCentre();
@@ -62,6 +63,7 @@ function FromTo(props: {
     if (Number.isNaN(fromMs) || Number.isNaN(toMs)) return setMistake(words.periodIncomplete);
     if (toMs <= fromMs) return setMistake(words.periodBackwards);
     setMistake(undefined);
+    props.done();
     go(address(props.path, { ...props.others, ...periodQuery({ kind: "fixed", fromMs, toMs }) }));
   };
 
