@@ -277,6 +277,13 @@ impl CentreClock {
         }
     }
 
+    /// The id by which replies name the upstream of this index, once its address is known.
+    pub fn name_upstream(&mut self, index: usize, reference_id: [u8; 4]) {
+        if let Some(upstream) = self.settings.upstreams.get_mut(index) {
+            upstream.reference_id = reference_id;
+        }
+    }
+
     /// What can be said now.
     pub fn state(&self, now: Reading) -> State {
         let intervals = self.intervals(now);

@@ -193,7 +193,7 @@ impl<'a, F: Fn(&str) -> Option<&'a [u8]>> FieldReader<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::tests::upload;
+    use crate::arbitrary::upload;
     use proptest::prelude::*;
 
     fn get<'a>(fields: &'a Fields, name: &str) -> Option<&'a [u8]> {

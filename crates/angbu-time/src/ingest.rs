@@ -241,7 +241,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_changed_byte_is_refused(upload in crate::record::tests::upload(), at: prop::sample::Index, flip in 1u8..) {
+        fn any_changed_byte_is_refused(upload in crate::arbitrary::upload(), at: prop::sample::Index, flip in 1u8..) {
             let known = Known { agent: upload.agent, next_seq: upload.first_seq(), ..known(1) };
             let mut wire = sign(&upload, &key(1));
             prop_assert!(accept(&known, &wire, UnixTime::MAX).is_ok());

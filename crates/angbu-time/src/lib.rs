@@ -13,3 +13,6 @@ pub mod server;
 pub mod soft_clock;
 pub mod sync;
 mod wire;
+
+#[cfg(test)]
+mod arbitrary;

@@ -474,78 +474,10 @@ impl Software {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
+    use crate::arbitrary::upload;
     use proptest::prelude::*;
-
-    prop_compose! {
-        fn when()(system: i64, centre: Option<i64>) -> When {
-            When { system: UnixTime::from_nanos(system), centre: centre.map(UnixTime::from_nanos) }
-        }
-    }
-
-    prop_compose! {
-        pub(crate) fn measured()(
-            server: [u8; 16], t1 in -4_000_000_000_000_000_000i64..4_000_000_000_000_000_000, ahead in -2_000_000_000_000_000_000i64..2_000_000_000_000_000_000,
-            there in 0i64..10_000_000_000, inside in 0i64..1_000_000, back in 0i64..10_000_000_000,
-            leap in 0u8..3, stratum in 1u8..16, precision in -30i8..0, delay in 0u32..400_000, dispersion in 0u32..400_000, reference_id: [u8; 4],
-            level in 0u8..4, rate: i64, poll in 1i64..100_000,
-        ) -> Measured {
-            let t2 = t1 + ahead + there;
-            let instants = [t1, t2, t2 + inside, t1 + there + inside + back].map(UnixTime::from_nanos);
-            let source = Source {
-                leap: Leap::from_bits(leap), stratum, precision, reference_id,
-                root_delay: NtpShort::from_bits(delay), root_dispersion: NtpShort::from_bits(dispersion),
-            };
-            Measured {
-                server: NtpServerId::from_bytes(server),
-                exchange: Exchange::new(instants, source).unwrap(),
-                judgement: Judgement { rate: (level > 0).then_some(Ppb::new(rate)), steady: level > 1, in_sync: level > 2 },
-                poll: Nanos::from_millis(poll),
-            }
-        }
-    }
-
-    fn fact() -> impl Strategy<Value = Fact> {
-        prop_oneof![
-            measured().prop_map(Fact::Exchange),
-            (when(), any::<bool>(), any::<i64>(), 0..i64::MAX).prop_map(|(at, slew, difference, since)| {
-                Fact::Alarm(Alarm {
-                    at,
-                    kind: if slew { AlarmKind::Slew } else { AlarmKind::Step },
-                    difference: Nanos::new(difference),
-                    since: Nanos::new(since),
-                })
-            }),
-            (when(), 1_000_000i64..1_000_000_000_000, any::<bool>(), "[!-~]{1,32}").prop_map(
-                |(at, poll, clean, text)| {
-                    Fact::Start(Start {
-                        at,
-                        poll: Nanos::new(poll),
-                        clean,
-                        software: Software::new(&text).unwrap(),
-                    })
-                }
-            ),
-            when().prop_map(|at| Fact::Stop(Stop { at })),
-            (when(), 0u64..1_000).prop_map(|(at, last)| Fact::Dropped(Dropped { at, last })),
-        ]
-    }
-
-    prop_compose! {
-        pub(crate) fn upload()(agent: [u8; 16], sent: i64, newest_checkpoint: Option<u64>, first in 1u64..1_000_000, facts in prop::collection::vec(fact(), 1..40)) -> Upload {
-            let mut seq = first;
-            let records = facts.into_iter().map(|mut fact| {
-                if let Fact::Dropped(dropped) = &mut fact {
-                    dropped.last += seq;
-                }
-                let record = Record { seq, fact };
-                seq = record.next_seq();
-                record
-            }).collect();
-            Upload { agent: AgentId::from_bytes(agent), sent: UnixTime::from_nanos(sent), newest_checkpoint, records }
-        }
-    }
 
     proptest! {
         #[test]

@@ -386,59 +386,15 @@ fn length(value: u64, range: RangeInclusive<usize>) -> Result<usize, DecodeError
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use crate::record::tests::measured;
-    use crate::sync::{Policy, Sync};
+    use crate::arbitrary::{measured, ordinary};
     use proptest::prelude::*;
 
     type Fields = Vec<(&'static str, Vec<u8>)>;
 
     fn read(fields: &Fields) -> Result<Segment, SegmentError> {
         Segment::read(|name| fields.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_slice()))
-    }
-
-    /// Exchanges as an agent makes them: every 2 s, rates that follow, one server.
-    pub(crate) fn ordinary(count: usize) -> Segment {
-        let source = Source {
-            leap: Leap::None,
-            stratum: 10,
-            precision: -23,
-            root_delay: NtpShort::from_bits(0),
-            root_dispersion: NtpShort::from_bits(67),
-            reference_id: [127, 127, 1, 1],
-        };
-        let mut sync = Sync::new();
-        let mut noise = 12_345_u32;
-        let mut random = |below: i64| {
-            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            i64::from(noise >> 8) % below
-        };
-        let exchanges = (0..i64::try_from(count).unwrap()).map(|n| {
-            let t1 = 1_763_762_721_000_000_000 + n * 2_000_000_000 + random(500_000);
-            let t2 = t1 + 40_000 + random(30_000);
-            let t3 = t2 + 9_000 + random(5_000);
-            let t4 = t3 + 40_000 + random(30_000);
-            let exchange = Exchange::new([t1, t2, t3, t4].map(UnixTime::from_nanos), source).unwrap();
-            let judgement = sync.judge(&exchange, &Policy::with_tolerance(Nanos::from_millis(50)));
-            Kept {
-                seq: u64::try_from(n).unwrap() + 2,
-                measured: Measured {
-                    server: NtpServerId::from_bytes([3; 16]),
-                    exchange,
-                    judgement,
-                    poll: Nanos::from_secs(2),
-                },
-                arrived: UnixTime::from_nanos(t4 - t4 % 10_000_000_000),
-                clock_state: Some(EntryId::from_bytes([5; 16])),
-            }
-        });
-        Segment {
-            agent: AgentId::from_bytes([1; 16]),
-            enrolment: EntryId::from_bytes([2; 16]),
-            settings: EntryId::from_bytes([4; 16]),
-            exchanges: exchanges.collect(),
-        }
     }
 
     #[test]
