@@ -198,6 +198,7 @@ async function use(state, customer) {
 
   await page.emulateMedia({ media: "print" });
   await page.pdf({ path: join(outdir, "console-print.pdf"), format: "A4" });
+  await page.screenshot({ path: join(outdir, "console-print.png"), fullPage: true });
   await page.emulateMedia({ media: "screen" });
 
   // A new page, since a stream that is already open outlives the browser's going offline. What the browser says of

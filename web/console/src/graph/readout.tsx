@@ -45,7 +45,7 @@ export function Readout(props: {
           ) : (
             <>
               <VerdictMark verdict={period.verdict} /> {words[period.verdict]}
-              <span class="why">{coded(words, "why", period.why)}</span>
+              {period.verdict !== "within" && <span class="why">{coded(words, "why", period.why)}</span>}
             </>
           )}
           {marks.map((mark) => (

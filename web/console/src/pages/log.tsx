@@ -34,18 +34,18 @@ export function LogPage(): JSX.Element {
           <dd>{size}</dd>
           <dt>{words.logRoot}</dt>
           <dd>
-            <Copyable text={log.root} wrap />
+            <Copyable text={log.root} />
           </dd>
           <dt>{words.logSigned}</dt>
           <dd>{typeof signed === "string" ? <When at={signed} digits={digitsFor(clockBoundNs(centre.clock))} /> : "–"}</dd>
           <dt>{words.logKey}</dt>
           <dd>
-            <Copyable text={log.key} wrap />
+            <Copyable text={log.key} />
             <p class="soft">{words.logKeyWhy}</p>
           </dd>
         </dl>
         <h3>{words.logCheckpoint}</h3>
-        <pre tabIndex={0}>{log.checkpoint}</pre>
+        <pre>{log.checkpoint}</pre>
       </section>
       <section>
         <h2>{words.logCheck}</h2>

@@ -39,6 +39,9 @@ export function AgentTable(props: {
           ))}
         </tbody>
       </table>
+      <p class="soft terms">
+        {words.steadyLong} {words.inSyncLong}
+      </p>
     </section>
   );
 }
@@ -73,8 +76,8 @@ function Row({ agent, customer, chosen }: { readonly agent: Agent; readonly cust
         {typeof delay === "number" ? delayText(delay) : "–"}
       </td>
       <td data-label={words.state}>
-        <span title={words.steadyLong}>{agent.steady ? words.steady : words.notSteady}</span>
-        <small title={words.inSyncLong}>{agent.in_sync ? words.inSync : words.notInSync}</small>
+        {agent.steady ? words.steady : words.notSteady}
+        <small>{agent.in_sync ? words.inSync : words.notInSync}</small>
       </td>
       <td data-label={words.lastSeen}>
         {typeof seen === "string" ? ago(now() - instantOf(seen).ms, language) : words.neverSeen}

@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useSpeech } from "../words";
 
-export function Copyable(props: { readonly text: string; readonly wrap?: boolean }): JSX.Element {
+export function Copyable(props: { readonly text: string }): JSX.Element {
   const { words } = useSpeech();
   const [copied, setCopied] = useState(false);
   const code = useRef<HTMLElement>(null);
@@ -25,9 +25,7 @@ export function Copyable(props: { readonly text: string; readonly wrap?: boolean
 
   return (
     <div class="copyable">
-      <code ref={code} class={props.wrap ? "wraps" : ""} tabIndex={props.wrap ? undefined : 0}>
-        {props.text}
-      </code>
+      <code ref={code}>{props.text}</code>
       <button type="button" class="quiet" onClick={() => void copy()}>
         <span aria-live="polite">{copied ? words.copied : words.copy}</span>
       </button>
