@@ -1,6 +1,7 @@
 //! Where the writer, the sequencer and those who wait for proofs meet.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -53,6 +54,8 @@ impl Place {
 pub(crate) struct Board {
     state: Mutex<State>,
     work: Condvar,
+    /// Woken only by [`Board::stop`], so that a rest is not disturbed by every addition.
+    rest: Condvar,
     published: watch::Sender<Option<Arc<Published>>>,
 }
 
@@ -63,9 +66,8 @@ struct State {
     /// The newest published entries.
     recent: HashMap<EntryId, Place>,
     batches: VecDeque<Arc<Batch>>,
-    /// Whether entries were added since the sequencer last looked.
-    has_work: bool,
-    stopping: bool,
+    /// How often entries were added.
+    additions: u64,
 }
 
 /// What is known of an entry without asking the database.
@@ -77,7 +79,7 @@ pub(crate) enum Known {
 
 impl Board {
     pub(crate) fn new() -> Self {
-        Self { state: Mutex::default(), work: Condvar::new(), published: watch::Sender::new(None) }
+        Self { state: Mutex::default(), work: Condvar::new(), rest: Condvar::new(), published: watch::Sender::new(None) }
     }
 
     /// Entries are durable and wait for the sequencer.
@@ -89,12 +91,9 @@ impl Board {
         for id in appended {
             state.pending.entry(id).or_default();
         }
-        let wake = !state.has_work;
-        state.has_work = true;
+        state.additions += 1;
         drop(state);
-        if wake {
-            self.work.notify_all();
-        }
+        self.work.notify_all();
     }
 
     /// A batch is public: those who wait for its entries are told.
@@ -140,11 +139,12 @@ impl Board {
         self.published.subscribe()
     }
 
-    /// Sleeps until entries are added; `false` when the sequencer should stop.
-    pub(crate) fn wait_for_work(&self) -> bool {
+    /// Sleeps until entries were added since `seen`, which then is now; `false` when the sequencer should stop.
+    pub(crate) fn wait_for_work(&self, seen: &mut u64, stop: &AtomicBool) -> bool {
         let mut state = self.lock();
-        while !state.stopping {
-            if std::mem::take(&mut state.has_work) {
+        while !stop.load(Ordering::SeqCst) {
+            if state.additions != *seen {
+                *seen = state.additions;
                 return true;
             }
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -152,22 +152,26 @@ impl Board {
         false
     }
 
-    /// Sleeps until the instant, or less long if the sequencer should stop, which is `false`.
-    pub(crate) fn rest_until(&self, instant: Instant) -> bool {
+    /// Sleeps until the instant; `false`, and earlier, when the sequencer should stop.
+    pub(crate) fn rest_until(&self, instant: Instant, stop: &AtomicBool) -> bool {
         let mut state = self.lock();
-        while !state.stopping {
+        while !stop.load(Ordering::SeqCst) {
             let left = instant.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return true;
             }
-            state = self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.rest.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         false
     }
 
-    pub(crate) fn stop(&self, stopping: bool) {
-        self.lock().stopping = stopping;
+    /// Tells a sequencer to stop.
+    pub(crate) fn stop(&self, stop: &AtomicBool) {
+        // Under the lock, so that a sequencer that is just going to sleep does not miss it.
+        let _state = self.lock();
+        stop.store(true, Ordering::SeqCst);
         self.work.notify_all();
+        self.rest.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

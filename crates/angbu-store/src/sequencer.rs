@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,7 @@ pub struct Published {
 /// The running sequencer of a store. Dropping it stops it, after what waits in the outbox has its place.
 pub struct Sequencer {
     board: Arc<Board>,
+    stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -62,19 +64,18 @@ impl Sequencer {
     }
 
     fn spawn(mut worker: Worker) -> Result<Self, StoreError> {
-        let board = Arc::clone(worker.store.board());
-        board.stop(false);
+        let (board, stop) = (Arc::clone(worker.store.board()), Arc::clone(&worker.stop));
         let thread = std::thread::Builder::new()
             .name("sequencer".to_owned())
             .spawn(move || worker.run())
             .map_err(|error| unusable(std::path::Path::new("a thread"), &error))?;
-        Ok(Self { board, thread: Some(thread) })
+        Ok(Self { board, stop, thread: Some(thread) })
     }
 }
 
 impl Drop for Sequencer {
     fn drop(&mut self) {
-        self.board.stop(true);
+        self.board.stop(&self.stop);
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has said so already.
             let _ = thread.join();
@@ -108,6 +109,7 @@ impl From<StoreError> for Failure {
 struct Worker {
     store: Store,
     signer: Arc<dyn Signer>,
+    stop: Arc<AtomicBool>,
     epoch: u64,
     state: State,
     /// Up to where entries were published by this worker, or before it took over.
@@ -144,6 +146,7 @@ impl Worker {
         let mut worker = Self {
             store,
             signer,
+            stop: Arc::default(),
             epoch,
             state,
             published,
@@ -156,12 +159,12 @@ impl Worker {
 
     fn run(&mut self) {
         let board = Arc::clone(self.store.board());
-        let (mut begun, mut interval) = (None, SHORTEST_INTERVAL);
+        let (mut begun, mut interval, mut seen) = (None, SHORTEST_INTERVAL, 0);
         // What waited in the outbox when this began was never announced.
         let mut more = true;
         loop {
-            let go_on = (more || board.wait_for_work())
-                && begun.is_none_or(|begun| board.rest_until(begun + interval));
+            let go_on = (more || board.wait_for_work(&mut seen, &self.stop))
+                && begun.is_none_or(|begun| board.rest_until(begun + interval, &self.stop));
             if !go_on {
                 break;
             }
@@ -191,7 +194,7 @@ impl Worker {
     /// Reads the log again until that succeeds; `false` when the sequencer should stop, `None` when it is fenced off.
     fn recover(&mut self, board: &Board) -> Option<bool> {
         loop {
-            if !board.rest_until(Instant::now() + REST) {
+            if !board.rest_until(Instant::now() + REST, &self.stop) {
                 return Some(false);
             }
             match self.resume() {

@@ -1,0 +1,227 @@
+//! How fast durable, signed, proven appends are, in process, beside plain SQLite inserts of the same bytes with the same
+//! batching in the same run: one JSON object a line.
+//!
+//! Load is offered in an open loop: each append has an instant at which it begins, whatever became of those before, and
+//! its latency counts from that instant, so that a stall is paid by everyone who comes during it.
+//!
+//! `cargo bench -p angbu-store [-- [--seconds N] [--folder DIR] [OFFERED...]]`
+
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a benchmark: it prints, reads clocks, and ends when something fails"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant, SystemTime};
+
+use angbu_evidence::{Body, Draft, Kind};
+use angbu_store::{Options, Sequencer, SigningKey, Store, StoreError};
+use angbu_units::{
+    Clock, ClockVerdict, CustomerId, EntryId, Monotonic, Nanos, ProvenInstant, Reading, UnixTime,
+};
+
+/// The bytes of a draft and of a sealed body as this benchmark makes them: what a plain insert must keep as well.
+const BYTES: usize = 144 + 330;
+
+fn main() {
+    let (seconds, folder, offered) = arguments();
+    for offered in offered {
+        let folder = tempfile::tempdir_in(&folder).unwrap();
+        let floor = floor(&folder.path().join("floor.sqlite"), offered, seconds);
+        let store = store(folder.path(), offered, seconds);
+        println!(
+            "{{\"case\":\"in-process\",\"offered\":{offered},\"rate\":{:.0},\"p50_ms\":{:.2},\"p99_ms\":{:.2},\
+             \"cores\":{:.2},\"floor_rate\":{:.0},\"floor_p50_ms\":{:.2},\"floor_p99_ms\":{:.2},\"floor_cores\":{:.2},\
+             \"ratio\":{:.3}}}",
+            store.rate,
+            store.p50,
+            store.p99,
+            store.cores,
+            floor.rate,
+            floor.p50,
+            floor.p99,
+            floor.cores,
+            store.rate / floor.rate
+        );
+    }
+}
+
+fn arguments() -> (u64, PathBuf, Vec<u64>) {
+    let (mut seconds, mut folder, mut offered) = (5, std::env::temp_dir(), Vec::new());
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--seconds" => seconds = arguments.next().and_then(|n| n.parse().ok()).expect("--seconds N"),
+            "--folder" => folder = arguments.next().map(PathBuf::from).expect("--folder DIR"),
+            // Cargo's own word to every benchmark.
+            "--bench" => {}
+            number => offered.push(number.parse().expect("how many appends to offer a second")),
+        }
+    }
+    if offered.is_empty() {
+        offered = vec![1_000, 10_000, 50_000];
+    }
+    (seconds, folder, offered)
+}
+
+struct Figures {
+    rate: f64,
+    p50: f64,
+    p99: f64,
+    cores: f64,
+}
+
+/// What a run was: latencies as they came, and how long it took with how much of the processors.
+fn figures(mut latencies: Vec<Duration>, took: Duration, cpu: Duration) -> Figures {
+    latencies.sort_unstable();
+    let percentile = |p: usize| latencies[(latencies.len() - 1) * p / 100].as_secs_f64() * 1e3;
+    Figures {
+        rate: latencies.len() as f64 / took.as_secs_f64(),
+        p50: percentile(50),
+        p99: percentile(99),
+        cores: cpu.as_secs_f64() / took.as_secs_f64(),
+    }
+}
+
+struct SystemClock(Instant);
+
+impl Clock for SystemClock {
+    fn read(&self) -> Reading {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        Reading {
+            wall: UnixTime::from_nanos(wall.as_nanos() as i64),
+            monotonic: Monotonic::from_nanos(self.0.elapsed().as_nanos() as i64),
+        }
+    }
+}
+
+fn draft(clock: &SystemClock, clock_state: EntryId, kind: Kind) -> (Draft, Body) {
+    let mut rng = rand::rng();
+    let fields = [("subject", b"a note of the benchmark".to_vec()), ("detail", vec![b'x'; 100])];
+    let body = Body::new(&mut rng, fields).unwrap();
+    let time = clock.read().wall;
+    let draft = Draft {
+        id: EntryId::new(time, &mut rng),
+        kind,
+        instant: ProvenInstant {
+            time,
+            error_bound: Nanos::from_millis(25),
+            verdict: ClockVerdict::Declared,
+            clock_state,
+        },
+        customer: CustomerId::from_bytes([1; 16]),
+        body_root: body.root(),
+    };
+    (draft, body)
+}
+
+/// Appends through the store, each answered with its proof as text.
+fn store(folder: &Path, offered: u64, seconds: u64) -> Figures {
+    let clock = Arc::new(SystemClock(Instant::now()));
+    let store = Store::open(&Options::new(folder), clock.clone()).unwrap();
+    let signer = Arc::new(store.signer(SigningKey::Log, "bench.example/log").unwrap());
+    let sequencer = Sequencer::start(&store, signer).unwrap();
+    let (state, body) = draft(&clock, Draft::NO_CLOCK_STATE, Kind::CLOCK_STATE);
+    let clock_state = state.id;
+    store.write_blocking(move |tx| tx.append(&state, &body)).unwrap();
+
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    let (done, latencies) = channel();
+    let (began, cpu) = (Instant::now(), cpu_time());
+    for due in schedule(offered, seconds) {
+        let (store, clock, done) = (store.clone(), Arc::clone(&clock), done.clone());
+        runtime.spawn(async move {
+            let (draft, body) = draft(&clock, clock_state, Kind::NOTE);
+            let id = draft.id;
+            store.write(move |tx| tx.append(&draft, &body)).await.unwrap();
+            let receipt = store.wait(id, Duration::from_secs(60)).await.unwrap().expect("a proof in time");
+            std::hint::black_box(receipt.encode());
+            done.send(due.elapsed()).unwrap();
+        });
+    }
+    drop(done);
+    let latencies: Vec<_> = latencies.iter().collect();
+    let figures = figures(latencies, began.elapsed(), cpu_time() - cpu);
+    drop((runtime, sequencer));
+    let size = store.read_blocking(|snapshot| Ok::<_, StoreError>(snapshot.log_head()?.size)).unwrap();
+    assert_eq!(size, offered * seconds + 1, "every answered append is in the log");
+    figures
+}
+
+/// Inserts into a plain table, committed in groups by one thread.
+fn floor(path: &Path, offered: u64, seconds: u64) -> Figures {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+             CREATE TABLE plain (id BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;",
+        )
+        .unwrap();
+    let (submit, submitted) = channel();
+    let (began, cpu) = (Instant::now(), cpu_time());
+    let writer = std::thread::spawn(move || insert_in_groups(&connection, &submitted));
+    let clock = SystemClock(Instant::now());
+    for due in schedule(offered, seconds) {
+        let id = EntryId::new(clock.read().wall, &mut rand::rng());
+        submit.send((due, id.to_bytes())).unwrap();
+    }
+    drop(submit);
+    let latencies = writer.join().unwrap();
+    figures(latencies, began.elapsed(), cpu_time() - cpu)
+}
+
+/// The store's own batching: a group takes what waits, and waits 2 ms for company if the one before had some.
+fn insert_in_groups(connection: &rusqlite::Connection, submitted: &Receiver<(Instant, [u8; 16])>) -> Vec<Duration> {
+    let (bytes, mut latencies, mut had_company) = (vec![0x5a; BYTES], Vec::new(), false);
+    while let Ok(first) = submitted.recv() {
+        let until = Instant::now() + Duration::from_millis(if had_company { 2 } else { 0 });
+        let mut group = vec![first];
+        connection.prepare_cached("BEGIN IMMEDIATE").unwrap().execute([]).unwrap();
+        loop {
+            let (_, id) = group.last().unwrap();
+            let mut insert = connection.prepare_cached("INSERT INTO plain VALUES (?1, ?2)").unwrap();
+            insert.execute((id.as_slice(), bytes.as_slice())).unwrap();
+            if group.len() >= 1024 {
+                break;
+            }
+            match submitted.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(next) => group.push(next),
+                Err(_) => break,
+            }
+        }
+        connection.prepare_cached("COMMIT").unwrap().execute([]).unwrap();
+        had_company = group.len() > 1;
+        latencies.extend(group.iter().map(|(due, _)| due.elapsed()));
+    }
+    latencies
+}
+
+/// The instants at which appends begin, each handed out when it has come.
+fn schedule(offered: u64, seconds: u64) -> impl Iterator<Item = Instant> {
+    let start = Instant::now();
+    (0..offered * seconds).map(move |number| {
+        let due = start + Duration::from_nanos(number * 1_000_000_000 / offered);
+        // Shorter sleeps than a millisecond cost more of the processor than they bring of precision.
+        let early = due.saturating_duration_since(Instant::now());
+        if !early.is_zero() {
+            std::thread::sleep(early.max(Duration::from_millis(1)));
+        }
+        due
+    })
+}
+
+/// The processor time of this process so far, from the system's own accounts (Linux, 100 ticks a second).
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Fields 14 and 15; the second field, in parentheses, can itself hold spaces.
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
