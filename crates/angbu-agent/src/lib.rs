@@ -1,11 +1,29 @@
 //! The agent on a customer's server: plain threads, blocking sockets.
+//!
+//! [`run`] joins a centre, watches this machine's clock, compares it with the centre's, and sends what it saw. What
+//! that means is decided in [`angbu_time::agent`]; here are the threads, the sockets and the files around it.
 
 #![allow(
     clippy::disallowed_methods,
     reason = "the shell: this crate is where an agent's clocks, files and sockets are touched"
 )]
 
+mod backoff;
 pub mod clock;
+mod config;
+mod event;
 mod files;
 pub mod ntp_client;
+mod poll;
+mod run;
 pub mod spool;
+mod state;
+mod stop;
+mod upload;
+
+pub use config::{Config, ConfigError, Mode, PolicyConfig};
+pub use event::Event;
+pub use run::{AgentError, Events, run};
+pub use spool::{Spool, SpoolError};
+pub use state::StateError;
+pub use stop::Stop;

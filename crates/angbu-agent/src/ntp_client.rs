@@ -16,9 +16,10 @@ pub const PORT: u16 = 123;
 /// The longest answer that is read; whatever follows in a longer one is left alone.
 const LONGEST_REPLY: usize = 1_024;
 
-/// How far the wall clock may run from the monotonic one during one exchange. Slewing explains half of it
-/// in a second; more means that somebody set the clock in the middle, and the four instants mean nothing.
-const MOVED: Nanos = Nanos::from_millis(1);
+/// How far the wall clock may run from the monotonic one during one exchange. Slewing and the oscillator's error
+/// explain half of it in a second; more means that somebody set the clock in the middle, and the four instants
+/// mean nothing.
+const MOVED: Nanos = Nanos::from_millis(2);
 
 /// How long one wait for an answer lasts before the caller is asked whether to go on.
 const PATIENCE: Duration = Duration::from_millis(100);

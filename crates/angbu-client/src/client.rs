@@ -67,6 +67,12 @@ impl Client {
         &self.url
     }
 
+    /// The host part of the centre's address; an IPv6 address in brackets.
+    pub fn host(&self) -> String {
+        let uri: Option<Uri> = self.url.parse().ok();
+        uri.and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default()
+    }
+
     /// The verifier key of the centre's log, as whoever answers says it.
     ///
     /// # Errors

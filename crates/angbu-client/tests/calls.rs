@@ -1,6 +1,12 @@
 //! Calls to a centre over plain HTTP and TLS: what is sent, what is refused, and what ends.
 
-#![allow(missing_docs, unreachable_pub, clippy::indexing_slicing, reason = "a test")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test: a panic is its report"
+)]
 
 mod centre;
 

@@ -190,7 +190,7 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::File`].
     pub fn acknowledge(&mut self, next: u64, now: UnixTime) -> Result<(), SpoolError> {
-        let here = self.next_seq();
+        let here = self.end();
         if next > here {
             let pending = here - self.wanted;
             if pending > 0 {
@@ -227,7 +227,7 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::File`].
     pub fn sweep(&mut self) -> Result<(), SpoolError> {
-        let next = self.next_seq();
+        let next = self.end();
         let unused = self.segments.back().is_some_and(|last| last.first == next);
         if self.wanted == next && !unused {
             self.begin(next)?;
@@ -238,14 +238,19 @@ impl Spool {
         Ok(())
     }
 
-    /// The number of the next record.
+    /// The number of the next record; those that could not be written have theirs.
     pub fn next_seq(&self) -> u64 {
-        self.segments.back().map_or(self.wanted, |last| last.next)
+        self.end().saturating_add(self.unwritten)
     }
 
-    /// How many items the centre is not known to have; lost ones count.
+    /// How many items on the disk the centre is not known to have; lost ones count.
     pub fn waiting(&self) -> u64 {
-        self.next_seq() - self.wanted
+        self.end() - self.wanted
+    }
+
+    /// The number after the last item on the disk.
+    fn end(&self) -> u64 {
+        self.segments.back().map_or(self.wanted, |last| last.next)
     }
 
     fn oldest(&self) -> u64 {
@@ -338,7 +343,7 @@ impl Spool {
     /// Writes the losses that are due, and then the item.
     fn write_with_losses(&mut self, item: Item, now: UnixTime) -> Result<u64, SpoolError> {
         if self.unwritten > 0 {
-            let first = self.next_seq();
+            let first = self.end();
             let last = first.saturating_add(self.unwritten - 1);
             self.write(&Item::Lost(Lost { first, last, at: now }))?;
             self.unwritten = 0;
@@ -350,7 +355,7 @@ impl Spool {
     fn write(&mut self, item: &Item) -> Result<u64, SpoolError> {
         let full = self.segments.back().is_none_or(|last| last.length >= self.segment_length);
         if self.active.is_none() || full {
-            self.begin(self.next_seq())?;
+            self.begin(self.end())?;
         }
         let (Some(active), Some(last)) = (self.active.as_mut(), self.segments.back_mut()) else {
             unreachable!("broken invariant: a segment was just begun")

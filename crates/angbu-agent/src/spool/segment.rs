@@ -65,7 +65,8 @@ impl Sealer {
     /// The frame of an item.
     pub(super) fn frame(&self, seq: u64, item: &Item) -> Vec<u8> {
         let (nonce, sealed) = self.seal(&item.encode(), &associated(seq));
-        let length = u32::try_from(sealed.len()).expect("broken invariant: a record's length is checked before");
+        let length =
+            u32::try_from(sealed.len()).expect("broken invariant: a record's length is checked before");
         let mut frame = length.to_be_bytes().to_vec();
         frame.extend_from_slice(&nonce);
         frame.extend_from_slice(&sealed);

@@ -149,8 +149,10 @@ fn a_power_cut_between_burying_and_removing_changes_nothing() {
     let mut kept: Vec<(PathBuf, Vec<u8>)> = Vec::new();
     let mut cuts = 0;
     for seq in 1..=600 {
-        let before: Vec<_> =
-            files(place.path()).into_iter().map(|file| (file.clone(), std::fs::read(file).unwrap())).collect();
+        let before: Vec<_> = files(place.path())
+            .into_iter()
+            .map(|file| (file.clone(), std::fs::read(file).unwrap()))
+            .collect();
         let (_, loss) = spool.append(&record(seq), NOW).unwrap();
         if loss.is_some() {
             // As if no removal had reached the disk.
@@ -263,10 +265,7 @@ fn another_key_opens_nothing_and_the_files_tell_nothing() {
     let mut spool = open(&inner, ROOM);
     append(&mut spool, 1..=5);
     drop(spool);
-    assert!(matches!(
-        Spool::open(&inner, &[8; 32], ROOM, 1, NOW).err(),
-        Some(SpoolError::WrongKey { .. })
-    ));
+    assert!(matches!(Spool::open(&inner, &[8; 32], ROOM, 1, NOW).err(), Some(SpoolError::WrongKey { .. })));
     assert_eq!(inner.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     for file in files(&inner) {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);

@@ -1,0 +1,257 @@
+//! The configuration of `angbu agent`: one TOML file, unknown keys refused with their position.
+
+use std::path::{Path, PathBuf};
+
+use angbu_time::record::POLL;
+use angbu_time::soft_clock::Limits;
+use angbu_time::sync::Policy;
+use angbu_units::{Nanos, Ppb};
+use serde::{Deserialize, Deserializer};
+
+/// The smallest bound of the spool that holds anything worth holding.
+const SMALLEST_SPOOL: u64 = 64 * 1_024;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}; give an existing file with --config")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not TOML of this form.
+    #[error("{path} cannot be used: {source}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where and what, as the parser found it.
+        source: Box<toml::de::Error>,
+    },
+    /// The poll interval is longer or shorter than records can say.
+    #[error("poll_interval is {0}, it must lie between 1 ms and 36 h")]
+    PollInterval(Nanos),
+    /// The spool could not hold an hour's records.
+    #[error("spool_limit is {0} bytes, it must be 65536 at least")]
+    SpoolLimit(u64),
+}
+
+/// Everything that an agent reads from its TOML file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The centre's address, `https://host[:port]`; plain `http://` to this machine only.
+    pub centre: String,
+    /// This agent's name, the one that its enrolment code was made for.
+    pub name: String,
+    /// The enrolment code. Read once, at joining; it may stand here afterwards or not.
+    pub code: Option<String>,
+    /// The folder for the agent's keys and for what the centre does not have yet. Made at the first start, readable
+    /// by the agent's account only. Belongs to one agent: a copy of it on another machine is another agent's folder.
+    pub state: PathBuf,
+    /// What the agent may do to this machine's clock.
+    #[serde(default)]
+    pub mode: Mode,
+    /// A PEM file with the certificate authorities that vouch for the centre. Without it the agent knows the centre
+    /// by the key that the enrolment code vouched for, which also holds while this machine's clock is wrong.
+    pub certificate_authorities: Option<PathBuf>,
+    /// Where the centre serves time, `host` or `host:port`, if that is not what it said at joining.
+    pub centre_ntp: Option<String>,
+    /// Other NTP servers (`host` or `host:port`), asked in this order when the centre does not answer. Records of them
+    /// show what they say, not what the centre's clock says.
+    #[serde(default)]
+    pub servers: Vec<String>,
+    /// How often the server is asked. A verdict holds for twice this long without a new answer.
+    #[serde(default = "default_poll_interval", deserialize_with = "length")]
+    pub poll_interval: Nanos,
+    /// How often the clock is looked at for tampering.
+    #[serde(default = "default_check_interval", deserialize_with = "length")]
+    pub check_interval: Nanos,
+    /// How long the first wait is when the centre does not take records; each later one is twice as long, up to 64 times.
+    #[serde(default = "default_retry_interval", deserialize_with = "length")]
+    pub retry_interval: Nanos,
+    /// How many bytes of records are kept while the centre is away. When they are full the oldest are given up, and
+    /// that is recorded.
+    #[serde(default = "default_spool_limit")]
+    pub spool_limit: u64,
+    /// What counts as steady, and what as tampering.
+    #[serde(default)]
+    pub policy: PolicyConfig,
+}
+
+/// What an agent may do to the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Only look; something else keeps the time, or nothing does.
+    #[default]
+    Observe,
+}
+
+/// What counts as steady, and what as tampering. The tolerance is the customer's, and the centre says it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyConfig {
+    /// Ta, parts per million: a clock whose offset changes as fast or faster is not steady.
+    pub ta_ppm: u32,
+    /// Tb: a clock that was read over a one-way delay as long or longer is not steady.
+    #[serde(deserialize_with = "length")]
+    pub tb: Nanos,
+    /// Tmax: how far the clock may lie from where it should be before that is an alarm.
+    #[serde(deserialize_with = "length")]
+    pub tmax: Nanos,
+}
+
+impl Default for PolicyConfig {
+    fn default() -> Self {
+        let policy = Policy::with_tolerance(Nanos::ZERO);
+        let ta_ppm = u32::try_from(policy.ta.count() / 1_000).unwrap_or(u32::MAX);
+        Self { ta_ppm, tb: policy.tb, tmax: Limits::default().tmax }
+    }
+}
+
+impl PolicyConfig {
+    /// As the core takes it, with the customer's tolerance.
+    pub(crate) fn with_tolerance(self, tolerance: Nanos) -> Policy {
+        Policy { ta: Ppb::new(i64::from(self.ta_ppm).saturating_mul(1_000)), tb: self.tb, tolerance }
+    }
+
+    /// What the clock is allowed before an alarm.
+    pub(crate) fn limits(self) -> Limits {
+        Limits::with_tmax(self.tmax)
+    }
+}
+
+impl Config {
+    /// The configuration of an agent with everything else as it is by default.
+    pub fn new(centre: &str, name: &str, state: &Path) -> Self {
+        Self {
+            centre: centre.to_owned(),
+            name: name.to_owned(),
+            code: None,
+            state: state.to_owned(),
+            mode: Mode::default(),
+            certificate_authorities: None,
+            centre_ntp: None,
+            servers: Vec::new(),
+            poll_interval: default_poll_interval(),
+            check_interval: default_check_interval(),
+            retry_interval: default_retry_interval(),
+            spool_limit: default_spool_limit(),
+            policy: PolicyConfig::default(),
+        }
+    }
+
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// [`ConfigError`], with the position of the first wrong key.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Malformed { path: path.to_owned(), source: Box::new(source) })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what a file's form cannot say.
+    ///
+    /// # Errors
+    /// [`ConfigError::PollInterval`] and [`ConfigError::SpoolLimit`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if !POLL.contains(&self.poll_interval) {
+            return Err(ConfigError::PollInterval(self.poll_interval));
+        }
+        if self.spool_limit < SMALLEST_SPOOL {
+            return Err(ConfigError::SpoolLimit(self.spool_limit));
+        }
+        Ok(())
+    }
+}
+
+const fn default_poll_interval() -> Nanos {
+    Nanos::from_secs(16)
+}
+
+const fn default_check_interval() -> Nanos {
+    Nanos::from_secs(1)
+}
+
+const fn default_retry_interval() -> Nanos {
+    Nanos::from_secs(1)
+}
+
+const fn default_spool_limit() -> u64 {
+    64 * 1_024 * 1_024
+}
+
+/// Reads a length of time written like `50 ms`.
+fn length<'de, D: Deserializer<'de>>(input: D) -> Result<Nanos, D::Error> {
+    let text = String::deserialize(input)?;
+    parse_length(&text).ok_or_else(|| {
+        serde::de::Error::custom(format!(
+            "'{text}' is no length of time; write a whole number and a unit, like 50 ms (ns, us, ms, s, min, h)"
+        ))
+    })
+}
+
+/// Reads a whole number and a unit (`ns us ms s min h`), from 1 ns to 1 day.
+fn parse_length(text: &str) -> Option<Nanos> {
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let unit = match unit.trim() {
+        "ns" => 1,
+        "us" | "µs" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "min" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        _ => return None,
+    };
+    let length = Nanos::new(number.parse::<i64>().ok()?.checked_mul(unit)?);
+    (Nanos::new(1)..=Nanos::from_secs(86_400)).contains(&length).then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEAST: &str =
+        "centre = \"https://centre.example\"\nname = \"db-3\"\nstate = \"/var/lib/angbu-agent\"\n";
+
+    fn check(more: &str) -> Result<Config, String> {
+        let config: Config = toml::from_str(&format!("{LEAST}{more}")).map_err(|error| error.to_string())?;
+        config.check().map_err(|error| error.to_string())?;
+        Ok(config)
+    }
+
+    #[test]
+    fn three_lines_are_enough() {
+        let config = check("").unwrap();
+        let new = Config::new(&config.centre, &config.name, &config.state);
+        assert_eq!(format!("{config:?}"), format!("{new:?}"));
+        assert_eq!((config.policy.ta_ppm, config.policy.tb), (500, Nanos::from_millis(100)));
+        let full = check("poll_interval = \"2 s\"\nmode = \"observe\"\n[policy]\ntmax = \"5 ms\"").unwrap();
+        assert_eq!(full.poll_interval, Nanos::from_secs(2));
+        assert_eq!(full.policy.limits().tmax, Nanos::from_millis(5));
+    }
+
+    #[test]
+    fn wrong_files_are_refused_with_their_reason() {
+        for (text, reason) in [
+            ("colour = 1", "unknown field `colour`"),
+            ("mode = \"discipline\"", "unknown variant `discipline`"),
+            ("poll_interval = \"soon\"", "no length of time"),
+            ("poll_interval = \"1 us\"", "between 1 ms and 36 h"),
+            ("spool_limit = 100", "65536 at least"),
+            ("[policy]\ntb = 100", "expected a string"),
+            ("[policy]\nta_ppm = -1", "invalid value"),
+        ] {
+            let error = check(text).unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+}

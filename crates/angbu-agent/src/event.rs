@@ -1,0 +1,172 @@
+//! What an agent tells whoever runs it, as it happens.
+
+use std::fmt;
+
+use angbu_time::record::{Fact, Record};
+use angbu_units::Nanos;
+use serde::Serialize;
+
+/// Something that happened. As JSON one object with an `event` member; in words by its `Display`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "snake_case")]
+pub enum Event {
+    /// The agent has joined the centre.
+    Joined {
+        /// Its id from now on.
+        agent: String,
+        /// The customer's name.
+        customer: String,
+    },
+    /// The agent is ready: its start is recorded and it watches the clock.
+    Started {
+        /// Its id.
+        agent: String,
+        /// The customer's name.
+        customer: String,
+        /// The number of its start among its records.
+        seq: u64,
+        /// Whether the run before ended in order.
+        clean: bool,
+        /// Within how many nanoseconds the clock must be.
+        tolerance_ns: i64,
+    },
+    /// A server answered, and what that showed is recorded.
+    Exchange {
+        /// Its number.
+        seq: u64,
+        /// Which server.
+        server: String,
+        /// When, by the server's clock, RFC 3339.
+        at: String,
+        /// What the server's clock is ahead.
+        offset_ns: i64,
+        /// How far the true offset can lie from that.
+        bound_ns: i64,
+        /// The one-way delay.
+        delay_ns: i64,
+        /// How fast the offset changes.
+        rate_ppb: Option<i64>,
+        /// The rate and the delay are within what is allowed.
+        steady: bool,
+        /// Steady, and shown to be within the tolerance.
+        in_sync: bool,
+    },
+    /// No server gave an answer that can be used.
+    NoExchange {
+        /// Which was asked.
+        server: String,
+        /// Why there is no exchange.
+        reason: String,
+    },
+    /// This machine's clock was moved; that is recorded.
+    Alarm {
+        /// Its number.
+        seq: u64,
+        /// `step` or `slew`.
+        kind: &'static str,
+        /// By how much.
+        difference_ns: i64,
+        /// When it was noticed, by the centre's clock as far as that is known.
+        at: String,
+    },
+    /// The centre has records.
+    Uploaded {
+        /// The number that it wants next.
+        next_seq: u64,
+        /// How many it does not have yet.
+        waiting: u64,
+    },
+    /// The centre did not take records, or could not be reached; they stay in the spool.
+    NotUploaded {
+        /// Why.
+        reason: String,
+        /// How many it does not have.
+        waiting: u64,
+        /// In how many milliseconds it is tried again.
+        retry_ms: u64,
+    },
+    /// The customer's tolerance is another one now.
+    Tolerance {
+        /// Within how many nanoseconds the clock must be.
+        tolerance_ns: i64,
+    },
+    /// Records are lost before the centre had them; that is recorded in their place.
+    Lost {
+        /// The first of them.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+    /// Something could not be written to disk.
+    NotKept {
+        /// What and why.
+        reason: String,
+    },
+    /// The agent has ended in order and that is recorded.
+    Stopped {
+        /// The number of the stop among its records.
+        seq: u64,
+        /// How many records the centre does not have yet; they are sent at the next start.
+        waiting: u64,
+    },
+}
+
+impl Event {
+    /// The event of a record that has just been kept; starts and stops have events of their own.
+    pub(crate) fn of(record: &Record, server: &str) -> Option<Self> {
+        match &record.fact {
+            Fact::Exchange(measured) => Some(Self::Exchange {
+                seq: record.seq,
+                server: server.to_owned(),
+                at: measured.exchange.at().to_string(),
+                offset_ns: measured.exchange.offset().count(),
+                bound_ns: measured.exchange.bound().count(),
+                delay_ns: measured.exchange.delay().count(),
+                rate_ppb: measured.judgement.rate.map(angbu_units::Ppb::count),
+                steady: measured.judgement.steady,
+                in_sync: measured.judgement.in_sync,
+            }),
+            Fact::Alarm(alarm) => Some(Self::Alarm {
+                seq: record.seq,
+                kind: alarm.kind.word(),
+                difference_ns: alarm.difference.count(),
+                at: alarm.at.best().to_string(),
+            }),
+            Fact::Start(_) | Fact::Stop(_) | Fact::Dropped(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Joined { agent, customer } => write!(f, "joined as {agent} of {customer}"),
+            Self::Started { agent, customer, clean, .. } => {
+                let before = if *clean { "" } else { "; the run before ended without a stop" };
+                write!(f, "{agent} of {customer} watches this machine's clock{before}")
+            }
+            Self::Exchange { server, offset_ns, bound_ns, in_sync, .. } => {
+                let verdict = if *in_sync { "in sync" } else { "not shown to be in sync" };
+                let (offset, bound) = (Nanos::new(*offset_ns), Nanos::new(*bound_ns));
+                write!(f, "{server} is {offset} ahead, give or take {bound}: {verdict}")
+            }
+            Self::NoExchange { server, reason } => write!(f, "no exchange with {server}: {reason}"),
+            Self::Alarm { kind, difference_ns, .. } => {
+                write!(f, "ALARM: this machine's clock was moved by {} ({kind})", Nanos::new(*difference_ns))
+            }
+            Self::Uploaded { next_seq, waiting } => {
+                write!(f, "the centre has everything before record {next_seq}, {waiting} wait")
+            }
+            Self::NotUploaded { reason, waiting, retry_ms } => {
+                write!(f, "{waiting} records wait, the next try is in {retry_ms} ms: {reason}")
+            }
+            Self::Tolerance { tolerance_ns } => write!(f, "the tolerance is {}", Nanos::new(*tolerance_ns)),
+            Self::Lost { first, last } => write!(f, "records {first} to {last} are lost"),
+            Self::NotKept { reason } => f.write_str(reason),
+            Self::Stopped { waiting: 0, .. } => f.write_str("stopped; the centre has every record"),
+            Self::Stopped { waiting, .. } => {
+                write!(f, "stopped; {waiting} records are sent at the next start")
+            }
+        }
+    }
+}

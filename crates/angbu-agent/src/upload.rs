@@ -1,0 +1,156 @@
+//! The thread that sends records to the centre: in order, each in effect once.
+//!
+//! The centre says which record it wants next, with every answer and with the refusal of an upload that begins
+//! elsewhere; the spool follows it. So an answer that is lost, or a centre that was set back, costs a repetition.
+
+use std::time::Duration;
+
+use angbu_client::{Client, ClientError};
+use angbu_time::ingest;
+use angbu_time::record::{Dropped, Fact, MAX_RECORDS, Record, Upload, When};
+use angbu_units::{AgentId, Nanos, UnixTime};
+use ed25519_dalek::SigningKey;
+
+use crate::backoff::Backoff;
+use crate::run::{Core, Shared};
+use crate::spool::{Item, Lost};
+use crate::state::Enrolment;
+use crate::{Event, SpoolError};
+
+/// How many bytes of records go into one upload: signature, head and losses fit beside them.
+const RECORD_BYTES: usize = ingest::MAX_WIRE - 64 * 1_024;
+
+/// The longest sleep; a wake-up that finds nothing costs nothing.
+const IDLE: Duration = Duration::from_secs(3_600);
+
+/// The thread's own.
+pub(crate) struct Uploader {
+    pub(crate) agent: AgentId,
+    pub(crate) key: SigningKey,
+    pub(crate) client: Client,
+    pub(crate) enrolment: Enrolment,
+    pub(crate) backoff: Backoff,
+    /// The last upload was refused because another record is wanted.
+    pub(crate) followed: bool,
+}
+
+/// Records to send.
+struct Batch {
+    first: u64,
+    wire: Vec<u8>,
+    /// The run closes: nothing will be added, and nothing is tried twice.
+    last_try: bool,
+}
+
+/// Sends what is in the spool until the run has closed and either everything is sent or the centre does not take it.
+pub(crate) fn upload(shared: &Shared, mut uploader: Uploader) {
+    loop {
+        let (reason, last_try) = match uploader.next_batch(shared) {
+            Ok(None) => return,
+            Ok(Some(batch)) => match uploader.send(shared, &batch) {
+                Ok(()) => continue,
+                Err(reason) => (reason, batch.last_try),
+            },
+            Err(error) => (error.to_string(), shared.core().closing),
+        };
+        let wait = uploader.backoff.next_wait();
+        (shared.events)(&Event::NotUploaded {
+            reason,
+            waiting: shared.core().spool.waiting(),
+            retry_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+        });
+        if last_try {
+            return;
+        }
+        shared.stop.wait_for(wait);
+    }
+}
+
+impl Uploader {
+    /// Waits for records and signs them; none once the run has closed and everything is sent.
+    fn next_batch(&self, shared: &Shared) -> Result<Option<Batch>, SpoolError> {
+        let mut core = shared.core();
+        // Between the wish to stop and the stop on record, that record is worth waiting for.
+        let idle =
+            |core: &mut Core| !core.closing && (core.spool.waiting() == 0 || shared.stop.is_requested());
+        while idle(&mut core) {
+            core = shared.wait_while(core, IDLE, idle);
+        }
+        let now = shared.clock.read();
+        let items = core.spool.read(MAX_RECORDS, RECORD_BYTES, now.wall)?;
+        let sent = core.agent.centre_time(now);
+        let last_try = core.closing;
+        drop(core);
+        let Some((first, _)) = items.first() else { return Ok(None) };
+        let first = *first;
+        let records = items.into_iter().map(|(seq, item)| record(seq, item, now.wall)).collect();
+        let upload = Upload { agent: self.agent, sent, newest_checkpoint: None, records };
+        Ok(Some(Batch { first, wire: ingest::sign(&upload, &self.key), last_try }))
+    }
+
+    /// Sends once, and follows the centre's answer; an error in words if that leads nowhere.
+    fn send(&mut self, shared: &Shared, batch: &Batch) -> Result<(), String> {
+        match self.client.upload(&batch.wire) {
+            Ok(uploaded) if uploaded.next_seq > batch.first => {
+                self.backoff.reset();
+                self.followed = false;
+                self.follow(shared, uploaded.next_seq)?;
+                self.learn(shared, Nanos::new(uploaded.tolerance_ns));
+                Ok(())
+            }
+            Ok(_) => {
+                Err("the centre took the records and wants them again; is its store read-only?".to_owned())
+            }
+            Err(error) => match elsewhere(&error, batch.first) {
+                Some(next) => {
+                    self.follow(shared, next)?;
+                    // At once only once in a row: a centre that cannot make up its mind is followed slowly.
+                    if std::mem::replace(&mut self.followed, true) { Err(error.to_string()) } else { Ok(()) }
+                }
+                None => Err(error.to_string()),
+            },
+        }
+    }
+
+    fn follow(&self, shared: &Shared, next_seq: u64) -> Result<(), String> {
+        let mut core = shared.core();
+        let now = shared.clock.read().wall;
+        core.spool.acknowledge(next_seq, now).map_err(|error| error.to_string())?;
+        (shared.events)(&Event::Uploaded { next_seq, waiting: core.spool.waiting() });
+        Ok(())
+    }
+
+    /// Takes over the customer's tolerance if it has changed.
+    fn learn(&mut self, shared: &Shared, tolerance: Nanos) {
+        if self.enrolment.tolerance() == tolerance {
+            return;
+        }
+        self.enrolment.tolerance_ns = tolerance.count();
+        shared.core().agent.set_tolerance(tolerance);
+        (shared.events)(&Event::Tolerance { tolerance_ns: tolerance.count() });
+        if let Err(error) = shared.state.keep(&self.enrolment) {
+            (shared.events)(&Event::NotKept { reason: error.to_string() });
+        }
+    }
+}
+
+/// The record that the centre wants, if that is why it refused, and it is another than it was sent.
+fn elsewhere(error: &ClientError, first: u64) -> Option<u64> {
+    match error {
+        ClientError::Refused(problem) => problem.next_seq.filter(|next| *next != first),
+        _ => None,
+    }
+}
+
+fn record(seq: u64, item: Item, now: UnixTime) -> Record {
+    let lost = match item {
+        Item::Record(bytes) => match Record::decode(&bytes) {
+            Ok(record) if record.seq == seq => return record,
+            // Written by another version of this program, and of no use to anybody.
+            _ => Lost { first: seq, last: seq, at: now },
+        },
+        Item::Lost(lost) => lost,
+    };
+    let at = When { system: lost.at, centre: None };
+    Record { seq: lost.first, fact: Fact::Dropped(Dropped { at, last: lost.last }) }
+}
