@@ -49,7 +49,7 @@ def decoded(text, length=None):
     return data
 
 
-# ---- Ed25519 signatures (RFC 8032, section 5.1), plain and slow -----------------------------------------------------
+# ---- Ed25519 signatures (RFC 8032, section 5.1) ---------------------------------------------------------------------
 
 P = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -57,18 +57,23 @@ D = -121665 * pow(121666, -1, P) % P
 
 
 def add(a, b):
-    """Adds two points of the curve -x² + y² = 1 + d x² y²."""
-    product = D * a[0] * b[0] * a[1] * b[1]
-    return ((a[0] * b[1] + b[0] * a[1]) * pow(1 + product, -1, P) % P,
-            (a[1] * b[1] + a[0] * b[0]) * pow(1 - product, -1, P) % P)
+    """Adds two points (X, Y, Z, T), which stand for x = X/Z, y = Y/Z, x y = T/Z (section 5.1.4)."""
+    s, t = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
+    u, v = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
+    e, f, g, h = t - s, v - u, v + u, t + s
+    return e * f % P, g * h % P, f * g % P, e * h % P
 
 
 def times(n, point):
-    product = (0, 1)
+    product = (0, 1, 1, 0)
     for bit in bin(n)[2:]:
         product = add(product, product)
         product = add(product, point) if bit == "1" else product
     return product
+
+
+def equal(a, b):
+    return (a[0] * b[2] - b[0] * a[2]) % P == 0 and (a[1] * b[2] - b[1] * a[2]) % P == 0
 
 
 def point(data):
@@ -79,7 +84,8 @@ def point(data):
     x = x if x * x % P == square else x * pow(2, (P - 1) // 4, P) % P
     if y >= P or x * x % P != square or (x == 0 and odd):
         return None
-    return (x if x % 2 == odd else P - x), y
+    x = x if x % 2 == odd else P - x
+    return x, y, 1, x * y % P
 
 
 BASE = point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
@@ -90,10 +96,10 @@ def signed_by(key, message, signature):
         return False
     a, r, s = point(key), point(signature[:32]), int.from_bytes(signature[32:], "little")
     # Under a point of small order, signatures of anything can be made up.
-    if not a or not r or s >= ORDER or (0, 1) in (times(8, a), times(8, r)):
+    if not a or not r or s >= ORDER or any(equal(times(8, small), (0, 1, 1, 0)) for small in (a, r)):
         return False
     h = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % ORDER
-    return times(s, BASE) == add(r, times(h, a))
+    return equal(times(s, BASE), add(r, times(h, a)))
 
 
 # ---- The tree (RFC 9162, section 2.1) -------------------------------------------------------------------------------
@@ -123,7 +129,7 @@ def lift(data, beside):
     return data
 
 
-def prove(leaves, low, high, proof, expected, what):
+def prove(leaves, low, high, proof, expected):
     """Checks [(index, hash)] in the subtree low..high; `proof` gives hashes in the order of the walk down."""
     beside = []
     while high - low > 1:
@@ -132,21 +138,21 @@ def prove(leaves, low, high, proof, expected, what):
         if 0 < at < len(leaves):
             a, b = next(proof), next(proof)
             names = f"{leaves[0][0]} to {leaves[-1][0]}"
-            need(lift(node(a, b), beside) == expected, f"the hashes over {what} {names} do not lead to the root")
-            prove(leaves[:at], low, middle, proof, a, what)
-            return prove(leaves[at:], middle, high, proof, b, what)
+            need(lift(node(a, b), beside) == expected, f"the hashes over the entries {names} do not lead to the root")
+            prove(leaves[:at], low, middle, proof, a)
+            return prove(leaves[at:], middle, high, proof, b)
         beside.append((next(proof), at == 0))
         low, high = (middle, high) if at == 0 else (low, middle)
-    need(lift(leaves[0][1], beside) == expected, f"{what} {low} is not what the log holds at that place")
+    need(lift(leaves[0][1], beside) == expected, f"entry {low} is not what the log holds at that place")
 
 
-def prove_all(leaves, size, proof, expected, what):
+def prove_all(leaves, size, proof, expected):
     proof = iter(proof)
     try:
-        prove(leaves, 0, size, proof, expected, what)
+        prove(leaves, 0, size, proof, expected)
     except StopIteration:
-        raise Refused(f"hashes of the proof of {what} are missing") from None
-    need(next(proof, None) is None, f"the proof of {what} has hashes too many")
+        raise Refused("hashes of the proof are missing") from None
+    need(next(proof, None) is None, "the proof has hashes too many")
 
 
 # ---- The log's signed head (C2SP signed-note and tlog-checkpoint) ---------------------------------------------------
@@ -265,7 +271,7 @@ class Report:
         self.check_manifest(manifest, place, path, ends)
         self.check_completeness(ends)
         self.check_clock_states()
-        prove_all([(index, entry.leaf) for index, entry in self.entries.items()], self.size, nodes, top, "entries")
+        prove_all([(index, entry.leaf) for index, entry in self.entries.items()], self.size, nodes, top)
 
     def check_manifest(self, index, place, path, ends):
         """How many entries the customer has is itself an entry."""
@@ -278,7 +284,10 @@ class Report:
         counted = bytes.fromhex(self.customer[4:]) + b"".join(n.to_bytes(8, "big") for n in (self.count, *ends))
         need(place < customers == number(self.manifest.text("customers")), "the manifest counts other customers")
         top = decoded(self.manifest.text("root"), 32)
-        prove_all([(place, leaf(counted))], customers, reversed(path), top, "the customer's count in the manifest")
+        try:
+            prove_all([(place, leaf(counted))], customers, reversed(path), top)
+        except Refused:
+            raise Refused(f"the manifest does not count {self.customer}'s entries as the report says") from None
 
     def check_completeness(self, ends):
         """From an entry before the period (or the very first) up to the last that is counted, none is left out."""
@@ -369,7 +378,7 @@ def time_summary(report):
     for entry in report.entries.values():
         agent = entry.fields.get("agent", b"").decode()
         if entry.kind == "time.enrolment":
-            names[agent] = entry.text("name")
+            names[agent] = entry.fields.get("name", b"").decode()
         elif entry.kind == "time.segment" and "exchanges" in entry.fields:
             offsets[agent] += [((t2 - t1) + (t3 - t4)) / 2e6 for t1, t2, t3, t4 in exchanges(entry.fields["exchanges"])
                                if report.start <= t3 < report.end]

@@ -22,62 +22,20 @@ fn names(line: &str, refusal: &Refusal) -> bool {
     let word = line.split(' ').next().unwrap_or_default();
     let named = match word {
         "angbu/1" if line.contains(" report ") => matches!(refusal, R::NotRendered(_)),
-        "customer" if !line.ends_with('a') => matches!(
-            refusal,
-            R::BadEntry { .. }
-                | R::OtherCustomer { .. }
-                | R::EntryMissing { .. }
-                | R::BeyondManifest { .. }
-                | R::NumberOutOfOrder { .. }
-                | R::OtherPlace { .. }
-                | R::NotInLog { .. }
-                | R::NotAClockState { .. }
-                | R::NotAManifest { .. }
-        ),
-        "customer" => matches!(refusal, R::OtherCustomer { .. }),
-        "period" => matches!(
-            refusal,
-            R::PeriodReversed { .. }
-                | R::ManifestTooEarly { .. }
-                | R::EntryMissing { .. }
-                | R::Differs { .. }
-        ),
-        "counter" | "manifest" | "map" => matches!(
-            refusal,
-            R::ManifestLeaf { .. }
-                | R::ManifestCustomers { .. }
-                | R::ManifestMissing { .. }
-                | R::NotAManifest { .. }
-                | R::EntryMissing { .. }
-                | R::BeyondManifest { .. }
-                | R::OtherPlace { .. }
-        ),
-        "item" => matches!(
-            refusal,
-            R::OutOfOrder { .. }
-                | R::OutsideLog { .. }
-                | R::OtherPlace { .. }
-                | R::NotInLog { .. }
-                | R::WrongNodes { .. }
-                | R::MissingNodes
-                | R::ExtraNodes(_)
-                | R::ManifestMissing { .. }
-                | R::ClockStateMissing { .. }
-                | R::NotAClockState { .. }
-        ),
-        "angbu/1" | "id" | "instant" | "body" => matches!(
-            refusal,
-            R::BadEntry { .. }
-                | R::FieldChanged { .. }
-                | R::NotInLog { .. }
-                | R::NotAManifest { .. }
-                | R::NotAClockState { .. }
-                | R::ClockStateMissing { .. }
-                | R::ManifestTooEarly { .. }
-                | R::EntryMissing { .. }
-        ),
+        // The report's own customer; an entry's has a number after it.
+        "customer" if line.split(' ').count() == 2 => matches!(refusal, R::OtherCustomer { .. }),
+        "period" => {
+            let order =
+                matches!(refusal, R::PeriodReversed { .. } | R::ManifestTooEarly { .. } | R::Differs { .. });
+            order || matches!(refusal, R::EntryMissing { .. })
+        }
+        "counter" | "manifest" | "map" => names_a_count(refusal),
+        "item" => names_an_entry(refusal) || names_a_count(refusal) || names_nodes(refusal),
+        "angbu/1" | "id" | "instant" | "customer" | "body" => {
+            names_an_entry(refusal) || names_a_count(refusal)
+        }
         "shown" | "hidden" => matches!(refusal, R::FieldChanged { .. } | R::BadFields { .. }),
-        "node" => matches!(refusal, R::NotInLog { .. } | R::WrongNodes { .. }),
+        "node" => names_nodes(refusal),
         // The checkpoint's own lines.
         _ => matches!(refusal, R::Checkpoint(_) | R::UnknownSignature { .. }),
     };
@@ -90,6 +48,27 @@ fn names(line: &str, refusal: &Refusal) -> bool {
             | R::NotText { .. }
     );
     named || syntax
+}
+
+fn names_an_entry(refusal: &Refusal) -> bool {
+    use Refusal as R;
+    let itself = matches!(refusal, R::BadEntry { .. } | R::FieldChanged { .. } | R::NotInLog { .. });
+    let place = matches!(refusal, R::OutOfOrder { .. } | R::OutsideLog { .. } | R::NumberOutOfOrder { .. });
+    let clock = matches!(refusal, R::ClockStateMissing { .. } | R::NotAClockState { .. });
+    itself || place || clock || matches!(refusal, R::OtherCustomer { .. } | R::ManifestTooEarly { .. })
+}
+
+fn names_a_count(refusal: &Refusal) -> bool {
+    use Refusal as R;
+    let leaf = matches!(refusal, R::ManifestLeaf { .. } | R::ManifestCustomers { .. });
+    let manifest = matches!(refusal, R::ManifestMissing { .. } | R::NotAManifest { .. });
+    leaf || manifest
+        || matches!(refusal, R::EntryMissing { .. } | R::BeyondManifest { .. } | R::OtherPlace { .. })
+}
+
+fn names_nodes(refusal: &Refusal) -> bool {
+    use Refusal as R;
+    matches!(refusal, R::NotInLog { .. } | R::WrongNodes { .. } | R::MissingNodes | R::ExtraNodes(_))
 }
 
 #[test]

@@ -97,7 +97,7 @@ impl Site {
         self.append_fields(Kind::new(kind).unwrap(), customer, at, &fields)
     }
 
-    fn append_fields(
+    pub(crate) fn append_fields(
         &mut self,
         kind: Kind,
         customer: CustomerId,
