@@ -18,15 +18,15 @@ fn main() -> io::Result<()> {
         files.sort();
     }
     println!("cargo::rerun-if-changed={}", dist.display());
-    println!("cargo::rerun-if-changed={}", dist.join("index.html").display());
+    // Copies, so that a later build of the console does not pull the files away from under the compiler.
+    let out = PathBuf::from(env::var("OUT_DIR").map_err(io::Error::other)?);
     let mut code = String::from("pub(super) const FILES: &[(&str, &[u8])] = &[\n");
-    for (name, path) in &files {
-        println!("cargo::rerun-if-changed={}", path.display());
-        writeln!(code, "    ({name:?}, include_bytes!({:?})),", path.display().to_string())
-            .map_err(io::Error::other)?;
+    for (number, (name, path)) in files.iter().enumerate() {
+        let copy = format!("console-{number}");
+        fs::copy(path, out.join(&copy))?;
+        writeln!(code, "    ({name:?}, include_bytes!({copy:?})),").map_err(io::Error::other)?;
     }
     code.push_str("];\n");
-    let out = PathBuf::from(env::var("OUT_DIR").map_err(io::Error::other)?);
     fs::write(out.join("console.rs"), code)
 }
 

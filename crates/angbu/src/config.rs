@@ -1,6 +1,7 @@
 //! The configuration of `angbu serve`: one TOML file, unknown keys refused with their position.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -102,25 +103,28 @@ pub struct NtpConfig {
 /// How many threads answer NTP: 1 to 64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u8")]
-pub struct ThreadCount(u8);
+pub struct ThreadCount(NonZeroUsize);
 
 impl ThreadCount {
     /// The number.
-    pub fn count(self) -> usize {
-        usize::from(self.0)
+    pub const fn non_zero(self) -> NonZeroUsize {
+        self.0
     }
 }
 
 impl Default for ThreadCount {
     fn default() -> Self {
-        Self(1)
+        Self(NonZeroUsize::MIN)
     }
 }
 
 impl TryFrom<u8> for ThreadCount {
     type Error = String;
     fn try_from(count: u8) -> Result<Self, String> {
-        if (1..=64).contains(&count) { Ok(Self(count)) } else { Err("threads is a number from 1 to 64".into()) }
+        NonZeroUsize::new(usize::from(count))
+            .filter(|count| count.get() <= 64)
+            .map(Self)
+            .ok_or_else(|| "threads is a number from 1 to 64".into())
     }
 }
 
@@ -184,6 +188,19 @@ pub struct CustomerConfig {
     /// How far its servers' clocks may be off, `50 ms` for instance; 1 µs to 1 day.
     #[serde(deserialize_with = "length")]
     pub tolerance: Nanos,
+}
+
+impl Default for ServeConfig {
+    fn default() -> Self {
+        Self {
+            data: default_data(),
+            origin: default_origin(),
+            http: HttpConfig::default(),
+            ntp: NtpConfig::default(),
+            clock: ClockConfig::default(),
+            customers: Vec::new(),
+        }
+    }
 }
 
 impl Default for HttpConfig {

@@ -5,4 +5,13 @@
     reason = "the shell: this crate is where clocks, files and the environment are read"
 )]
 
+mod clock_job;
+pub mod command;
+pub mod config;
+mod console;
+mod jobs;
+mod listener;
 pub mod ntp;
+pub mod site;
+mod tls;
+mod upstreams;

@@ -1,0 +1,111 @@
+//! Who calls: a browser's session cookie or an API token, read once at the edge.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+
+use angbu_accounts::{Scope, Scopes, Secret};
+use angbu_store::accounts::OperatorRow;
+
+use crate::centre::Centre;
+use crate::problem::Refusal;
+
+/// The name of the session cookie.
+pub(crate) const COOKIE: &str = "angbu_session";
+
+/// Somebody who showed a live session or a live token.
+pub(crate) enum Caller {
+    /// An operator's browser.
+    Browser {
+        /// The operator's row as it stood when the request came.
+        operator: OperatorRow,
+        /// The session's secret, to end it by.
+        secret: Secret,
+    },
+    /// A program with a token.
+    Token {
+        /// What the token allows.
+        scopes: Scopes,
+    },
+}
+
+impl Caller {
+    /// Whether the caller may do what `scope` says.
+    ///
+    /// # Errors
+    /// [`Refusal::PasswordMustChange`] while a one-time password stands, [`Refusal::Forbidden`] otherwise.
+    pub(crate) fn require(&self, scope: Scope) -> Result<(), Refusal> {
+        match self {
+            Self::Browser { operator, .. } if operator.must_change => Err(Refusal::PasswordMustChange),
+            Self::Browser { .. } => Ok(()),
+            Self::Token { scopes } if scopes.allow(scope) => Ok(()),
+            Self::Token { .. } => Err(Refusal::Forbidden(scope)),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Centre>> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, centre: &Arc<Centre>) -> Result<Self, Refusal> {
+        if let Some(presented) = bearer(&parts.headers) {
+            let secret = Secret::parse(presented).map_err(|_| Refusal::NotSignedIn)?;
+            return centre.token_scopes(&secret).await.map(|scopes| Self::Token { scopes });
+        }
+        let presented = cookie(&parts.headers).ok_or(Refusal::NotSignedIn)?;
+        if !parts.method.is_safe() && !same_origin(&parts.headers) {
+            return Err(Refusal::CrossSite);
+        }
+        let secret = Secret::parse(presented).map_err(|_| Refusal::NotSignedIn)?;
+        let operator = centre.session_operator(&secret).await?;
+        Ok(Self::Browser { operator, secret })
+    }
+}
+
+/// Somebody who may do everything an operator may.
+pub(crate) struct AsOperator;
+
+impl FromRequestParts<Arc<Centre>> for AsOperator {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, centre: &Arc<Centre>) -> Result<Self, Refusal> {
+        Caller::from_request_parts(parts, centre).await?.require(Scope::Operator)?;
+        Ok(Self)
+    }
+}
+
+/// Where a request came from, for throttling.
+pub(crate) struct Source(pub(crate) std::net::IpAddr);
+
+impl FromRequestParts<Arc<Centre>> for Source {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Centre>) -> Result<Self, Refusal> {
+        parts
+            .extensions
+            .get::<ConnectInfo<SocketAddr>>()
+            .map(|peer| Self(peer.0.ip()))
+            .ok_or_else(|| Refusal::Internal("the listener gave no peer address".into()))
+    }
+}
+
+/// Whether a browser says that the request comes from the site's own pages. A browser that says nothing
+/// (`Sec-Fetch-Site` is in all since 2023) is held by the cookie's `SameSite=Strict` alone.
+pub(crate) fn same_origin(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none")
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .find_map(|line| line.split(';').find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('=')))
+}

@@ -1,0 +1,389 @@
+//! Signing in, customers, tokens, enrolment codes and joining.
+
+use std::net::IpAddr;
+
+use ed25519_dalek::{Signature, VerifyingKey};
+
+use angbu_accounts::{
+    CODE_LIFETIME, EnrolmentCode, Name, Password, PasswordHash, SESSION_LIFETIME, Scopes, Secret,
+    SessionTimes, possession,
+};
+use angbu_evidence::Kind;
+use angbu_store::accounts::{CodeRow, CustomerRow, OperatorRow, SessionRow, TokenRow};
+use angbu_store::time::AgentRow;
+use angbu_store::{StoreError, Tx};
+use angbu_time::events::{ENROLMENT, Enrolment};
+use angbu_units::{
+    AgentId, CodeId, CustomerId, Nanos, OperatorId, ProvenInstant, SessionId, TokenId, UnixTime,
+};
+
+use super::{Centre, append, append_text, rng};
+use crate::problem::Refusal;
+
+const CUSTOMER: Kind = Kind::constant("account.customer");
+const OPERATOR: Kind = Kind::constant("account.operator");
+const TOKEN: Kind = Kind::constant("account.token");
+/// What an agent's enrolment code lets in.
+const AGENT: &str = "agent";
+
+/// What an agent presents to join.
+pub(crate) struct JoinWish {
+    pub(crate) secret: [u8; 16],
+    pub(crate) name: Name,
+    pub(crate) public_key: [u8; 32],
+    pub(crate) proof: [u8; 64],
+}
+
+impl Centre {
+    /// Signs an operator in; the secret goes into the browser's cookie.
+    pub(crate) async fn sign_in(
+        &self,
+        name: &str,
+        password: String,
+        source: IpAddr,
+    ) -> Result<(Secret, OperatorRow), Refusal> {
+        let reading = self.clock.read();
+        let name: String = name.chars().take(64).collect();
+        let waits = [
+            self.tries_by_name.wait(&name, reading.monotonic),
+            self.tries_by_source.wait(&source, reading.monotonic),
+        ];
+        if let Some(wait) = waits.into_iter().flatten().max() {
+            return Err(Refusal::Throttled { seconds: seconds_up(wait) });
+        }
+        let asked = name.clone();
+        let row = self.store.read(move |snapshot| snapshot.operator_named(&asked)).await?;
+        let hash = row.as_ref().map(|row| PasswordHash::from_stored(row.password_hash.clone()));
+        let right = self.check_password(hash, password).await?;
+        let Some(operator) = row.filter(|_| right) else {
+            self.tries_by_name.failed(name, reading.monotonic);
+            self.tries_by_source.failed(source, reading.monotonic);
+            return Err(Refusal::WrongPassword);
+        };
+        self.tries_by_name.succeeded(&name);
+        let secret = Secret::random(&mut rng());
+        let session = SessionRow {
+            id: SessionId::random(&mut rng()),
+            secret_hash: *secret.hash().as_bytes(),
+            operator: operator.id,
+            created: reading.wall,
+            last_used: reading.wall,
+            expires: reading.wall + SESSION_LIFETIME,
+        };
+        self.store.write(move |tx| tx.insert_session(&session)).await?;
+        Ok((secret, operator))
+    }
+
+    /// The operator of a live session, whose last use is noted now and then.
+    pub(crate) async fn session_operator(&self, secret: &Secret) -> Result<OperatorRow, Refusal> {
+        let hash = *secret.hash().as_bytes();
+        let now = self.clock.read().wall;
+        let found = self
+            .store
+            .read(move |snapshot| {
+                let Some(session) = snapshot.session_by_secret(&hash)? else { return Ok(None) };
+                Ok::<_, StoreError>(snapshot.operator(session.operator)?.map(|operator| (session, operator)))
+            })
+            .await?;
+        let (session, operator) = found.ok_or(Refusal::NotSignedIn)?;
+        let times = SessionTimes { created: session.created, last_used: session.last_used };
+        if !times.live(now) {
+            return Err(Refusal::NotSignedIn);
+        }
+        if times.worth_touching(now) {
+            self.store.write(move |tx| tx.touch_session(session.id, now, session.expires)).await?;
+        }
+        Ok(operator)
+    }
+
+    /// Ends a session; one that is not there has ended already.
+    pub(crate) async fn sign_out(&self, secret: &Secret) -> Result<(), Refusal> {
+        let hash = *secret.hash().as_bytes();
+        self.store
+            .write(move |tx| match tx.session_by_secret(&hash)? {
+                Some(session) => tx.delete_session(session.id),
+                None => Ok(()),
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Changes an operator's own password and ends every other session of theirs.
+    pub(crate) async fn change_password(
+        &self,
+        operator: &OperatorRow,
+        old: String,
+        new: String,
+        session: &Secret,
+    ) -> Result<(), Refusal> {
+        let new = Password::new(new)?;
+        let stored = PasswordHash::from_stored(operator.password_hash.clone());
+        if !self.check_password(Some(stored), old).await? {
+            return Err(Refusal::WrongPassword);
+        }
+        let hash = tokio::task::spawn_blocking(move || new.hash(&mut rng()))
+            .await
+            .map_err(|error| Refusal::Internal(error.to_string()))??;
+        let kept = *session.hash().as_bytes();
+        let changed =
+            OperatorRow { password_hash: hash.as_str().to_owned(), must_change: false, ..operator.clone() };
+        self.store
+            .write(move |tx| {
+                tx.update_operator(&changed)?;
+                let kept = tx.session_by_secret(&kept)?.map(|session| session.id);
+                tx.delete_other_sessions(changed.id, kept)?;
+                Ok::<_, StoreError>(())
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// What a live token allows.
+    pub(crate) async fn token_scopes(&self, secret: &Secret) -> Result<Scopes, Refusal> {
+        let hash = *secret.hash().as_bytes();
+        let now = self.clock.read().wall;
+        let token = self.store.read(move |snapshot| snapshot.token_by_secret(&hash)).await?;
+        let live = token.filter(|token| !token.revoked && token.expires.is_none_or(|end| now < end));
+        let token = live.ok_or(Refusal::NotSignedIn)?;
+        token.scopes.parse().map_err(|error| Refusal::Internal(format!("token {}: {error}", token.id)))
+    }
+
+    /// Makes a token; its secret is shown once.
+    ///
+    /// # Errors
+    /// Where the database does not take it.
+    pub async fn make_token(
+        &self,
+        holder: &str,
+        scopes: Scopes,
+        expires: Option<UnixTime>,
+    ) -> Result<(TokenId, Secret), StoreError> {
+        let instant = self.instant();
+        let secret = Secret::random(&mut rng());
+        let row = TokenRow {
+            id: TokenId::random(&mut rng()),
+            secret_hash: *secret.hash().as_bytes(),
+            holder: holder.chars().filter(|c| !c.is_control()).take(120).collect(),
+            scopes: scopes.to_string(),
+            created: instant.time,
+            expires,
+            revoked: false,
+        };
+        let id = row.id;
+        self.store
+            .write(move |tx| {
+                tx.insert_token(&row)?;
+                let fields = [
+                    ("token", row.id.to_string()),
+                    ("holder", row.holder.clone()),
+                    ("scopes", row.scopes.clone()),
+                ];
+                append_text(tx, TOKEN, CustomerId::SITE, instant, fields)?;
+                Ok::<_, StoreError>(())
+            })
+            .await?;
+        Ok((id, secret))
+    }
+
+    /// Takes a token back.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] for an unknown one, or where the database does not take it.
+    pub async fn revoke_token(&self, id: TokenId) -> Result<(), StoreError> {
+        self.store.write(move |tx| tx.revoke_token(id)).await
+    }
+
+    /// Makes the first operator if there is none yet, and returns the one-time password then.
+    ///
+    /// # Errors
+    /// Where the database does not take it.
+    pub async fn first_operator(&self, name: &Name) -> Result<Option<Password>, StoreError> {
+        if !self.store.read(|snapshot| snapshot.operators()).await?.is_empty() {
+            return Ok(None);
+        }
+        let instant = self.instant();
+        let password = Password::random(&mut rng());
+        let hash = password
+            .hash(&mut rng())
+            .map_err(|error| StoreError::Corrupt { what: format!("the new operator's password: {error}") })?;
+        let operator = OperatorRow {
+            id: OperatorId::random(&mut rng()),
+            name: name.as_str().to_owned(),
+            password_hash: hash.as_str().to_owned(),
+            must_change: true,
+            version: 1,
+        };
+        self.store
+            .write(move |tx| {
+                tx.insert_operator(&operator)?;
+                append_text(tx, OPERATOR, CustomerId::SITE, instant, [("name", operator.name.clone())])?;
+                Ok::<_, StoreError>(())
+            })
+            .await?;
+        Ok(Some(password))
+    }
+
+    /// Makes a customer.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when there is one of this name.
+    pub async fn make_customer(&self, name: &Name, tolerance: Nanos) -> Result<CustomerRow, StoreError> {
+        let instant = self.instant();
+        let id = CustomerId::random(&mut rng());
+        let name = name.as_str().to_owned();
+        self.store
+            .write(move |tx| {
+                let fields = [
+                    ("name", name.clone()),
+                    ("tolerance-ns", tolerance.count().to_string()),
+                    ("revision", "1".to_owned()),
+                ];
+                let settings_entry = append_text(tx, CUSTOMER, id, instant, fields)?;
+                let row = CustomerRow {
+                    id,
+                    name: name.clone(),
+                    tolerance,
+                    revision: 1,
+                    settings_entry,
+                    version: 1,
+                };
+                tx.insert_customer(&row, instant.time)?;
+                Ok(row)
+            })
+            .await
+    }
+
+    /// The customer with this name or id.
+    pub(crate) async fn customer(&self, name_or_id: &str) -> Result<CustomerRow, Refusal> {
+        let wanted: String = name_or_id.chars().take(64).collect();
+        let id = wanted.parse::<CustomerId>().ok();
+        let asked = wanted.clone();
+        let found = self
+            .store
+            .read(move |snapshot| match id {
+                Some(id) => snapshot.customer(id),
+                None => snapshot.customer_named(&asked),
+            })
+            .await?;
+        found.ok_or_else(|| Refusal::unknown("customer", &wanted))
+    }
+
+    /// Makes a one-time code by which an agent of this name joins for a customer.
+    ///
+    /// # Errors
+    /// Where the database does not take it.
+    pub async fn enrol_agent(
+        &self,
+        customer: CustomerId,
+        name: &Name,
+    ) -> Result<(EnrolmentCode, UnixTime), StoreError> {
+        let now = self.clock.read().wall;
+        let code = EnrolmentCode::random(self.site.fingerprint, &mut rng());
+        let expires = now + CODE_LIFETIME;
+        let row = CodeRow {
+            id: CodeId::random(&mut rng()),
+            secret_hash: *code.hash().as_bytes(),
+            kind: AGENT.to_owned(),
+            customer,
+            name: name.as_str().to_owned(),
+            expires,
+            used: false,
+        };
+        self.store.write(move |tx| tx.insert_code(&row)).await?;
+        Ok((code, expires))
+    }
+
+    /// Lets an agent in. An agent whose answer was lost may ask again: its own key, already enrolled under this
+    /// name, gets the same answer.
+    pub(crate) async fn join(
+        &self,
+        wish: JoinWish,
+        source: IpAddr,
+    ) -> Result<(AgentRow, CustomerRow), Refusal> {
+        let reading = self.clock.read();
+        if let Some(wait) = self.tries_by_source.wait(&source, reading.monotonic) {
+            return Err(Refusal::Throttled { seconds: seconds_up(wait) });
+        }
+        let code = EnrolmentCode::from_parts(wish.secret, self.site.fingerprint);
+        let statement = possession(&code, wish.name.as_str(), &wish.public_key);
+        let possessed = VerifyingKey::from_bytes(&wish.public_key)
+            .is_ok_and(|key| key.verify_strict(&statement, &Signature::from_bytes(&wish.proof)).is_ok());
+        let hash = *code.hash().as_bytes();
+        let instant = self.instant();
+        let joined = if possessed {
+            self.store.write(move |tx| admit(tx, &wish, &hash, instant)).await?
+        } else {
+            None
+        };
+        joined.ok_or_else(|| {
+            self.tries_by_source.failed(source, reading.monotonic);
+            Refusal::CodeRefused
+        })
+    }
+
+    /// Compares a password without blocking the other calls; an unknown name takes as long as a known one.
+    async fn check_password(&self, hash: Option<PasswordHash>, attempt: String) -> Result<bool, Refusal> {
+        let _place = self.password_places.acquire().await.map_err(|e| Refusal::Internal(e.to_string()))?;
+        let checked = tokio::task::spawn_blocking(move || match hash {
+            Some(hash) => hash.matches(&attempt),
+            None => {
+                PasswordHash::waste_as_much_time(&attempt);
+                Ok(false)
+            }
+        });
+        Ok(checked.await.map_err(|error| Refusal::Internal(error.to_string()))??)
+    }
+}
+
+fn admit(
+    tx: &mut Tx<'_>,
+    wish: &JoinWish,
+    code: &[u8; 32],
+    instant: ProvenInstant,
+) -> Result<Option<(AgentRow, CustomerRow)>, StoreError> {
+    let Some(taken) = tx.take_code(AGENT, code, instant.time)? else {
+        return joined_before(tx, wish, code);
+    };
+    let code = taken;
+    if code.name != wish.name.as_str() {
+        // The code was made for another name: giving it back would make it guessable, so it is spent.
+        return Ok(None);
+    }
+    let Some(customer) = tx.customer(code.customer)? else { return Ok(None) };
+    let id = AgentId::random(&mut rng());
+    let enrolment = Enrolment { agent: id, name: code.name.clone(), public_key: wish.public_key };
+    let enrolment = append(tx, ENROLMENT, customer.id, instant, enrolment.fields())?;
+    let agent = AgentRow {
+        id,
+        customer: customer.id,
+        name: code.name,
+        public_key: wish.public_key,
+        enrolment,
+        enrolled: instant.time,
+        next_seq: 1,
+        last_seen: None,
+        poll: None,
+        closed_seq: 1,
+        open_count: 0,
+        open_since: None,
+        version: 1,
+    };
+    tx.insert_agent(&agent)?;
+    Ok(Some((agent, customer)))
+}
+
+/// An agent whose answer was lost asks again with the same code and the same key.
+fn joined_before(
+    tx: &Tx<'_>,
+    wish: &JoinWish,
+    code: &[u8; 32],
+) -> Result<Option<(AgentRow, CustomerRow)>, StoreError> {
+    let Some(code) = tx.code_by_secret(code)?.filter(|code| code.used) else { return Ok(None) };
+    let agent = tx.agent_named(code.customer, wish.name.as_str())?;
+    let Some(agent) = agent.filter(|agent| agent.public_key == wish.public_key) else { return Ok(None) };
+    Ok(tx.customer(agent.customer)?.map(|customer| (agent, customer)))
+}
+
+fn seconds_up(wait: Nanos) -> u64 {
+    u64::try_from(wait.count() / 1_000_000_000).unwrap_or(0) + 1
+}

@@ -1,0 +1,127 @@
+//! The log as the API shows it: head, tiles, receipts, statements.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use angbu_evidence::tile::TileId;
+use angbu_evidence::{Checkpoint, Draft, Hash, Kind, Promise};
+use angbu_store::StoreError;
+use angbu_store::evidence::Standing;
+use angbu_units::{EntryId, Nanos, UnixTime};
+
+use super::{Centre, append};
+use crate::problem::Refusal;
+use crate::types::evidence::Head;
+
+/// By when a promised entry will be in the log at the latest.
+const PROMISED_WITHIN: Nanos = Nanos::from_secs(300);
+
+/// A durable entry that waits for its place in the log.
+pub(crate) struct Appended {
+    pub(crate) id: EntryId,
+    body_root: Hash,
+    at: UnixTime,
+}
+
+/// What the centre can show of an entry.
+pub(crate) enum Shown {
+    /// It is in the log: the receipt.
+    Receipt(String),
+    /// It is durable and will be: the promise.
+    Promise(String),
+}
+
+impl Centre {
+    /// Appends a customer's own statement.
+    pub(crate) async fn append_statement(
+        &self,
+        customer: &str,
+        fields: BTreeMap<String, String>,
+    ) -> Result<Appended, Refusal> {
+        let customer = self.customer(customer).await?.id;
+        let instant = self.instant();
+        let body = angbu_evidence::Body::new(
+            &mut super::rng(),
+            fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes().to_vec())),
+        )
+        .map_err(|error| Refusal::Invalid(format!("fields: {error}")))?;
+        let id = EntryId::new(instant.time, &mut super::rng());
+        let body_root = body.root();
+        self.store
+            .write(move |tx| tx.append(&Draft { id, kind: Kind::NOTE, instant, customer, body_root }, &body))
+            .await?;
+        Ok(Appended { id, body_root, at: instant.time })
+    }
+
+    /// The receipt of an entry as soon as it is in the log, or a promise after `patience`.
+    pub(crate) async fn show(&self, entry: &Appended, patience: Duration) -> Result<Shown, Refusal> {
+        if let Some(receipt) = self.store.wait(entry.id, patience).await? {
+            return Ok(Shown::Receipt(receipt.encode()));
+        }
+        let promise = Promise {
+            origin: self.site.origin.clone(),
+            entry: entry.id,
+            body_root: entry.body_root,
+            by: entry.at + PROMISED_WITHIN,
+        };
+        let text = promise
+            .sign(&*self.site.promise_signer)
+            .map_err(|error| Refusal::Internal(format!("the promise cannot be signed: {error}")))?;
+        Ok(Shown::Promise(text))
+    }
+
+    /// The receipt of an entry that is in the log.
+    pub(crate) async fn receipt(&self, id: EntryId) -> Result<String, Refusal> {
+        match self.store.standing(id).await? {
+            Standing::Proven(receipt) => Ok(receipt.encode()),
+            Standing::Pending => Err(Refusal::Unavailable {
+                seconds: 1,
+                reason: format!("{id} waits for its place in the log"),
+            }),
+            Standing::Unknown => Err(Refusal::unknown("entry", &id.to_string())),
+        }
+    }
+
+    /// The log's newest signed head.
+    pub(crate) fn head_now(&self) -> Head {
+        let published = self.published.borrow().clone();
+        let site = &self.site;
+        let empty =
+            Checkpoint { origin: site.origin.clone(), size: 0, root: angbu_evidence::merkle::empty_root() };
+        Head {
+            origin: site.origin.clone(),
+            size: published.as_ref().map_or(0, |published| published.head.size),
+            root: published.as_ref().map_or(empty.root, |published| published.head.root).to_string(),
+            signed_at: published.as_ref().map(|published| crate::types::instant(published.signed_at)),
+            checkpoint: published.as_ref().map(|published| published.checkpoint.clone()).unwrap_or_default(),
+            key: site.log_key.to_string(),
+        }
+    }
+
+    /// A tile of hashes as it was when it had its width; `None` where the log is not so large.
+    pub(crate) async fn tile(&self, id: TileId) -> Result<Option<Vec<u8>>, Refusal> {
+        Ok(self.store.read(move |snapshot| snapshot.tile(id)).await?)
+    }
+
+    /// A bundle of entries; `None` where the log is not so large.
+    pub(crate) async fn entries_bundle(&self, index: u64, width: u16) -> Result<Option<Vec<u8>>, Refusal> {
+        Ok(self.store.read(move |snapshot| snapshot.bundle(index, width)).await?)
+    }
+
+    /// Appends a manifest of the log as it stands, and returns its entry's id.
+    ///
+    /// # Errors
+    /// Where the database does not take it.
+    pub async fn append_manifest(&self) -> Result<EntryId, StoreError> {
+        let instant = self.instant();
+        self.store
+            .write(move |tx| {
+                let manifest = tx.manifest_now()?;
+                let id =
+                    append(tx, Kind::MANIFEST, angbu_units::CustomerId::SITE, instant, manifest.fields())?;
+                tx.insert_manifest(id, &manifest)?;
+                Ok(id)
+            })
+            .await
+    }
+}

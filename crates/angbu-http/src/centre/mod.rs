@@ -1,0 +1,248 @@
+//! What the centre does when it is called, always the same way: load state, let the pure core decide, commit state
+//! and entry in one transaction, answer. Routes and jobs both come here.
+
+mod accounts;
+mod evidence;
+mod own_clock;
+mod report;
+mod state;
+mod throttle;
+mod time;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use rand::rngs::SysRng;
+use rand_core::{CryptoRng, UnwrapErr};
+use tokio::sync::{Semaphore, broadcast, watch};
+
+use angbu_evidence::note::{Signer, VerifierKey};
+use angbu_evidence::{Body, Draft, Kind};
+use angbu_store::{Published, Store, StoreError, Tx};
+use angbu_units::{CentreId, Clock, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
+
+pub(crate) use accounts::JoinWish;
+pub(crate) use evidence::Shown;
+pub use own_clock::{InForce, OwnClock};
+pub(crate) use report::ReportWish;
+pub use state::{clock_history, clock_state_entry};
+use throttle::Throttle;
+
+/// Passwords hashed at once: each takes 19 MiB and a core, and signing in must not starve the log.
+const PASSWORD_PLACES: usize = 2;
+/// News that a slow listener may lag behind.
+const NEWS: usize = 1_024;
+
+/// What a centre knows of itself from its start on.
+pub struct Site {
+    /// The log's origin.
+    pub origin: String,
+    /// This centre.
+    pub centre: CentreId,
+    /// What enrolment codes are bound to.
+    pub fingerprint: [u8; 32],
+    /// The log's verifier key.
+    pub log_key: VerifierKey,
+    /// Signs promises.
+    pub promise_signer: Box<dyn Signer>,
+    /// Where the web interface is, as `http://…` or `https://…`.
+    pub url: String,
+    /// Where the time server is.
+    pub ntp_address: SocketAddr,
+    /// When this run began.
+    pub started: UnixTime,
+}
+
+/// What the time server counts, and what the upstreams say: read when somebody asks.
+pub trait TimeService: Send + Sync {
+    /// Replies since the start.
+    fn answered(&self) -> u64;
+    /// Datagrams left unanswered since the start, by reason.
+    fn dropped(&self) -> BTreeMap<&'static str, u64>;
+    /// The upstreams and their newest measurement.
+    fn upstreams(&self) -> Vec<UpstreamState>;
+}
+
+/// An upstream and its newest measurement.
+#[derive(Debug, Clone)]
+pub struct UpstreamState {
+    /// As configured.
+    pub address: String,
+    /// What the newest answered exchange showed.
+    pub newest: Option<UpstreamReading>,
+    /// Whether the newest question was answered.
+    pub reachable: bool,
+}
+
+/// What one exchange with an upstream showed.
+#[derive(Debug, Clone, Copy)]
+pub struct UpstreamReading {
+    /// When.
+    pub at: UnixTime,
+    /// Its stratum.
+    pub stratum: u8,
+    /// The offset of this centre's clock from it.
+    pub offset: Nanos,
+    /// One-way delay.
+    pub delay: Nanos,
+    /// How far the truth can lie from the offset.
+    pub bound: Nanos,
+}
+
+/// What browsers that watch are told.
+#[derive(Debug, Clone)]
+pub(crate) enum News {
+    /// An agent's state changed: its customer, and its newest exchanges.
+    Agent { customer: CustomerId, agent: crate::types::time::Agent },
+    /// An exchange arrived.
+    Exchange { customer: CustomerId, exchange: crate::types::time::Exchange },
+    /// Something happened to an agent.
+    Mark { customer: CustomerId, agent: String, mark: crate::types::time::Mark },
+    /// The centre's own clock changed its state.
+    Clock,
+}
+
+/// A running centre, as its routes and jobs see it.
+pub struct Centre {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    site: Site,
+    own_clock: Arc<OwnClock>,
+    time_service: Arc<dyn TimeService>,
+    published: watch::Receiver<Option<Arc<Published>>>,
+    news: broadcast::Sender<News>,
+    stop: watch::Receiver<bool>,
+    tries_by_name: Throttle<String>,
+    tries_by_source: Throttle<IpAddr>,
+    password_places: Semaphore,
+}
+
+/// The parts that a centre is put together from.
+pub struct Parts {
+    /// The database.
+    pub store: Store,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// What is fixed from the start on.
+    pub site: Site,
+    /// The state of this centre's own clock.
+    pub own_clock: Arc<OwnClock>,
+    /// The time server's counters.
+    pub time_service: Arc<dyn TimeService>,
+    /// The log's newest signed head.
+    pub published: watch::Receiver<Option<Arc<Published>>>,
+    /// Turns true when the centre is to end: open event streams end then.
+    pub stop: watch::Receiver<bool>,
+}
+
+impl Centre {
+    /// Puts a centre together.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            store: parts.store,
+            clock: parts.clock,
+            site: parts.site,
+            own_clock: parts.own_clock,
+            time_service: parts.time_service,
+            published: parts.published,
+            news: broadcast::Sender::new(NEWS),
+            stop: parts.stop,
+            tries_by_name: Throttle::new(),
+            tries_by_source: Throttle::new(),
+            password_places: Semaphore::new(PASSWORD_PLACES),
+        })
+    }
+
+    /// What is fixed from the start on.
+    pub fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The instant, with what is known about it: the stamp of every answer.
+    pub fn instant(&self) -> ProvenInstant {
+        self.own_clock.instant(self.clock.read())
+    }
+
+    /// Appends an entry of the site itself, with text fields.
+    ///
+    /// # Errors
+    /// Where the database does not take it.
+    pub async fn append_of_site<const N: usize>(
+        &self,
+        kind: Kind,
+        fields: [(&'static str, String); N],
+    ) -> Result<EntryId, StoreError> {
+        let instant = self.instant();
+        self.store.write(move |tx| append_text(tx, kind, CustomerId::SITE, instant, fields)).await
+    }
+
+    /// Tells whoever watches that the centre's clock changed its state.
+    pub fn clock_changed(&self) {
+        let _ = self.news.send(News::Clock);
+    }
+
+    pub(crate) fn speaks_tls(&self) -> bool {
+        self.site.url.starts_with("https:")
+    }
+
+    pub(crate) fn watch_news(&self) -> broadcast::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    pub(crate) fn watch_head(&self) -> watch::Receiver<Option<Arc<Published>>> {
+        self.published.clone()
+    }
+
+    pub(crate) fn watch_stop(&self) -> watch::Receiver<bool> {
+        self.stop.clone()
+    }
+}
+
+/// The system's randomness. A system that has none left is not one to run a trust centre on: it panics.
+pub(crate) fn rng() -> impl CryptoRng {
+    UnwrapErr(SysRng)
+}
+
+/// Appends an entry with text fields in a transaction.
+fn append_text<const N: usize>(
+    tx: &mut Tx<'_>,
+    kind: Kind,
+    customer: CustomerId,
+    instant: ProvenInstant,
+    fields: [(&str, String); N],
+) -> Result<EntryId, StoreError> {
+    append(tx, kind, customer, instant, fields.map(|(name, value)| (name, value.into_bytes())))
+}
+
+/// Appends an entry in a transaction: state and evidence commit together.
+fn append<'a>(
+    tx: &mut Tx<'_>,
+    kind: Kind,
+    customer: CustomerId,
+    instant: ProvenInstant,
+    fields: impl IntoIterator<Item = (&'a str, Vec<u8>)>,
+) -> Result<EntryId, StoreError> {
+    let id = EntryId::new(instant.time, &mut rng());
+    append_with_id(tx, id, kind, customer, instant, fields)?;
+    Ok(id)
+}
+
+/// [`append`] under an id that something else in the transaction names.
+fn append_with_id<'a>(
+    tx: &mut Tx<'_>,
+    id: EntryId,
+    kind: Kind,
+    customer: CustomerId,
+    instant: ProvenInstant,
+    fields: impl IntoIterator<Item = (&'a str, Vec<u8>)>,
+) -> Result<(), StoreError> {
+    let body =
+        Body::new(&mut rng(), fields).map_err(|error| StoreError::Unfit { what: error.to_string() })?;
+    tx.append(&Draft { id, kind, instant, customer, body_root: body.root() }, &body)
+}

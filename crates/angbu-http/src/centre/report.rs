@@ -1,0 +1,193 @@
+//! Reports: everything about a customer's clocks in a period, in one file that a stranger can check.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use angbu_evidence::report::{Item, Package, Subject, Trust};
+use angbu_evidence::{Disclosure, Entry, Kind};
+use angbu_store::accounts::CustomerRow;
+use angbu_store::evidence::{ENTRIES_AT_ONCE, LogItem};
+use angbu_store::{Published, Snapshot, StoreError};
+use angbu_time::segment::{self, Segment};
+use angbu_units::{EntryId, UnixTime};
+
+use super::Centre;
+use crate::problem::Refusal;
+
+/// How long a report waits for the log to take what it rests on.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a report is wanted about.
+pub(crate) struct ReportWish {
+    /// The customer's name or id.
+    pub(crate) customer: String,
+    pub(crate) from: UnixTime,
+    pub(crate) to: UnixTime,
+    /// `en`, `ko` or `ja`; English without it.
+    pub(crate) language: Option<String>,
+}
+
+/// A finished report.
+pub(crate) struct Report {
+    pub(crate) html: String,
+    pub(crate) file_name: String,
+}
+
+impl Centre {
+    /// Makes a report: puts what is still open into the log, counts every customer's entries in a manifest, and
+    /// gathers what the log then proves. A period that reaches into the future ends now.
+    pub(crate) async fn make_report(&self, wish: &ReportWish) -> Result<Report, Refusal> {
+        let customer = self.customer(&wish.customer).await?;
+        let to = wish.to.min(self.clock.read().wall);
+        if to <= wish.from {
+            return Err(Refusal::Invalid("the period ends before it begins, or has not begun yet".into()));
+        }
+        let rendering = rendering::rendering(wish.language.as_deref().unwrap_or("en"))
+            .ok_or_else(|| Refusal::Invalid("language is en, ko or ja".into()))?;
+        let subject = Subject {
+            kind: rendering::KIND.to_owned(),
+            rendering,
+            customer: customer.id,
+            from: wish.from,
+            to,
+        };
+        self.close_segments(true).await?;
+        self.settle().await?;
+        let manifest = self.append_manifest().await?;
+        let manifested = self.store.wait(manifest, PATIENCE).await?.ok_or_else(late)?;
+        let published = self.published.borrow().clone().ok_or_else(late)?;
+        let index = manifested.index;
+        let package =
+            self.store.read(move |snapshot| gather(snapshot, subject, manifest, index, &published)).await?;
+        let html = self.render(&package)?;
+        Ok(Report { html, file_name: file_name(&customer, wish.from, to) })
+    }
+
+    async fn settle(&self) -> Result<(), Refusal> {
+        if self.store.settle(PATIENCE).await? { Ok(()) } else { Err(late()) }
+    }
+
+    /// Proves the package as a stranger would before anybody gets it.
+    fn render(&self, package: &Package) -> Result<String, Refusal> {
+        let trust = Trust { log: Some(self.site.log_key.clone()), witnesses: Vec::new() };
+        let proven = package
+            .prove(&trust)
+            .map_err(|refusal| Refusal::Internal(format!("the new report does not verify: {refusal}")))?;
+        rendering::render(&proven, &package.encode()).map_err(|error| Refusal::Report(error.to_string()))
+    }
+}
+
+fn late() -> Refusal {
+    Refusal::Unavailable { seconds: 1, reason: "the log did not take the newest entries in time".into() }
+}
+
+/// Everything that the report rests on: the customer's entries from the last one before the period on, what they name,
+/// the manifest, and the clock states.
+fn gather(
+    snapshot: &Snapshot<'_>,
+    subject: Subject,
+    manifest: EntryId,
+    manifest_index: u64,
+    published: &Published,
+) -> Result<Package, Refusal> {
+    let counts = snapshot
+        .manifest(manifest)?
+        .ok_or_else(|| Refusal::Internal("the manifest that was just made is not there".into()))?;
+    let counter = counts
+        .counter(&subject.customer)
+        .ok_or_else(|| Refusal::Report("this customer has no entries yet; enrol an agent first".into()))?;
+    let since = snapshot.first_number_since(subject.customer, subject.from)?.unwrap_or(counter.count);
+    let first = since.saturating_sub(1).clamp(1, counter.count);
+    if counter.count - first >= ENTRIES_AT_ONCE {
+        return Err(Refusal::Report(format!(
+            "the period needs more than {ENTRIES_AT_ONCE} entries; choose a shorter or a later one"
+        )));
+    }
+    let mut gathered = Gathered { snapshot, items: Vec::new(), indexes: BTreeSet::new(), wanted: Vec::new() };
+    for item in snapshot.entries_of(subject.customer, first, counter.count - first + 1)? {
+        gathered.add(item)?;
+    }
+    for settings in snapshot.customer_settings(subject.customer)? {
+        gathered.wanted.extend(snapshot.entry_index(settings.settings_entry)?);
+    }
+    gathered.add_at(manifest_index)?;
+    gathered.add_wanted()?;
+    let checkpoint = published.checkpoint.clone();
+    let items = gathered.items;
+    Package::assemble(&snapshot.nodes(), checkpoint, subject, (manifest_index, &counts), items)
+        .map_err(|error| Refusal::Internal(format!("the report cannot be put together: {error}")))
+}
+
+struct Gathered<'a> {
+    snapshot: &'a Snapshot<'a>,
+    items: Vec<Item>,
+    indexes: BTreeSet<u64>,
+    /// Entries that others name and that are not here yet.
+    wanted: Vec<u64>,
+}
+
+impl Gathered<'_> {
+    fn add(&mut self, item: LogItem) -> Result<(), Refusal> {
+        if !self.indexes.insert(item.index) {
+            return Ok(());
+        }
+        let corrupt = |what: String| Refusal::Internal(format!("entry {}: {what}", item.index));
+        let entry = Entry::decode(&item.entry).map_err(|error| corrupt(error.to_string()))?;
+        let body = self.snapshot.body(entry.id)?.ok_or_else(|| corrupt("its fields are missing".into()))?;
+        let fields = body.disclose(|field| rendering::shows(&entry.kind, field));
+        self.wanted.extend(entry.clock_state);
+        for id in self.named(&entry.kind, &fields)? {
+            self.wanted.extend(self.snapshot.entry_index(id)?);
+        }
+        let text = String::from_utf8(item.entry).map_err(|error| corrupt(error.to_string()))?;
+        self.items.push(Item { index: item.index, entry: text, fields });
+        Ok(())
+    }
+
+    fn add_at(&mut self, index: u64) -> Result<(), Refusal> {
+        let entry = self
+            .snapshot
+            .entry(index)?
+            .ok_or_else(|| Refusal::Internal(format!("entry {index} is missing from the log")))?;
+        self.add(LogItem { index, entry })
+    }
+
+    fn add_wanted(&mut self) -> Result<(), Refusal> {
+        while let Some(index) = self.wanted.pop() {
+            self.add_at(index)?;
+        }
+        Ok(())
+    }
+
+    /// The entries that an entry names: who an agent is, which tolerance held, what the centre's clock was worth.
+    fn named(&self, kind: &Kind, fields: &Disclosure) -> Result<Vec<EntryId>, StoreError> {
+        if *kind == segment::KIND {
+            // What does not read is told by the rendering, which needs it.
+            let Ok(segment) = Segment::read(|name| fields.get(name)) else { return Ok(Vec::new()) };
+            let states: BTreeSet<EntryId> =
+                segment.exchanges.iter().filter_map(|exchange| exchange.clock_state).collect();
+            return Ok([segment.enrolment, segment.settings].into_iter().chain(states).collect());
+        }
+        let agent = fields.text("agent").and_then(|id| id.parse().ok());
+        let agent = agent.map(|id| self.snapshot.agent(id)).transpose()?.flatten();
+        Ok(agent.map(|agent| agent.enrolment).into_iter().collect())
+    }
+}
+
+fn file_name(customer: &CustomerRow, from: UnixTime, to: UnixTime) -> String {
+    let day = |time: UnixTime| time.rfc3339(0).replace([':', '-'], "");
+    format!("angbu-time-{}-{}-{}.html", customer.name, day(from), day(to))
+}
+
+mod rendering {
+    pub(super) const KIND: &str = "time";
+    pub(super) fn rendering(_: &str) -> Option<u32> {
+        Some(1)
+    }
+    pub(super) fn shows(_: &super::Kind, _: &str) -> bool {
+        true
+    }
+    pub(super) fn render(_: &angbu_evidence::report::Proven, p: &str) -> Result<String, String> {
+        Ok(angbu_evidence::report::embed("", p, ""))
+    }
+}

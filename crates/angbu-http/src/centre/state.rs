@@ -1,0 +1,185 @@
+//! The centre's own state, as pages and numbers show it, and the entries about its clock.
+
+use angbu_evidence::{Body, Draft, Entry, Kind};
+use angbu_store::{Snapshot, StoreError};
+use angbu_time::centre_clock::{History, Reason, State};
+use angbu_time::packet::Leap;
+use angbu_units::{CustomerId, EntryId, Reading, UnixTime};
+
+use super::{Centre, rng};
+use crate::types::centre::{CentreClock, HttpFace, LeapWord, Ntp, StoreFace, Upstream};
+use crate::types::instant;
+
+/// How many of the site's newest entries are searched for earlier clock states at the start.
+const SEARCHED: u64 = 1_024;
+
+impl Centre {
+    /// The centre's state now.
+    pub(crate) async fn now(&self) -> crate::types::centre::Centre {
+        let site = &self.site;
+        crate::types::centre::Centre {
+            name: site.origin.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: instant(site.started),
+            now: instant(self.clock.read().wall),
+            clock: self.clock_now().await,
+            log: self.head_now(),
+            ntp: Ntp {
+                address: Some(site.ntp_address.to_string()),
+                answered: self.time_service.answered(),
+                dropped: self
+                    .time_service
+                    .dropped()
+                    .into_iter()
+                    .map(|(reason, count)| (reason.to_owned(), count))
+                    .collect(),
+            },
+            http: HttpFace { address: site.url.clone() },
+            store: StoreFace { kind: "sqlite".to_owned() },
+            upstreams: self.upstreams(),
+        }
+    }
+
+    /// What the centre can say of its own clock now.
+    pub(crate) async fn clock_now(&self) -> CentreClock {
+        let in_force = self.own_clock.in_force();
+        let state = self.own_clock.state(self.clock.read());
+        let id = in_force.entry;
+        // Shown for convenience: without the database the page goes without the entry's place.
+        let entry = self.store.read(move |snapshot| snapshot.clock_state_index(id)).await.unwrap_or(None);
+        let server = &state.server;
+        CentreClock {
+            verdict: state.verdict.into(),
+            error_bound_ns: state.error_bound.count(),
+            source: source(&state).to_owned(),
+            reason: words(&state),
+            since: instant(in_force.since),
+            stratum: server.stratum,
+            leap: match server.leap {
+                Leap::None => LeapWord::None,
+                Leap::Insert => LeapWord::Add,
+                Leap::Delete => LeapWord::Delete,
+                Leap::Unknown => LeapWord::Unsynchronised,
+            },
+            root_delay_ns: server.root_delay.count(),
+            root_dispersion_ns: server.root_dispersion.count(),
+            reference_id: reference(server.reference_id, server.stratum),
+            entry,
+        }
+    }
+
+    /// Writes down a new state of this centre's clock, and returns its entry. For threads that may block.
+    ///
+    /// # Errors
+    /// Where the database does not take it.
+    pub fn append_clock_state(&self, state: &State, now: Reading) -> Result<EntryId, StoreError> {
+        let (draft, body) = clock_state_entry(state, self.site.centre, now)?;
+        let id = draft.id;
+        self.store.write_blocking(move |tx| tx.append(&draft, &body))?;
+        Ok(id)
+    }
+
+    fn upstreams(&self) -> Vec<Upstream> {
+        let show = |upstream: super::UpstreamState| Upstream {
+            address: upstream.address,
+            reachable: upstream.reachable,
+            stratum: upstream.newest.map(|newest| newest.stratum),
+            offset_ns: upstream.newest.map(|newest| newest.offset.count()),
+            delay_ns: upstream.newest.map(|newest| newest.delay.count()),
+            bound_ns: upstream.newest.map(|newest| newest.bound.count()),
+            last_at: upstream.newest.map(|newest| instant(newest.at)),
+        };
+        self.time_service.upstreams().into_iter().map(show).collect()
+    }
+}
+
+/// The `clock.state` entry that says `state`; it names itself as the clock state in force.
+///
+/// # Errors
+/// [`StoreError::Unfit`] where the state's texts fit into no body.
+pub fn clock_state_entry(
+    state: &State,
+    centre: angbu_units::CentreId,
+    now: Reading,
+) -> Result<(Draft, Body), StoreError> {
+    let body = Body::new(&mut rng(), state.fields(centre))
+        .map_err(|error| StoreError::Unfit { what: error.to_string() })?;
+    let id = EntryId::new(now.wall, &mut rng());
+    let instant = state.instant(now.wall, id);
+    let draft =
+        Draft { id, kind: Kind::CLOCK_STATE, instant, customer: CustomerId::SITE, body_root: body.root() };
+    Ok((draft, body))
+}
+
+/// What the log says of this centre's clock before now, so that what agents saw before a restart is judged by what
+/// held then. The last state before a restart ends with the last entry that was stamped under it.
+///
+/// # Errors
+/// As every read.
+pub fn clock_history(snapshot: &Snapshot<'_>) -> Result<History, StoreError> {
+    let mut history = History::default();
+    let Some(counter) = snapshot.counter(CustomerId::SITE)? else { return Ok(history) };
+    let first = counter.count.saturating_sub(SEARCHED).max(1);
+    let mut before: Option<(EntryId, angbu_units::ClockVerdict, UnixTime)> = None;
+    for item in snapshot.entries_of(CustomerId::SITE, first, SEARCHED + 1)? {
+        let Ok(entry) = Entry::decode(&item.entry) else { continue };
+        if entry.kind != Kind::CLOCK_STATE {
+            continue;
+        }
+        if let Some((id, verdict, since)) = before.replace((entry.id, entry.verdict, entry.time)) {
+            history.push(id, verdict, since, last_stamp(snapshot, item.index)?.unwrap_or(since));
+        }
+    }
+    if let Some((id, verdict, since)) = before {
+        history.push(id, verdict, since, since);
+    }
+    Ok(history)
+}
+
+/// The instant of the entry before this index.
+fn last_stamp(snapshot: &Snapshot<'_>, index: u64) -> Result<Option<UnixTime>, StoreError> {
+    let Some(before) = index.checked_sub(1) else { return Ok(None) };
+    let bytes = snapshot.entry(before)?;
+    Ok(bytes.and_then(|bytes| Entry::decode(&bytes).ok()).map(|entry| entry.time))
+}
+
+fn source(state: &State) -> &'static str {
+    match state.reason {
+        Reason::Declared => "local",
+        Reason::Measured => "upstream",
+        _ => "none",
+    }
+}
+
+/// Why the verdict is what it is, and what to do where something can be done.
+fn words(state: &State) -> String {
+    match state.reason {
+        Reason::Measured => format!("measured against {}", state.source),
+        Reason::Declared => format!("the operator declares {} to be the reference", state.source),
+        Reason::NoReference => {
+            "no reference: configure upstreams, or declare this machine's clock with [clock] reference = \"declared\""
+                .to_owned()
+        }
+        Reason::Starting => "no upstream has answered yet".to_owned(),
+        Reason::Silent => "no upstream has answered for too long; check the network".to_owned(),
+        Reason::Disagree => "the upstreams that answer do not agree; check them one by one".to_owned(),
+        Reason::TooFar => "the upstreams leave more open than is allowed; take nearer ones".to_owned(),
+        Reason::Stepped => "this machine's clock was set; a declaration holds again after a restart".to_owned(),
+        Reason::Slewed => {
+            "this machine's clock was moved slowly; a declaration holds again after a restart".to_owned()
+        }
+    }
+}
+
+/// Letters at stratum 0 and 1, an address above (RFC 5905, figures 12 and 13).
+fn reference(id: [u8; 4], stratum: u8) -> String {
+    if stratum <= 1 || stratum >= 16 {
+        id.iter()
+            .take_while(|byte| **byte != 0)
+            .map(|byte| char::from(*byte))
+            .filter(char::is_ascii_graphic)
+            .collect()
+    } else {
+        std::net::Ipv4Addr::from(id).to_string()
+    }
+}

@@ -1,0 +1,496 @@
+//! Agents: how they stand, their graphs, their uploads, and the segments by which their exchanges enter the log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::body::Bytes;
+
+use angbu_evidence::Kind;
+use angbu_store::accounts::CustomerRow;
+use angbu_store::time::{AcceptedUpload, AgentRow, EventRow, ExchangeRow, SegmentRow};
+use angbu_store::{Snapshot, StoreError, Tx};
+use angbu_time::events;
+use angbu_time::ingest::{self, Accepted, Known};
+use angbu_time::periods::{self, COVERS_POLLS, DRIFT, Observed, Period, Verdict};
+use angbu_time::record::{Fact, Record};
+use angbu_time::segment::{self, Kept, Segment};
+use angbu_units::{AgentId, ClockVerdict, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
+
+use super::{Centre, News, OwnClock, append};
+use crate::problem::Refusal;
+use crate::types::accounts::Customer;
+use crate::types::time::{Agent, Exchange, Graph, Mark, MarkKind, Point, Totals, Uploaded, VerdictWord};
+use crate::types::{instant, millis};
+
+/// How often an upload is judged again when another one of the same agent was faster.
+const TRIES: u32 = 4;
+/// The longest period that a graph covers.
+const LONGEST_GRAPH: Nanos = Nanos::from_secs(370 * 86_400);
+/// Exchanges of an agent that arrive in one upload and are told to browsers one by one.
+const LIVE_EXCHANGES: usize = 32;
+/// The poll interval that is assumed of an agent whose start is not known.
+const UNKNOWN_POLL: Nanos = Nanos::from_secs(16);
+
+impl Centre {
+    /// All customers with how their agents stand.
+    pub(crate) async fn customers(&self) -> Result<Vec<Customer>, Refusal> {
+        let rows = self.store.read(|snapshot| snapshot.customers()).await?;
+        let mut customers = Vec::with_capacity(rows.len());
+        for row in rows {
+            customers.push(self.customer_now(row).await?);
+        }
+        Ok(customers)
+    }
+
+    /// One customer with how its agents stand.
+    pub(crate) async fn customer_now(&self, row: CustomerRow) -> Result<Customer, Refusal> {
+        let agents = self.agents_of(Some(row.id)).await?;
+        let count = |verdict| agents.iter().filter(|agent| agent.verdict == verdict).count() as u64;
+        Ok(Customer {
+            id: row.id.to_string(),
+            name: row.name,
+            tolerance_ns: row.tolerance.count(),
+            agents: agents.len() as u64,
+            within: count(VerdictWord::Within),
+            outside: count(VerdictWord::Outside),
+            not_proven: count(VerdictWord::NotProven),
+        })
+    }
+
+    /// The agents of the customer with this name or id, or all.
+    pub(crate) async fn agents(&self, customer: Option<&str>) -> Result<Vec<Agent>, Refusal> {
+        let customer = match customer {
+            Some(name) => Some(self.customer(name).await?.id),
+            None => None,
+        };
+        self.agents_of(customer).await
+    }
+
+    /// The agents of a customer, or all.
+    pub(crate) async fn agents_of(&self, customer: Option<CustomerId>) -> Result<Vec<Agent>, Refusal> {
+        let now = self.clock.read().wall;
+        let views = self
+            .store
+            .read(move |snapshot| {
+                let rows = match customer {
+                    Some(customer) => snapshot.agents_of(customer)?,
+                    None => snapshot.agents()?,
+                };
+                rows.into_iter()
+                    .map(|row| View::load(snapshot, row, now))
+                    .collect::<Result<Vec<_>, StoreError>>()
+            })
+            .await?;
+        Ok(views.into_iter().map(|view| self.show_agent(&view, now)).collect())
+    }
+
+    /// One agent.
+    pub(crate) async fn agent(&self, id: AgentId) -> Result<Agent, Refusal> {
+        let now = self.clock.read().wall;
+        let view = self
+            .store
+            .read(move |snapshot| snapshot.agent(id)?.map(|row| View::load(snapshot, row, now)).transpose())
+            .await?;
+        let view = view.ok_or_else(|| Refusal::unknown("agent", &id.to_string()))?;
+        Ok(self.show_agent(&view, now))
+    }
+
+    /// A period of one agent, to draw: points for the line, and the verdicts from every exchange.
+    pub(crate) async fn graph(
+        &self,
+        id: AgentId,
+        from: UnixTime,
+        to: UnixTime,
+        points: u32,
+    ) -> Result<Graph, Refusal> {
+        if to <= from || to - from > LONGEST_GRAPH {
+            return Err(Refusal::Invalid(
+                "the period ends after it begins and is no longer than a year".into(),
+            ));
+        }
+        let until = to.min(self.clock.read().wall);
+        let (drawn, observed, tolerance, row) = self
+            .store
+            .read(move |snapshot| {
+                let Some(row) = snapshot.agent(id)? else { return Ok(None) };
+                let drawn = snapshot.graph(id, from, to, u64::from(points))?;
+                let observed = Recorded::load(snapshot, &row, from, to)?;
+                let tolerance = tolerances(snapshot, row.customer)?;
+                Ok::<_, StoreError>(Some((drawn, observed, tolerance, row)))
+            })
+            .await?
+            .ok_or_else(|| Refusal::unknown("agent", &id.to_string()))?;
+        let judged = self.judge(&observed, &tolerance, from, until);
+        let totals = periods::totals(&judged);
+        let poll = row.poll.unwrap_or(UNKNOWN_POLL);
+        let step = Nanos::new((to - from).count() / i64::from(points));
+        let gap = step.times(2).max(poll.times(COVERS_POLLS)) + poll;
+        let shown_events = observed.events.iter().filter(|event| from <= event.at && event.at < to);
+        Ok(Graph {
+            from: instant(from),
+            to: instant(to),
+            tolerance_ns: tolerance.last().map_or(0, |(_, limit)| limit.count()),
+            gap_ms: gap.count() / 1_000_000,
+            points: drawn
+                .into_iter()
+                .map(|point| Point {
+                    at_ms: millis(point.last_at),
+                    offset_min_ns: point.offset_min.count(),
+                    offset_max_ns: point.offset_max.count(),
+                    delay_ns: point.delay.count(),
+                    bound_ns: point.bound.count(),
+                })
+                .collect(),
+            events: shown_events.filter_map(mark).collect(),
+            periods: judged.iter().map(show_period).collect(),
+            totals: Totals {
+                within_ms: totals.within.count() / 1_000_000,
+                outside_ms: totals.outside.count() / 1_000_000,
+                not_proven_ms: totals.not_proven.count() / 1_000_000,
+            },
+        })
+    }
+
+    /// Takes an agent's signed upload: in order, once in effect.
+    pub(crate) async fn accept_upload(&self, wire: Bytes) -> Result<Uploaded, Refusal> {
+        let id = ingest::claimed_agent(&wire)?;
+        for _ in 0..TRIES {
+            let found = self
+                .store
+                .read(move |snapshot| {
+                    let Some(agent) = snapshot.agent(id)? else { return Ok(None) };
+                    Ok::<_, StoreError>(snapshot.customer(agent.customer)?.map(|customer| (agent, customer)))
+                })
+                .await?;
+            let (agent, customer) = found.ok_or(ingest::Refusal::UnknownAgent(id))?;
+            let stamp = self.instant();
+            let known = Known { agent: id, public_key: agent.public_key, next_seq: agent.next_seq };
+            let accepted = ingest::accept(&known, &wire, stamp.time)?;
+            let uploaded = Uploaded {
+                next_seq: accepted.next_seq.to_string(),
+                tolerance_ns: customer.tolerance.count(),
+            };
+            let Put { upload, entries } = put(&agent, accepted, stamp);
+            let told = upload.clone();
+            let written = self
+                .store
+                .write(move |tx| {
+                    for entry in entries {
+                        entry.append(tx, stamp)?;
+                    }
+                    tx.apply_upload(&upload)
+                })
+                .await;
+            match written {
+                Ok(()) => {
+                    self.tell(&told, customer.id).await;
+                    return Ok(uploaded);
+                }
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Refusal::Unavailable {
+            seconds: 1,
+            reason: format!("uploads of {id} keep overtaking each other"),
+        })
+    }
+
+    /// Puts exchanges into the log as segments: those of agents with a full segment or one that is old enough, or
+    /// `all` of them.
+    ///
+    /// # Errors
+    /// Where the database does not take it; what was closed before stays closed.
+    pub async fn close_segments(&self, all: bool) -> Result<(), StoreError> {
+        let now = self.clock.read().wall;
+        let (count, before) =
+            if all { (1, UnixTime::MAX) } else { (segment::MAX_EXCHANGES as u64, now - segment::MAX_AGE) };
+        let due = self.store.read(move |snapshot| snapshot.agents_due(count, before)).await?;
+        for agent in due {
+            let mut left = agent.open_count;
+            while left > 0 {
+                let closed = self.close_segment(agent.id).await?;
+                if closed == 0 {
+                    break;
+                }
+                left = left.saturating_sub(closed);
+                if !all && left < segment::MAX_EXCHANGES as u64 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn close_segment(&self, id: AgentId) -> Result<u64, StoreError> {
+        let stamp = self.instant();
+        let own_clock = Arc::clone(&self.own_clock);
+        self.store
+            .write(move |tx| {
+                let Some(agent) = tx.agent(id)? else { return Ok(0) };
+                let Some(customer) = tx.customer(agent.customer)? else { return Ok(0) };
+                let open = tx.open_exchanges(id, segment::MAX_EXCHANGES as u64)?;
+                let (Some(first), Some(last)) = (open.first(), open.last()) else { return Ok(0) };
+                let kept = |row| kept(row, &own_clock);
+                let exchanges = open.iter().map(kept).collect::<Result<Vec<_>, _>>()?;
+                let settings = customer.settings_entry;
+                let segment = Segment { agent: id, enrolment: agent.enrolment, settings, exchanges };
+                let entry = append(tx, segment::KIND, agent.customer, stamp, segment.fields())?;
+                let count = open.len() as u64;
+                tx.close_segment(&SegmentRow {
+                    agent: id,
+                    first_seq: first.seq,
+                    last_seq: last.seq,
+                    first_at: open.iter().map(|exchange| exchange.at).min().unwrap_or(first.at),
+                    last_at: open.iter().map(|exchange| exchange.at).max().unwrap_or(last.at),
+                    count,
+                    entry,
+                })?;
+                Ok(count)
+            })
+            .await
+    }
+
+    /// Clears away sessions and codes that have ended.
+    ///
+    /// # Errors
+    /// Where the database does not take it.
+    pub async fn clear_ended(&self) -> Result<(), StoreError> {
+        let now = self.clock.read().wall;
+        self.store.write(move |tx| tx.purge_expired(now)).await.map(drop)
+    }
+
+    async fn tell(&self, upload: &AcceptedUpload, customer: CustomerId) {
+        if self.news.receiver_count() == 0 {
+            return;
+        }
+        let agent = upload.agent.to_string();
+        for row in upload.exchanges.iter().rev().take(LIVE_EXCHANGES).rev() {
+            let exchange = Exchange {
+                agent: agent.clone(),
+                at_ms: millis(row.at),
+                offset_ns: row.offset.count(),
+                delay_ns: row.delay.count(),
+                bound_ns: row.bound.count(),
+            };
+            let _ = self.news.send(News::Exchange { customer, exchange });
+        }
+        for mark in upload.events.iter().filter_map(mark) {
+            let _ = self.news.send(News::Mark { customer, agent: agent.clone(), mark });
+        }
+        if let Ok(agent) = self.agent(upload.agent).await {
+            let _ = self.news.send(News::Agent { customer, agent });
+        }
+    }
+
+    fn show_agent(&self, view: &View, now: UnixTime) -> Agent {
+        let row = &view.row;
+        let judged = self.judge(&view.recorded, &view.tolerance, now - Nanos::new(1), now);
+        let (verdict, why) = judged
+            .last()
+            .map_or((Verdict::NotProven, "no-data"), |period| (period.verdict, period.why.code()));
+        let newest = view.recorded.exchanges.last();
+        let flags = newest.map(|exchange| (exchange.flags & STEADY != 0, exchange.flags & IN_SYNC != 0));
+        let (steady, in_sync) = flags.filter(|_| verdict != Verdict::NotProven).unwrap_or((false, false));
+        Agent {
+            id: row.id.to_string(),
+            name: row.name.clone(),
+            customer: view.customer.clone(),
+            enrolled_at: instant(row.enrolled),
+            last_seen: row.last_seen.map(instant),
+            poll_ns: row.poll.map(Nanos::count),
+            verdict: word(verdict),
+            why: why.to_owned(),
+            steady,
+            in_sync,
+            offset_ns: newest.map(|exchange| exchange.offset.count()),
+            bound_ns: newest.map(|exchange| exchange.bound.count()),
+            delay_ns: newest.map(|exchange| exchange.delay.count()),
+            rate_ppb: newest.map(|exchange| exchange.rate.count()),
+            reference: self.own_clock.in_force().state.verdict.into(),
+        }
+    }
+
+    fn judge(
+        &self,
+        recorded: &Recorded,
+        tolerance: &[(UnixTime, Nanos)],
+        from: UnixTime,
+        to: UnixTime,
+    ) -> Vec<Period> {
+        if to <= from {
+            return Vec::new();
+        }
+        let observed = recorded.observed(|at| self.own_clock.state_at(at).map(|(_, verdict)| verdict));
+        periods::periods(&observed, tolerance, from, to, DRIFT)
+    }
+}
+
+/// The flags of an exchange's record.
+const STEADY: u16 = 1;
+const IN_SYNC: u16 = 2;
+
+/// An agent with what its present verdict rests on.
+struct View {
+    row: AgentRow,
+    customer: String,
+    tolerance: Vec<(UnixTime, Nanos)>,
+    recorded: Recorded,
+}
+
+impl View {
+    fn load(snapshot: &Snapshot<'_>, row: AgentRow, now: UnixTime) -> Result<Self, StoreError> {
+        let customer = snapshot.customer(row.customer)?.map(|customer| customer.name).unwrap_or_default();
+        let tolerance = tolerances(snapshot, row.customer)?;
+        let recorded = Recorded::load(snapshot, &row, now, UnixTime::MAX)?;
+        Ok(Self { row, customer, tolerance, recorded })
+    }
+}
+
+/// What an agent has recorded about a period, and a little before it.
+struct Recorded {
+    exchanges: Vec<ExchangeRow>,
+    events: Vec<EventRow>,
+}
+
+impl Recorded {
+    fn load(
+        snapshot: &Snapshot<'_>,
+        row: &AgentRow,
+        from: UnixTime,
+        to: UnixTime,
+    ) -> Result<Self, StoreError> {
+        // What was known when the period began: the exchange before it, and whatever happened since that.
+        let before = snapshot.latest_exchange(row.id, from)?.map_or(from, |exchange| exchange.at);
+        let event = snapshot.latest_event(row.id, from)?.map_or(before, |event| event.at);
+        let exchanges = snapshot.exchanges(row.id, before, to, u64::MAX)?;
+        let events = snapshot.events(row.id, before.min(event), to, u64::MAX)?;
+        Ok(Self { exchanges, events })
+    }
+
+    fn observed(&self, centre: impl Fn(UnixTime) -> Option<ClockVerdict>) -> Vec<Observed> {
+        let mut by_seq: BTreeMap<u64, Observed> = BTreeMap::new();
+        let records = self.events.iter().map(|event| &event.detail);
+        for bytes in records.chain(self.exchanges.iter().map(|exchange| &exchange.record)) {
+            // A record that cannot be read leaves a gap in the numbers, and a gap is not proven.
+            let Ok(record) = Record::decode(bytes) else { continue };
+            by_seq.insert(record.seq, Observed::new(&record, centre(record.at())));
+        }
+        by_seq.into_values().collect()
+    }
+}
+
+/// An upload as rows, and the entries that its events become.
+struct Put {
+    upload: AcceptedUpload,
+    entries: Vec<NewEntry>,
+}
+
+struct NewEntry {
+    id: EntryId,
+    kind: Kind,
+    customer: CustomerId,
+    fields: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl NewEntry {
+    fn append(self, tx: &mut Tx<'_>, stamp: ProvenInstant) -> Result<(), StoreError> {
+        super::append_with_id(tx, self.id, self.kind, self.customer, stamp, self.fields)
+    }
+}
+
+fn put(agent: &AgentRow, accepted: Accepted, stamp: ProvenInstant) -> Put {
+    let mut upload = AcceptedUpload {
+        agent: agent.id,
+        expected_seq: agent.next_seq,
+        next_seq: accepted.next_seq,
+        arrived: stamp.time,
+        poll: None,
+        exchanges: Vec::new(),
+        events: Vec::new(),
+    };
+    let mut entries = Vec::new();
+    for record in accepted.records {
+        if let Fact::Exchange(measured) = &record.fact {
+            let exchange = &measured.exchange;
+            upload.exchanges.push(ExchangeRow {
+                agent: agent.id,
+                at: exchange.at(),
+                seq: record.seq,
+                offset: exchange.offset(),
+                delay: exchange.delay(),
+                bound: exchange.bound(),
+                rate: measured.judgement.rate.unwrap_or_default(),
+                flags: u16::from(measured.judgement.steady) * STEADY
+                    + u16::from(measured.judgement.in_sync) * IN_SYNC,
+                arrived: stamp.time,
+                record: record.encode(),
+            });
+            continue;
+        }
+        if let Fact::Start(start) = &record.fact {
+            upload.poll = Some(start.poll);
+        }
+        let Some((kind, fields)) = events::entry(agent.id, &record) else { continue };
+        let id = EntryId::new(stamp.time, &mut super::rng());
+        entries.push(NewEntry { id, kind: kind.clone(), customer: agent.customer, fields });
+        upload.events.push(EventRow {
+            agent: agent.id,
+            at: record.at(),
+            seq: record.seq,
+            kind: kind.as_str().to_owned(),
+            detail: record.encode(),
+            entry: id,
+        });
+    }
+    Put { upload, entries }
+}
+
+/// An exchange as a segment keeps it, with the clock state that was in force when it happened.
+fn kept(row: &ExchangeRow, own_clock: &OwnClock) -> Result<Kept, StoreError> {
+    let corrupt =
+        |what: String| StoreError::Corrupt { what: format!("record {} of {}: {what}", row.seq, row.agent) };
+    let record = Record::decode(&row.record).map_err(|error| corrupt(error.to_string()))?;
+    let Fact::Exchange(measured) = record.fact else { return Err(corrupt("it is no exchange".into())) };
+    let clock_state = own_clock.state_at(row.at).map(|(entry, _)| entry);
+    Ok(Kept { seq: row.seq, measured, arrived: row.arrived, clock_state })
+}
+
+fn tolerances(snapshot: &Snapshot<'_>, customer: CustomerId) -> Result<Vec<(UnixTime, Nanos)>, StoreError> {
+    let settings = snapshot.customer_settings(customer)?;
+    Ok(settings.into_iter().map(|settings| (settings.since, settings.tolerance)).collect())
+}
+
+fn mark(event: &EventRow) -> Option<Mark> {
+    let record = Record::decode(&event.detail).ok()?;
+    let (kind, difference) = match &record.fact {
+        Fact::Start(_) => (MarkKind::Start, None),
+        Fact::Stop(_) => (MarkKind::Stop, None),
+        Fact::Alarm(alarm) => (MarkKind::Alarm, Some(alarm.difference.count())),
+        Fact::Dropped(_) => (MarkKind::Dropped, None),
+        Fact::Exchange(_) => return None,
+    };
+    Some(Mark {
+        at_ms: millis(event.at),
+        kind,
+        difference_ns: difference,
+        entry: Some(event.entry.to_string()),
+    })
+}
+
+fn show_period(period: &Period) -> crate::types::time::Period {
+    crate::types::time::Period {
+        from_ms: millis(period.from),
+        to_ms: millis(period.to),
+        verdict: word(period.verdict),
+        why: period.why.code().to_owned(),
+    }
+}
+
+fn word(verdict: Verdict) -> VerdictWord {
+    match verdict {
+        Verdict::Within => VerdictWord::Within,
+        Verdict::Outside => VerdictWord::Outside,
+        Verdict::NotProven => VerdictWord::NotProven,
+    }
+}

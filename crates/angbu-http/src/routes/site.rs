@@ -1,0 +1,90 @@
+//! The centre itself: its state, its health, its numbers.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::caller::AsOperator;
+use crate::centre::Centre as RunningCentre;
+use crate::problem::Refusal;
+use crate::types::Problem;
+use crate::types::centre::Centre;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<RunningCentre>> {
+    OpenApiRouter::new()
+        .routes(routes!(centre))
+        .routes(routes!(healthz))
+        .routes(routes!(readyz))
+        .routes(routes!(metrics))
+}
+
+/// The running centre
+#[utoipa::path(get, path = "/api/v1/centre", tag = "centre",
+    responses((status = 200, body = Centre), (status = "default", body = Problem)))]
+async fn centre(State(centre): State<Arc<RunningCentre>>, _: AsOperator) -> Result<Json<Centre>, Refusal> {
+    Ok(Json(centre.now().await))
+}
+
+/// Whether the process lives
+#[utoipa::path(get, path = "/healthz", tag = "centre", responses((status = 200, body = String)))]
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether the centre can answer: its database takes and gives
+#[utoipa::path(get, path = "/readyz", tag = "centre",
+    responses((status = 200, body = String), (status = 503, body = Problem)))]
+async fn readyz(State(centre): State<Arc<RunningCentre>>) -> Result<&'static str, Refusal> {
+    centre.store().read(|snapshot| snapshot.site()).await?;
+    Ok("ok\n")
+}
+
+/// Numbers for Prometheus
+#[utoipa::path(get, path = "/metrics", tag = "centre",
+    responses((status = 200, content_type = "text/plain", body = String)))]
+async fn metrics(State(centre): State<Arc<RunningCentre>>) -> Response {
+    let now = centre.now().await;
+    let mut text = String::new();
+    let mut number = |name: &str, kind: &str, help: &str, rows: &[(String, String)]| {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in rows {
+            let _ = writeln!(text, "{name}{labels} {value}");
+        }
+    };
+    let one = |value: String| [(String::new(), value)];
+    let seconds =
+        |nanos: i64| format!("{}.{:09}", nanos / 1_000_000_000, nanos.unsigned_abs() % 1_000_000_000);
+    number("angbu_log_size", "gauge", "Entries in the signed log.", &one(now.log.size.to_string()));
+    number("angbu_ntp_answered_total", "counter", "NTP replies.", &one(now.ntp.answered.to_string()));
+    let dropped: Vec<_> = now
+        .ntp
+        .dropped
+        .iter()
+        .map(|(why, count)| (format!("{{reason=\"{why}\"}}"), count.to_string()))
+        .collect();
+    number("angbu_ntp_dropped_total", "counter", "Datagrams left unanswered.", &dropped);
+    let verdicts = ["proven", "declared", "unproven"].map(|word| {
+        let holds = serde_json::to_value(now.clock.verdict).is_ok_and(|verdict| verdict == word);
+        (format!("{{verdict=\"{word}\"}}"), u8::from(holds).to_string())
+    });
+    number("angbu_clock_verdict", "gauge", "What the centre can say of its own clock.", &verdicts);
+    number(
+        "angbu_clock_error_bound_seconds",
+        "gauge",
+        "How far true time can lie from this centre's clock.",
+        &one(seconds(now.clock.error_bound_ns)),
+    );
+    number(
+        "angbu_clock_stratum",
+        "gauge",
+        "The stratum that the time server announces.",
+        &one(now.clock.stratum.to_string()),
+    );
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}

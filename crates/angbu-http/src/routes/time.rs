@@ -1,0 +1,125 @@
+//! Agents, their graphs and uploads, live news, reports.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderName, header};
+use axum::response::{IntoResponse, Response};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use angbu_units::AgentId;
+
+use super::{Body, Parameters, Parts, instant};
+use crate::caller::AsOperator;
+use crate::centre::{Centre, ReportWish};
+use crate::problem::Refusal;
+use crate::stream;
+use crate::types::Problem;
+use crate::types::time::{Agent, Agents, AgentsQuery, Graph, GraphQuery, ReportRequest, Uploaded};
+
+pub(super) fn routes() -> OpenApiRouter<Arc<Centre>> {
+    OpenApiRouter::new()
+        .routes(routes!(agents))
+        .routes(routes!(agent))
+        .routes(routes!(graph))
+        .routes(routes!(live))
+        .routes(routes!(upload))
+        .routes(routes!(report))
+}
+
+/// Agents and how they stand now
+#[utoipa::path(get, path = "/api/v1/time/agents", tag = "time", params(AgentsQuery),
+    responses((status = 200, body = Agents), (status = "default", body = Problem)))]
+async fn agents(
+    State(centre): State<Arc<Centre>>,
+    _: AsOperator,
+    Parameters(query): Parameters<AgentsQuery>,
+) -> Result<Json<Agents>, Refusal> {
+    Ok(Json(Agents { agents: centre.agents(query.customer.as_deref()).await? }))
+}
+
+/// One agent and how it stands now
+#[utoipa::path(get, path = "/api/v1/time/agents/{agent}", tag = "time", params(("agent", description = "Its id")),
+    responses((status = 200, body = Agent), (status = "default", body = Problem)))]
+async fn agent(
+    State(centre): State<Arc<Centre>>,
+    _: AsOperator,
+    Parts(id): Parts<String>,
+) -> Result<Json<Agent>, Refusal> {
+    Ok(Json(centre.agent(id.parse::<AgentId>()?).await?))
+}
+
+/// A period of one agent, to draw
+#[utoipa::path(get, path = "/api/v1/time/agents/{agent}/graph", tag = "time",
+    params(("agent", description = "Its id"), GraphQuery),
+    responses((status = 200, body = Graph), (status = "default", body = Problem)))]
+async fn graph(
+    State(centre): State<Arc<Centre>>,
+    _: AsOperator,
+    Parts(id): Parts<String>,
+    Parameters(query): Parameters<GraphQuery>,
+) -> Result<Json<Graph>, Refusal> {
+    let (from, to) = (instant("from", &query.from)?, instant("to", &query.to)?);
+    let points = query.points.unwrap_or(600);
+    if !(10..=2_000).contains(&points) {
+        return Err(Refusal::Invalid("points lies between 10 and 2000".into()));
+    }
+    Ok(Json(centre.graph(id.parse()?, from, to, points).await?))
+}
+
+/// Live news: server-sent events `agent`, `exchange`, `event`, `head` and `centre`
+#[utoipa::path(get, path = "/api/v1/time/stream", tag = "time", params(AgentsQuery), operation_id = "stream",
+    responses((status = 200, content_type = "text/event-stream", body = String), (status = "default", body = Problem)))]
+async fn live(
+    State(centre): State<Arc<Centre>>,
+    _: AsOperator,
+    Parameters(query): Parameters<AgentsQuery>,
+) -> Result<Response, Refusal> {
+    let customer = match query.customer {
+        Some(name) => Some(centre.customer(&name).await?.id),
+        None => None,
+    };
+    Ok(stream::events(centre, customer).into_response())
+}
+
+/// Take an agent's signed upload
+#[utoipa::path(post, path = "/api/v1/time/uploads", tag = "time",
+    request_body(content_type = "application/octet-stream", content = Vec<u8>),
+    responses((status = 200, body = Uploaded), (status = "default", body = Problem)))]
+async fn upload(
+    State(centre): State<Arc<Centre>>,
+    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+) -> Result<Json<Uploaded>, Refusal> {
+    Ok(Json(centre.accept_upload(body?).await?))
+}
+
+/// Make a report that a stranger can check
+#[utoipa::path(post, path = "/api/v1/time/reports", tag = "time", request_body = ReportRequest, operation_id = "make_report",
+    responses((status = 200, content_type = "text/html", body = String), (status = "default", body = Problem)))]
+async fn report(
+    State(centre): State<Arc<Centre>>,
+    _: AsOperator,
+    Body(request): Body<ReportRequest>,
+) -> Result<Response, Refusal> {
+    let wish = ReportWish {
+        customer: request.customer,
+        from: instant("from", &request.from)?,
+        to: instant("to", &request.to)?,
+        language: request.language,
+    };
+    let report = centre.make_report(&wish).await?;
+    let headers: [(HeaderName, String); 4] = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", report.file_name)),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        // A report is opened as a file; should a browser ever show it from here, it is nobody's page.
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'".to_owned(),
+        ),
+    ];
+    Ok((headers, report.html).into_response())
+}

@@ -1,0 +1,88 @@
+//! Live news as server-sent events. A listener that falls behind is told the agents' newest state again
+//! instead of every step on the way.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::Stream;
+use serde::Serialize;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+
+use angbu_units::CustomerId;
+
+use crate::centre::{Centre, News};
+use crate::types::time::Mark;
+
+/// Events that wait for one slow browser.
+const WAITING: usize = 64;
+
+#[derive(Serialize)]
+struct MarkOfAgent {
+    agent: String,
+    #[serde(flatten)]
+    mark: Mark,
+}
+
+/// The news of one customer, or of all, until the browser leaves or the centre stops.
+pub(crate) fn events(
+    centre: Arc<Centre>,
+    customer: Option<CustomerId>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    tokio::spawn(forward(centre, customer, sender));
+    Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+}
+
+async fn forward(
+    centre: Arc<Centre>,
+    customer: Option<CustomerId>,
+    sender: mpsc::Sender<Result<Event, Infallible>>,
+) {
+    let mut news = centre.watch_news();
+    let mut heads = centre.watch_head();
+    let mut stop = centre.watch_stop();
+    let wanted = |of: CustomerId| customer.is_none_or(|customer| customer == of);
+    loop {
+        let events = tokio::select! {
+            () = stopped(&mut stop) => return,
+            () = sender.closed() => return,
+            changed = heads.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                vec![event("head", &centre.head_now())]
+            }
+            heard = news.recv() => match heard {
+                Ok(News::Agent { customer, agent }) if wanted(customer) => vec![event("agent", &agent)],
+                Ok(News::Exchange { customer, exchange }) if wanted(customer) => vec![event("exchange", &exchange)],
+                Ok(News::Mark { customer, agent, mark }) if wanted(customer) => {
+                    vec![event("event", &MarkOfAgent { agent, mark })]
+                }
+                Ok(News::Clock) => vec![event("centre", &centre.clock_now().await)],
+                Ok(_) => Vec::new(),
+                Err(RecvError::Lagged(_)) => match centre.agents_of(customer).await {
+                    Ok(agents) => agents.iter().map(|agent| event("agent", agent)).collect(),
+                    Err(_) => Vec::new(),
+                },
+                Err(RecvError::Closed) => return,
+            },
+        };
+        for event in events.into_iter().flatten() {
+            if sender.send(Ok(event)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stopped| *stopped).await;
+}
+
+fn event(name: &str, data: &impl Serialize) -> Option<Event> {
+    Event::default().event(name).json_data(data).ok()
+}

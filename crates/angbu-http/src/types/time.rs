@@ -1,0 +1,177 @@
+//! Agents, graphs, reports, uploads.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::ClockVerdictWord;
+
+/// Whether a clock was right: proven within tolerance, proven outside, or not proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schema(as = Verdict)]
+pub(crate) enum VerdictWord {
+    Within,
+    Outside,
+    NotProven,
+}
+
+/// An agent and how its server's clock stands now.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Agent {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// The customer's name.
+    pub(crate) customer: String,
+    /// RFC 3339 in UTC with nanoseconds.
+    #[schema(format = DateTime)]
+    pub(crate) enrolled_at: String,
+    /// RFC 3339 in UTC with nanoseconds.
+    #[schema(format = DateTime)]
+    pub(crate) last_seen: Option<String>,
+    /// Poll interval. In nanoseconds.
+    pub(crate) poll_ns: Option<i64>,
+    pub(crate) verdict: VerdictWord,
+    /// Stable word for the reason.
+    pub(crate) why: String,
+    pub(crate) steady: bool,
+    pub(crate) in_sync: bool,
+    /// Newest offset from the centre. In nanoseconds.
+    pub(crate) offset_ns: Option<i64>,
+    /// Error bound of that offset. In nanoseconds.
+    pub(crate) bound_ns: Option<i64>,
+    /// One-way delay. In nanoseconds.
+    pub(crate) delay_ns: Option<i64>,
+    /// Rate of change of the offset, in parts per billion.
+    pub(crate) rate_ppb: Option<i64>,
+    pub(crate) reference: ClockVerdictWord,
+}
+
+/// Agents, by name.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Agents {
+    pub(crate) agents: Vec<Agent>,
+}
+
+/// Which agents.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AgentsQuery {
+    /// The customer's name or id; all customers without it.
+    pub(crate) customer: Option<String>,
+}
+
+/// Which period, and how finely.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct GraphQuery {
+    /// RFC 3339.
+    pub(crate) from: String,
+    /// RFC 3339.
+    pub(crate) to: String,
+    /// Points to draw, 10 to 2,000.
+    pub(crate) points: Option<u32>,
+}
+
+/// One exchange with the centre, as it arrives.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Exchange {
+    pub(crate) agent: String,
+    pub(crate) at_ms: i64,
+    pub(crate) offset_ns: i64,
+    pub(crate) delay_ns: i64,
+    pub(crate) bound_ns: i64,
+}
+
+/// What the exchanges of one stretch of the graph showed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Point {
+    pub(crate) at_ms: i64,
+    pub(crate) offset_min_ns: i64,
+    pub(crate) offset_max_ns: i64,
+    pub(crate) delay_ns: i64,
+    pub(crate) bound_ns: i64,
+}
+
+/// What happened to an agent or its clock.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum MarkKind {
+    Start,
+    Stop,
+    Alarm,
+    Dropped,
+}
+
+/// A mark on the graph.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Mark {
+    pub(crate) at_ms: i64,
+    pub(crate) kind: MarkKind,
+    /// How far an alarm's clocks were apart.
+    pub(crate) difference_ns: Option<i64>,
+    /// Id of its entry.
+    pub(crate) entry: Option<String>,
+}
+
+/// A stretch of time under one verdict.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Period {
+    pub(crate) from_ms: i64,
+    pub(crate) to_ms: i64,
+    pub(crate) verdict: VerdictWord,
+    pub(crate) why: String,
+}
+
+/// How long each verdict held.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Totals {
+    pub(crate) within_ms: i64,
+    pub(crate) outside_ms: i64,
+    pub(crate) not_proven_ms: i64,
+}
+
+/// A period of one agent, to draw.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Graph {
+    /// RFC 3339 in UTC with nanoseconds.
+    #[schema(format = DateTime)]
+    pub(crate) from: String,
+    /// RFC 3339 in UTC with nanoseconds.
+    #[schema(format = DateTime)]
+    pub(crate) to: String,
+    /// Tolerance. In nanoseconds.
+    pub(crate) tolerance_ns: i64,
+    /// Points further apart than this are not joined.
+    pub(crate) gap_ms: i64,
+    pub(crate) points: Vec<Point>,
+    pub(crate) events: Vec<Mark>,
+    pub(crate) periods: Vec<Period>,
+    pub(crate) totals: Totals,
+}
+
+/// A wish for a report.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReportRequest {
+    /// The customer's name or id.
+    pub(crate) customer: String,
+    /// RFC 3339.
+    #[schema(format = DateTime)]
+    pub(crate) from: String,
+    /// RFC 3339.
+    #[schema(format = DateTime)]
+    pub(crate) to: String,
+    /// The report's language: `en`, `ko` or `ja`.
+    pub(crate) language: Option<String>,
+}
+
+/// What is in effect after an upload.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Uploaded {
+    /// The sequence number that the next upload must begin with.
+    pub(crate) next_seq: String,
+    /// Tolerance. In nanoseconds.
+    pub(crate) tolerance_ns: i64,
+}

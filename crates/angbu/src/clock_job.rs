@@ -1,0 +1,139 @@
+//! Watches this centre's own clock: looks at it every second, reads the kernel, and writes an entry whenever what can
+//! be said of the clock has changed. The upstreams are asked beside it.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use angbu_agent::Stop;
+use angbu_http::{Centre, InForce, OwnClock, clock_history, clock_state_entry};
+use angbu_store::Store;
+use angbu_time::centre_clock::{CentreClock, Local, Settings};
+use angbu_time::soft_clock::Check;
+use angbu_units::{CentreId, Clock, Nanos};
+
+use crate::config::{ClockConfig, Reference};
+use crate::ntp::kernel;
+use crate::ntp::server::Published;
+use crate::upstreams::Upstreams;
+
+/// How often the clock is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Looks at the clock for the first time and writes down what can be said of it: every later entry rests on that.
+pub(crate) async fn first_state(
+    store: &Store,
+    config: &ClockConfig,
+    upstreams: &Upstreams,
+    clock: &dyn Clock,
+    centre: CentreId,
+) -> anyhow::Result<OwnClock> {
+    let mut settings = Settings::new(kernel::precision(clock));
+    settings.upstreams = upstreams.names();
+    settings.patience = config.poll_interval.times(4).max(Nanos::from_secs(60));
+    settings.local = config.reference.map(|Reference::Declared| Local {
+        name: "this machine's own clock".to_owned(),
+        stratum: config.stratum.count(),
+        bound: config.declared_bound,
+    });
+    let history = store.read(clock_history).await?;
+    let now = clock.read();
+    let mut watch = CentreClock::start(settings, now);
+    watch.on_kernel(kernel::state().ok());
+    let state = watch.state(now);
+    let (draft, body) = clock_state_entry(&state, centre, now)?;
+    let entry = draft.id;
+    store.write(move |tx| tx.append(&draft, &body)).await?;
+    Ok(OwnClock::new(watch, InForce { state, entry, since: now.wall }, history))
+}
+
+/// The running job.
+pub(crate) struct ClockJob {
+    stop: Stop,
+    threads: [JoinHandle<()>; 2],
+}
+
+impl ClockJob {
+    /// Starts to watch, and to ask the upstreams.
+    pub(crate) fn start(
+        centre: Arc<Centre>,
+        own_clock: Arc<OwnClock>,
+        announced: Arc<Published>,
+        upstreams: &Upstreams,
+        poll_interval: Nanos,
+        clock: Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let stop = Stop::new();
+        let asking =
+            upstreams.start(Arc::clone(&own_clock), Arc::clone(&clock), poll_interval, stop.clone())?;
+        let watcher = Watcher { centre, own_clock, announced, clock };
+        let until = stop.clone();
+        let watching = std::thread::Builder::new()
+            .name("clock".into())
+            .spawn(move || {
+                loop {
+                    watcher.look();
+                    if until.wait_for(LOOK) {
+                        return;
+                    }
+                }
+            })
+            .context("cannot start the thread that watches the clock")?;
+        Ok(Self { stop, threads: [asking, watching] })
+    }
+
+    /// Ends the job and waits for its end.
+    pub(crate) fn stop(self) {
+        self.stop.request();
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread that watches the clock had panicked");
+            }
+        }
+    }
+}
+
+struct Watcher {
+    centre: Arc<Centre>,
+    own_clock: Arc<OwnClock>,
+    announced: Arc<Published>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Watcher {
+    fn look(&self) {
+        let now = self.clock.read();
+        let state = {
+            let mut watch = self.own_clock.watch();
+            watch.on_kernel(kernel::state().ok());
+            match watch.on_check(now) {
+                Check::Passed => {}
+                Check::Stepped { difference, .. } => {
+                    tracing::warn!(%difference, "this machine's clock was set")
+                }
+                Check::Slewed { difference, .. } => {
+                    tracing::warn!(%difference, "this machine's clock was moved slowly");
+                }
+            }
+            watch.state(now)
+        };
+        self.announced.set(state.server);
+        let in_force = self.own_clock.in_force();
+        if !state.differs_from(&in_force.state) {
+            return;
+        }
+        match self.centre.append_clock_state(&state, now) {
+            Ok(entry) => {
+                tracing::info!(verdict = %state.verdict, reason = state.reason.code(), "the clock's state changed");
+                let ended = in_force.since.max(now.wall);
+                self.own_clock.set(InForce { state, entry, since: now.wall }, ended);
+                self.centre.clock_changed();
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the clock's state cannot be written down; tried again in a second")
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The command line: what each command takes, and its exit status 0 (done), 1 (refused) or 2 (usage).
+
+mod agent;
+mod centre;
+mod enrol;
+mod output;
+mod report;
+mod signals;
+mod verify;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use angbu_client::{Client, Trust};
+use clap::{Args, Parser, Subcommand};
+
+pub use output::Output;
+
+/// Proven time, and the answers that rest on it.
+#[derive(Debug, Parser)]
+#[command(name = "angbu", version, about, propagate_version = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a centre
+    Serve(ServeArguments),
+    /// Run a centre and an agent on this machine, to look around
+    Demo(DemoArguments),
+    /// Run the agent that watches this server's clock
+    Agent(AgentArguments),
+    /// Make a one-time code by which something joins the centre
+    #[command(subcommand)]
+    Enrol(Enrol),
+    /// Make a report that a stranger can check
+    #[command(subcommand)]
+    Report(Report),
+    /// Check a report, offline
+    Verify(VerifyArguments),
+}
+
+/// Where a running centre takes its place.
+#[derive(Debug, Args)]
+struct Places {
+    /// The folder that the site is kept in; made at the first start
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Address and port of the web interface; port 0 takes any free one
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+    /// Address and port of the time server; port 0 takes any free one
+    #[arg(long, value_name = "ADDR")]
+    ntp: Option<SocketAddr>,
+    /// Print one JSON object when ready, then one per event
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ServeArguments {
+    /// The configuration, a TOML file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    places: Places,
+}
+
+#[derive(Debug, Args)]
+struct DemoArguments {
+    #[command(flatten)]
+    places: Places,
+}
+
+#[derive(Debug, Args)]
+struct AgentArguments {
+    /// The configuration, a TOML file
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Print one JSON object when ready, then one per event
+    #[arg(long)]
+    json: bool,
+}
+
+/// The centre that a command talks to.
+#[derive(Debug, Args)]
+struct CentreArguments {
+    /// The centre's address
+    #[arg(long, env = "ANGBU_URL", value_name = "URL")]
+    url: String,
+    /// An API token
+    #[arg(long, env = "ANGBU_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: String,
+    /// PEM file with the certificate that the centre's own is signed by, or the centre's own
+    #[arg(long, env = "ANGBU_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+}
+
+impl CentreArguments {
+    /// A client of that centre. A loopback address needs no certificate; any other is known by `--ca` or by the
+    /// public certificate authorities.
+    fn client(&self) -> Result<Client, Failure> {
+        let trust = match &self.ca {
+            None => Trust::Public,
+            Some(path) => {
+                let pem = std::fs::read(path)
+                    .map_err(|error| Failure::Usage(format!("--ca {}: {error}", path.display())))?;
+                Trust::authorities(&pem).map_err(anyhow::Error::from)?
+            }
+        };
+        Ok(Client::new(&self.url, Some(&self.token), &trust).map_err(anyhow::Error::from)?)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Enrol {
+    /// An agent on a customer's server
+    Agent {
+        /// The customer's name
+        #[arg(long)]
+        customer: String,
+        /// The name that the agent will have
+        #[arg(long)]
+        name: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        centre: CentreArguments,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Report {
+    /// Were a customer's clocks right, in a period?
+    Time {
+        /// The customer's name
+        #[arg(long)]
+        customer: String,
+        /// Begin of the period, RFC 3339
+        #[arg(long, value_name = "TIME")]
+        from: String,
+        /// End of the period, RFC 3339
+        #[arg(long, value_name = "TIME")]
+        to: String,
+        /// The file to write
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// The report's language: en, ko or ja
+        #[arg(long, default_value = "en")]
+        language: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        centre: CentreArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+struct VerifyArguments {
+    /// The report
+    file: PathBuf,
+    /// The log's verifier key, from somewhere else than the report
+    #[arg(long, value_name = "VKEY")]
+    key: Option<String>,
+    /// A witness's verifier key, from somewhere else than the report; may be given several times
+    #[arg(long, value_name = "VKEY")]
+    witness: Vec<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A command's end, other than success.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Refused, or it could not be done: exit status 1.
+    #[error("{0:#}")]
+    Refused(#[from] anyhow::Error),
+    /// Called wrongly: exit status 2.
+    #[error("{0}")]
+    Usage(String),
+}
+
+/// Reads the command line and does what it says.
+pub fn run() -> ExitCode {
+    let line = CommandLine::parse();
+    let outcome = match line.command {
+        Command::Serve(arguments) => centre::serve(arguments),
+        Command::Demo(arguments) => centre::demo(arguments),
+        Command::Agent(arguments) => agent::run(&arguments),
+        Command::Enrol(Enrol::Agent { customer, name, json, centre }) => {
+            enrol::agent(&centre, &customer, &name, Output::new(json))
+        }
+        Command::Report(Report::Time { customer, from, to, output, language, json, centre }) => {
+            let wish = report::Wish { customer, from, to, language };
+            report::time(&centre, &wish, &output, Output::new(json))
+        }
+        Command::Verify(arguments) => verify::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::complain(&failure.to_string());
+            ExitCode::from(match failure {
+                Failure::Refused(_) => 1,
+                Failure::Usage(_) => 2,
+            })
+        }
+    }
+}

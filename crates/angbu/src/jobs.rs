@@ -1,0 +1,51 @@
+//! What a centre does by itself: segments that are due, hourly manifests, and clearing what has ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use angbu_http::Centre;
+
+/// How often segments are looked at; a segment closes within this time of being due.
+const SEGMENTS: Duration = Duration::from_secs(5);
+/// How often the log counts each customer's entries.
+const MANIFESTS: Duration = Duration::from_secs(3_600);
+/// How often sessions and codes that have ended are cleared away.
+const CLEARING: Duration = Duration::from_secs(600);
+
+/// Starts the jobs; each ends soon after `stop` turns true.
+pub(crate) fn spawn(tasks: &mut JoinSet<()>, centre: &Arc<Centre>, stop: &watch::Receiver<bool>) {
+    let every = |period, job: Job| run(Arc::clone(centre), stop.clone(), period, job);
+    tasks.spawn(every(SEGMENTS, Job::Segments));
+    tasks.spawn(every(MANIFESTS, Job::Manifest));
+    tasks.spawn(every(CLEARING, Job::Clearing));
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Job {
+    Segments,
+    Manifest,
+    Clearing,
+}
+
+async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Duration, job: Job) {
+    let mut ticks = interval_at(Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stop.wait_for(|stopped| *stopped) => return,
+        }
+        let done = match job {
+            Job::Segments => centre.close_segments(false).await,
+            Job::Manifest => centre.append_manifest().await.map(drop),
+            Job::Clearing => centre.clear_ended().await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(?job, %error, "a job could not be done and is tried again later");
+        }
+    }
+}

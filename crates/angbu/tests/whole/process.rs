@@ -1,0 +1,226 @@
+//! Starts the real binary and talks to it as its users do.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long anything in these tests may take to come true.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The binary under test, as a command.
+pub fn angbu(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_angbu"));
+    command.args(arguments).env_remove("ANGBU_URL").env_remove("ANGBU_TOKEN").env_remove("RUST_LOG");
+    command
+}
+
+/// Runs a command to its end; panics with all it said when it cannot be started.
+pub fn run(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
+}
+
+/// Runs a command to its end, asserts success and returns what it printed.
+pub fn succeed(command: &mut Command) -> String {
+    let output = run(command);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}\n{}{}",
+        output.status,
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// Waits until `found` returns something; panics with `what` after [`PATIENCE`].
+pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = found() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "gave up waiting for {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// A running process of ours that prints JSON lines, the first of them when it is ready.
+pub struct Process {
+    child: Child,
+    lines: Receiver<Value>,
+    /// The first line.
+    pub ready: Value,
+    /// Later lines read so far and not asked for.
+    seen: VecDeque<Value>,
+}
+
+impl Process {
+    /// Starts `command` (which must have `--json`) and waits for its first line.
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        let stdout = child.stdout.take().expect("standard output is a pipe");
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let value = serde_json::from_str(&line)
+                    .unwrap_or_else(|error| panic!("not a JSON line ({error}): {line}"));
+                if sender.send(value).is_err() {
+                    break;
+                }
+            }
+        });
+        let Ok(ready) = lines.recv_timeout(PATIENCE) else {
+            let _ = child.kill();
+            let mut said = String::new();
+            let _ = child.stderr.take().map(|mut stderr| stderr.read_to_string(&mut said));
+            panic!("{command:?} was never ready; it said:\n{said}");
+        };
+        // What it says on standard error is read on, so that a full pipe never stops it.
+        let stderr = child.stderr.take().expect("standard error is a pipe");
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                eprintln!("| {line}");
+            }
+        });
+        Self { child, lines, ready, seen: VecDeque::new() }
+    }
+
+    /// A text of the first line.
+    pub fn text(&self, name: &str) -> &str {
+        self.ready[name].as_str().unwrap_or_else(|| panic!("the first line has no text '{name}': {}", self.ready))
+    }
+
+    /// Waits for an event of this name.
+    pub fn event(&mut self, name: &str) -> Value {
+        let wanted = |value: &Value| value["event"] == name;
+        if let Some(place) = self.seen.iter().position(wanted) {
+            return self.seen.remove(place).expect("the place was just found");
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let value = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("no event '{name}'"));
+            if wanted(&value) {
+                return value;
+            }
+            self.seen.push_back(value);
+        }
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends SIGINT, as Ctrl-C does, and waits for a clean end.
+    pub fn interrupt(mut self) {
+        self.signal("INT");
+        let status = until("a clean end", || self.child.try_wait().expect("its end can be waited for"));
+        assert!(status.success(), "it ended with {status}");
+    }
+
+    /// Sends a signal by name.
+    pub fn signal(&self, name: &str) {
+        succeed(Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()));
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// `angbu demo` on a folder, on ports of its own.
+pub fn demo(data: &Path) -> Process {
+    Process::start(angbu(["demo", "--json", "--http", "127.0.0.1:0", "--ntp", "127.0.0.1:0", "--data"]).arg(data))
+}
+
+/// One HTTP answer.
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {}", String::from_utf8_lossy(&self.body)))
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// One plain HTTP/1.1 request on a connection of its own. `None` when the connection breaks on the way.
+pub fn try_http(url: &str, method: &str, path: &str, headers: &str, body: &[u8]) -> Option<Answer> {
+    let address: SocketAddr = url.strip_prefix("http://")?.trim_end_matches('/').parse().ok()?;
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).ok()?;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).ok()?;
+    // A refusal may come, and the connection close, before the body was read.
+    let _ = stream.write_all(body);
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).ok().filter(|_| !bytes.is_empty())?;
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let mut body = bytes.split_off(end + 4);
+    if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        body = unchunk(&body)?;
+    }
+    Some(Answer { status, head, body })
+}
+
+fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let line = rest.windows(2).position(|window| window == b"\r\n")?;
+        let length = usize::from_str_radix(std::str::from_utf8(&rest[..line]).ok()?, 16).ok()?;
+        rest = &rest[line + 2..];
+        if length == 0 {
+            return Some(body);
+        }
+        body.extend_from_slice(rest.get(..length)?);
+        rest = rest.get(length + 2..)?;
+    }
+}
+
+/// [`try_http`] that must get an answer.
+pub fn http(url: &str, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+    try_http(url, method, path, headers, body).unwrap_or_else(|| panic!("{method} {path}: no answer from {url}"))
+}
+
+/// A call of the API with a token: JSON in, an answer out.
+pub fn call(process: &Process, method: &str, path: &str, body: Option<&Value>) -> Answer {
+    let headers = format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", process.text("token"));
+    let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+    http(process.text("http"), method, path, &headers, &body)
+}
