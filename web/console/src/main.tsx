@@ -1,6 +1,10 @@
 import { render } from "preact";
 import "@angbu/shared/looks.css";
-import "./console.css";
+import "./styles/frame.css";
+import "./styles/controls.css";
+import "./styles/tables.css";
+import "./styles/graph.css";
+import "./styles/media.css";
 import { App } from "./app";
 import { RouterProvider } from "./router";
 

@@ -7,7 +7,7 @@ import { HappeningMark } from "../parts/mark";
 import { useSpeech } from "../words";
 import { zoneAheadMs } from "./axis";
 import { HEIGHT, layout, type Layout, offsetLimit, type ScaleName } from "./layout";
-import { DelayPlot, Marks, OffsetPlot, Strip, TimeAxis } from "./plots";
+import { Band, DelayPlot, Marks, OffsetPlot, Strip, TimeAxis } from "./plots";
 import { Readout } from "./readout";
 import { beyond, nearest, stops } from "./series";
 
@@ -72,6 +72,7 @@ export function GraphFigure(props: {
             onBlur={() => setCursor(undefined)}
           >
             <Hatch id={hatch} />
+            <Band at={at} graph={graph} shown={props.shown} />
             <TimeAxis at={at} language={language} both={both} />
             <OffsetPlot at={at} graph={graph} words={words} shown={props.shown} />
             <DelayPlot at={at} graph={graph} words={words} />

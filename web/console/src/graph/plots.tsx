@@ -14,17 +14,22 @@ interface Plot {
   readonly words: Words;
 }
 
+/** What was allowed: drawn before anything else, so that all else stands on it. */
+export function Band({ at, graph, shown }: Omit<Plot, "words"> & { readonly shown: ScaleName }): JSX.Element {
+  const limit = offsetLimit(graph, shown);
+  const edge = Math.min(limit, graph.tolerance_ns);
+  const y = scale([limit, -limit], [at.offsetTop, at.offsetTop + HEIGHT.offset]);
+  return <rect class="band" x={at.left} y={y(edge)} width={at.right - at.left} height={y(-edge) - y(edge)} />;
+}
+
 export function OffsetPlot({ at, graph, words, shown }: Plot & { readonly shown: ScaleName }): JSX.Element {
   const top = at.offsetTop;
   const limit = offsetLimit(graph, shown);
   const y = scale([limit, -limit], [top, top + HEIGHT.offset]);
-  const bandTop = Math.max(top, y(graph.tolerance_ns));
-  const bandBottom = Math.min(top + HEIGHT.offset, y(-graph.tolerance_ns));
   const unit = axisUnit(limit);
   const parts = runs(graph.points, graph.gap_ms);
   return (
     <svg class="plot" x={0} y={0} width={at.width} height={top + HEIGHT.offset} overflow="hidden">
-      <rect class="band" x={at.left} y={bandTop} width={at.right - at.left} height={bandBottom - bandTop} />
       {valueTicks(-limit, limit, 6).map((value) => (
         <g key={value}>
           <line class={value === 0 ? "rule is-zero" : "rule"} x1={at.left} x2={at.right} y1={crisp(y(value))} y2={crisp(y(value))} />

@@ -114,7 +114,7 @@ function Shares({ graph }: { readonly graph: Graph }): JSX.Element {
   const lengths = { within: totals.within_ms, outside: totals.outside_ms, "not-proven": totals.not_proven_ms };
   const whole = lengths.within + lengths.outside + lengths["not-proven"];
   return (
-    <ul class="shares">
+    <ul class="shares" aria-label={words.strip}>
       {VERDICTS.map((verdict) => (
         <li key={verdict} class={lengths[verdict] === 0 ? "is-none" : ""}>
           <VerdictMark verdict={verdict} size={22} />

@@ -164,7 +164,7 @@ export const en = {
   "last.24h": "the last 24 hours",
   "last.7d": "the last 7 days",
   "last.30d": "the last 30 days",
-  fromTo: (p: { from: string; to: string }) => `${p.from} to ${p.to}`,
+  fromTo: (p: { from: string; to: string }) => `the time from ${p.from} to ${p.to}`,
   from: "From",
   to: "To",
   show: "Show",

@@ -141,7 +141,7 @@ export const ja: Words = {
   "period.24h": "24時間",
   "period.7d": "7日",
   "period.30d": "30日",
-  "period.custom": "期間を指定",
+  "period.custom": "指定",
   "last.15m": "直近15分",
   "last.1h": "直近1時間",
   "last.24h": "直近24時間",
