@@ -7,3 +7,4 @@ mod bytes;
 mod python;
 mod refusals;
 mod site;
+mod vectors;

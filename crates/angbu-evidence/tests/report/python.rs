@@ -24,7 +24,7 @@ fn verify(arguments: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-fn verify_bytes(bytes: &[u8]) -> (i32, String, String) {
+pub(crate) fn verify_bytes(bytes: &[u8]) -> (i32, String, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("report.html");
     std::fs::write(&path, bytes).unwrap();
