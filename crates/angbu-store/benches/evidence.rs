@@ -140,7 +140,7 @@ fn store(folder: &Path, offered: u64, seconds: u64) -> Figures {
         runtime.spawn(async move {
             let (draft, body) = draft(&clock, clock_state, Kind::NOTE);
             let id = draft.id;
-            store.write(move |tx| tx.append(&draft, &body)).await.unwrap();
+            store.append(&draft, &body).await.unwrap();
             let receipt = store.wait(id, Duration::from_secs(60)).await.unwrap().expect("a proof in time");
             std::hint::black_box(receipt.encode());
             done.send(due.elapsed()).unwrap();

@@ -83,8 +83,8 @@ impl Board {
     }
 
     /// Entries are durable and wait for the sequencer.
-    pub(crate) fn add(&self, appended: Vec<EntryId>) {
-        if appended.is_empty() {
+    pub(crate) fn add(&self, appended: impl ExactSizeIterator<Item = EntryId>) {
+        if appended.len() == 0 {
             return;
         }
         let mut state = self.lock();

@@ -62,17 +62,18 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Takes the next work if there is some before the deadline.
-    pub(crate) fn pop_until(&self, deadline: Option<Instant>) -> Option<T> {
+    /// Takes all work that waits, at most `most`; when there is none, what comes first until `deadline`.
+    pub(crate) fn take_until(&self, most: usize, deadline: Option<Instant>) -> Vec<T> {
         let mut state = self.lock();
         loop {
-            if let Some(work) = state.waiting.pop_front() {
-                self.room.add_permits(1);
-                return Some(work);
+            let count = state.waiting.len().min(most);
+            if count > 0 {
+                self.room.add_permits(count);
+                return state.waiting.drain(..count).collect();
             }
             let left = deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()));
             if state.closed || left.is_zero() {
-                return None;
+                return Vec::new();
             }
             state.sleepers += 1;
             state = self.ready.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;

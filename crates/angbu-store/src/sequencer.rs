@@ -18,13 +18,13 @@ use angbu_units::{CustomerId, EntryId, UnixTime};
 
 use crate::board::{Batch, Board};
 use crate::evidence::hot::Nodes;
-use crate::evidence::{Bundles, Run, bundle, decode_draft, runs};
-use crate::sql::{column, values};
+use crate::evidence::{Bundles, Run, bundle, decode_drafts, runs};
+use crate::sql::{Next, column, values};
 use crate::store::unusable;
 use crate::{Snapshot, Store, StoreError, Tx};
 
-/// The most entries of one batch.
-const BATCH: u64 = 16_384;
+/// With how many entries a batch is full.
+const BATCH: usize = 16_384;
 /// How long after the beginning of a batch the next one begins: three times as long as the last one took, within these.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
@@ -220,10 +220,11 @@ impl Worker {
 
     /// Makes one batch of what waits; `true` when more can be waiting.
     fn round(&mut self) -> Result<bool, Failure> {
-        let waiting = self.store.read_blocking(|snapshot| outbox(snapshot, BATCH))?;
-        let Some((last_seq, _)) = waiting.last() else { return Ok(false) };
-        let (last_seq, is_full) = (*last_seq, u64::try_from(waiting.len()).is_ok_and(|count| count >= BATCH));
-        let drafts: Vec<Draft> = waiting.into_iter().map(|(_, draft)| draft).collect();
+        let (last_seq, drafts) = self.store.read_blocking(|snapshot| outbox(snapshot, BATCH))?;
+        if drafts.is_empty() {
+            return Ok(false);
+        }
+        let is_full = drafts.len() >= BATCH;
         self.reach(Point::Drained)?;
         let prepared = Arc::new(self.prepare(&drafts, last_seq)?);
         let storing = Arc::clone(&prepared);
@@ -472,12 +473,16 @@ fn stored_checkpoint(snapshot: &Snapshot<'_>) -> Result<Option<(String, UnixTime
     })
 }
 
-fn outbox(snapshot: &Snapshot<'_>, limit: u64) -> Result<Vec<(u64, Draft)>, StoreError> {
-    snapshot.sql.all(
-        "SELECT seq, draft FROM evidence_outbox ORDER BY seq LIMIT ?1",
-        values![limit],
-        |row| Ok((column(row, 0)?, decode_draft(&column::<Vec<u8>>(row, 1)?)?)),
-    )
+/// What waits: the number of the last row read, and its entries and those before it. The row that reaches the limit is
+/// still read whole, so a batch can have as many entries more as one commit brings.
+fn outbox(snapshot: &Snapshot<'_>, limit: usize) -> Result<(u64, Vec<Draft>), StoreError> {
+    let (mut last_seq, mut drafts) = (0, Vec::new());
+    snapshot.sql.query("SELECT seq, drafts FROM evidence_outbox ORDER BY seq", values![], &mut |row| {
+        last_seq = column(row, 0)?;
+        drafts.append(&mut decode_drafts(&column::<Vec<u8>>(row, 1)?)?);
+        Ok(if drafts.len() >= limit { Next::Enough } else { Next::More })
+    })?;
+    Ok((last_seq, drafts))
 }
 
 /// The entries from a log index on; only ever those of the batches that one failure left unpublished.

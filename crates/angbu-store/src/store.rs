@@ -10,14 +10,16 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 use angbu_evidence::note::Ed25519Signer;
+use angbu_evidence::{Body, Draft, Kind};
 use angbu_units::{Clock, EntryId};
 use tokio::sync::oneshot;
 
 use crate::board::Board;
+use crate::evidence::{KnownClockState, Sealed};
 use crate::readers::Readers;
 use crate::seal::{Keyring, RootSecret, SigningKey};
 use crate::sql::Connection;
-use crate::writer::{self, Writer};
+use crate::writer::{self, Job, Writer};
 use crate::{StoreError, sqlite};
 
 /// Where a store is and how it is run.
@@ -70,12 +72,14 @@ pub struct Snapshot<'a> {
 /// It sees its own changes and those of transactions before it. If its closure ends in an error, nothing of it stays.
 pub struct Tx<'a> {
     snapshot: Snapshot<'a>,
-    pub(crate) appended: Vec<EntryId>,
+    pub(crate) clock_state: &'a KnownClockState,
+    /// The entries that it appended, for the outbox.
+    pub(crate) drafts: Vec<(EntryId, Vec<u8>)>,
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) fn new(snapshot: Snapshot<'a>) -> Self {
-        Self { snapshot, appended: Vec::new() }
+    pub(crate) fn new(snapshot: Snapshot<'a>, clock_state: &'a KnownClockState) -> Self {
+        Self { snapshot, clock_state, drafts: Vec::new() }
     }
 }
 
@@ -128,6 +132,23 @@ impl Store {
         let (answer, answered) = oneshot::channel();
         self.inner.writer.send(writer::job(work, answer)).await?;
         answered.await.unwrap_or_else(|_| Err(no_answer().into()))
+    }
+
+    /// Appends one entry that belongs to no change of state; resolves when it is on the disk. It is cheaper than
+    /// [`Tx::append`] in a transaction of its own, because its fields are sealed on the caller's thread.
+    ///
+    /// # Errors
+    /// As [`Tx::append`].
+    pub async fn append(&self, draft: &Draft, body: &Body) -> Result<(), StoreError> {
+        if draft.kind == Kind::CLOCK_STATE {
+            // More than one row, and thus a savepoint.
+            let (draft, body) = (draft.clone(), body.clone());
+            return self.write(move |tx| tx.append(&draft, &body)).await;
+        }
+        let sealed = Sealed::new(&self.inner.keys, draft, body)?;
+        let (answer, answered) = oneshot::channel();
+        self.inner.writer.send(Job::Append(sealed, answer)).await?;
+        answered.await.unwrap_or_else(|_| Err(no_answer()))
     }
 
     /// Leaves a transaction to the writer; nobody learns how it ends.

@@ -11,6 +11,7 @@ use angbu_units::EntryId;
 use tokio::sync::oneshot;
 
 use crate::board::Board;
+use crate::evidence::{self, KnownClockState, Sealed};
 use crate::queue::Queue;
 use crate::seal::Keyring;
 use crate::store::unusable;
@@ -31,16 +32,46 @@ const TIME_BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(1);
 /// the log begins anew instead of growing for as long as there is load: 64 MiB.
 const PAGES_FOR_THE_WRITER: i64 = 16_384;
 
-/// A transaction that waits for its turn: handed a transaction, or why there is none.
-pub(crate) type Job = Box<dyn FnOnce(Result<&mut Tx<'_>, StoreError>) -> Ran + Send>;
-
-/// What is told to whoever waits, once the group's commit has ended.
-type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+/// What waits for its turn on the writer's thread.
+pub(crate) enum Job {
+    /// A transaction: handed one, or why there is none.
+    Transaction(Box<dyn FnOnce(Result<&mut Tx<'_>, StoreError>) -> Ran + Send>),
+    /// A transaction of one entry alone. It writes one row, so that it needs no savepoint: the row is there or not.
+    Append(Sealed, oneshot::Sender<Result<(), StoreError>>),
+}
 
 /// What became of a transaction before its commit.
 pub(crate) enum Ran {
     Keep(Answer),
     Undo(Answer),
+}
+
+/// What is told to whoever waits, once the group's commit has ended.
+pub(crate) enum Answer {
+    Transaction(Box<dyn FnOnce(Result<(), StoreError>) + Send>),
+    Append(Result<(), StoreError>, oneshot::Sender<Result<(), StoreError>>),
+}
+
+impl Answer {
+    fn tell(self, committed: Result<(), StoreError>) {
+        match self {
+            Self::Transaction(tell) => tell(committed),
+            // Whoever asked may have gone.
+            Self::Append(appended, answer) => drop(answer.send(committed.and(appended))),
+        }
+    }
+}
+
+impl Job {
+    fn refuse(self, error: StoreError) -> Answer {
+        match self {
+            Self::Transaction(run) => {
+                let (Ran::Keep(answer) | Ran::Undo(answer)) = run(Err(error));
+                answer
+            }
+            Self::Append(_, answer) => Answer::Append(Err(error), answer),
+        }
+    }
 }
 
 /// A closure over a transaction as a job that answers its result, or the group's error.
@@ -52,16 +83,16 @@ where
     T: Send + 'static,
     E: From<StoreError> + Send + 'static,
 {
-    Box::new(move |tx| match tx.map_err(E::from).and_then(work) {
-        Ok(value) => Ran::Keep(Box::new(move |committed| {
+    Job::Transaction(Box::new(move |tx| match tx.map_err(E::from).and_then(work) {
+        Ok(value) => Ran::Keep(Answer::Transaction(Box::new(move |committed| {
             // Whoever asked may have gone.
             let _ = answer.send(committed.map(|()| value).map_err(E::from));
-        })),
+        }))),
         // A refusal can rest on what a neighbour in the group did, so it is told only if that became true.
-        Err(refusal) => Ran::Undo(Box::new(move |committed| {
+        Err(refusal) => Ran::Undo(Answer::Transaction(Box::new(move |committed| {
             let _ = answer.send(Err(committed.err().map_or(refusal, E::from)));
-        })),
-    })
+        }))),
+    }))
 }
 
 pub(crate) struct Writer {
@@ -88,6 +119,7 @@ impl Writer {
             queue,
             wake,
             finish: Arc::clone(&finish),
+            clock_state: KnownClockState::default(),
             groups: 0,
             woken: Instant::now(),
             had_company: false,
@@ -125,6 +157,7 @@ struct Work {
     queue: Arc<Queue<Job>>,
     wake: SyncSender<()>,
     finish: Arc<AtomicBool>,
+    clock_state: KnownClockState,
     groups: u32,
     woken: Instant,
     had_company: bool,
@@ -134,7 +167,7 @@ struct Work {
 #[derive(Default)]
 struct Group {
     answers: Vec<Answer>,
-    appended: Vec<EntryId>,
+    drafts: Vec<(EntryId, Vec<u8>)>,
 }
 
 impl Work {
@@ -146,65 +179,93 @@ impl Work {
 
     fn commit_group(&mut self, first: Job) {
         if let Err(error) = sqlite::control(&self.connection, "BEGIN IMMEDIATE") {
-            let (Ran::Keep(answer) | Ran::Undo(answer)) = first(Err(error.clone()));
-            return answer(Err(error));
+            return first.refuse(error.clone()).tell(Err(error));
         }
         let begun = Instant::now();
         let company_until = self.had_company.then(|| begun + LINGER);
-        let (mut group, mut next) = (Group::default(), Some(first));
+        let (mut group, mut next) = (Group::default(), vec![first]);
         let mut outcome = Ok(());
-        while let Some(job) = next {
-            outcome = self.run_job(job, &mut group);
-            if outcome.is_err() || group.answers.len() >= GROUP || begun.elapsed() > GROUP_TIME {
+        while !next.is_empty() {
+            for job in next {
+                match &outcome {
+                    Ok(()) => outcome = self.run_job(job, &mut group),
+                    Err(error) => group.answers.push(job.refuse(error.clone())),
+                }
+            }
+            if outcome.is_err() || begun.elapsed() > GROUP_TIME {
                 break;
             }
-            next = self.queue.pop_until(company_until);
+            next = self.queue.take_until(GROUP.saturating_sub(group.answers.len()), company_until);
         }
         self.had_company = group.answers.len() > 1;
-        let outcome = outcome.and_then(|()| sqlite::control(&self.connection, "COMMIT"));
+        let outcome = outcome
+            .and_then(|()| evidence::fill_outbox(&self.connection, &group.drafts))
+            .and_then(|()| sqlite::control(&self.connection, "COMMIT"));
         self.end(group, outcome);
     }
 
-    /// Runs one transaction inside a savepoint. An error is one of the whole group.
-    fn run_job(&self, job: Job, group: &mut Group) -> Result<(), StoreError> {
-        let saved = sqlite::control(&self.connection, "SAVEPOINT job");
-        if let Err(error) = saved {
-            let (Ran::Keep(answer) | Ran::Undo(answer)) = job(Err(error.clone()));
-            group.answers.push(answer);
+    /// Runs one job. An error is one of the whole group.
+    fn run_job(&mut self, job: Job, group: &mut Group) -> Result<(), StoreError> {
+        match job {
+            Job::Append(sealed, answer) => {
+                let appended = sealed.insert(&self.connection, &self.clock_state);
+                if appended.is_ok() {
+                    group.drafts.push(sealed.draft());
+                }
+                group.answers.push(Answer::Append(appended, answer));
+                self.check_transaction()
+            }
+            Job::Transaction(_) => self.run_transaction(job, group),
+        }
+    }
+
+    /// Runs a transaction inside a savepoint.
+    fn run_transaction(&mut self, job: Job, group: &mut Group) -> Result<(), StoreError> {
+        if let Err(error) = sqlite::control(&self.connection, "SAVEPOINT job") {
+            group.answers.push(job.refuse(error.clone()));
             return Err(error);
         }
-        let mut tx = Tx::new(Snapshot { sql: &self.connection, keys: &self.keys });
+        let Job::Transaction(run) = job else { return Ok(()) };
+        let mut tx = Tx::new(Snapshot { sql: &self.connection, keys: &self.keys }, &self.clock_state);
         // A transaction that panics loses its own answer and leaves nothing behind; its neighbours go on.
-        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| job(Ok(&mut tx))));
-        let appended = std::mem::take(&mut tx.appended);
+        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(Ok(&mut tx))));
+        let drafts = std::mem::take(&mut tx.drafts);
         let keep = matches!(ran, Ok(Ran::Keep(_)));
         match ran {
             Ok(Ran::Keep(answer)) => {
                 group.answers.push(answer);
-                group.appended.extend(appended);
+                group.drafts.extend(drafts);
             }
             Ok(Ran::Undo(answer)) => group.answers.push(answer),
             Err(_) => tracing::error!("a transaction panicked"),
         }
-        // Some failures of the disk make SQLite undo the whole transaction by itself.
-        if self.connection.is_autocommit() {
-            return Err(StoreError::unavailable("the database undid the transaction; its disk may be full"));
-        }
+        self.check_transaction()?;
         if !keep {
+            // It may have been the transaction that appended the clock state.
+            self.clock_state.forget();
             sqlite::control(&self.connection, "ROLLBACK TO job")?;
         }
         sqlite::control(&self.connection, "RELEASE job")
+    }
+
+    /// Some failures of the disk make SQLite undo the whole transaction by itself.
+    fn check_transaction(&self) -> Result<(), StoreError> {
+        if self.connection.is_autocommit() {
+            return Err(StoreError::unavailable("the database undid the transaction; its disk may be full"));
+        }
+        Ok(())
     }
 
     fn end(&mut self, group: Group, outcome: Result<(), StoreError>) {
         match &outcome {
             Ok(()) => {
                 // Before anyone is answered, so that whoever then waits for the proof is known to wait for something.
-                self.board.add(group.appended);
+                self.board.add(group.drafts.into_iter().map(|(id, _)| id));
                 self.groups += 1;
             }
             Err(error) => {
                 tracing::error!(%error, "a group of {} transactions was not committed", group.answers.len());
+                self.clock_state.forget();
                 if !self.connection.is_autocommit()
                     && let Err(error) = sqlite::control(&self.connection, "ROLLBACK")
                 {
@@ -213,7 +274,7 @@ impl Work {
             }
         }
         for answer in group.answers {
-            answer(outcome.clone());
+            answer.tell(outcome.clone());
         }
         self.see_to_checkpoints();
     }

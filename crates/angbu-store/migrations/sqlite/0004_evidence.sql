@@ -1,7 +1,7 @@
--- What state transactions committed and the sequencer has not yet put into the tree, in the order of commit.
+-- What was committed and the sequencer has not yet put into the tree: one row a commit, in the order of commits.
 CREATE TABLE evidence_outbox (
-    seq   INTEGER PRIMARY KEY,
-    draft BLOB    NOT NULL
+    seq    INTEGER PRIMARY KEY,
+    drafts BLOB    NOT NULL
 );
 
 -- Salts and values of an entry's fields, sealed.

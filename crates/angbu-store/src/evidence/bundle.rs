@@ -61,6 +61,21 @@ pub(crate) fn encode<'a>(entries: impl Iterator<Item = &'a [u8]>) -> Result<Vec<
     Ok(bundle)
 }
 
+/// The entries of a batch; `None` in place of the one that its bytes end inside.
+pub(crate) fn split(bundle: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
+    let mut rest = bundle;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let entry = rest.split_first_chunk().and_then(|(length, after)| {
+            after.split_at_checked(usize::from(u16::from_be_bytes(*length)))
+        });
+        rest = entry.map_or(&[], |(_, after)| after);
+        Some(entry.map(|(entry, _)| entry))
+    })
+}
+
 /// The id of an entry, from its bytes.
 pub(crate) fn id_of(entry: &[u8]) -> Result<EntryId, StoreError> {
     Entry::decode(entry).map(|entry| entry.id).map_err(|error| StoreError::corrupt(error.to_string()))
@@ -70,13 +85,12 @@ impl Kept {
     fn new(first: u64, bundle: Vec<u8>) -> Result<Self, StoreError> {
         let damaged = || StoreError::corrupt(format!("the batch at {first} ends inside an entry"));
         let (mut places, mut at) = (Vec::new(), 0usize);
-        while at < bundle.len() {
-            let length = bundle.get(at..).and_then(|rest| rest.first_chunk()).ok_or_else(damaged)?;
+        for entry in split(&bundle) {
             let begin = at + 2;
-            at = begin + usize::from(u16::from_be_bytes(*length));
+            at = begin + entry.ok_or_else(damaged)?.len();
             places.push(begin..at);
         }
-        if at == bundle.len() { Ok(Self { first, bundle, places }) } else { Err(damaged()) }
+        Ok(Self { first, bundle, places })
     }
 
     fn entry(&self, index: u64) -> Option<&[u8]> {

@@ -4,6 +4,7 @@ pub(crate) mod bundle;
 pub(crate) mod hot;
 pub(crate) mod runs;
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use angbu_evidence::sequence::Head;
@@ -13,9 +14,9 @@ use angbu_units::{CustomerId, EntryId, UnixTime};
 use tokio::sync::watch;
 
 use crate::board::Known;
-use crate::seal::Purpose;
+use crate::seal::{Keyring, Purpose};
 use crate::sequencer::Published;
-use crate::sql::{column, optional, values};
+use crate::sql::{Connection, column, optional, values};
 use crate::{Snapshot, Store, StoreError, Tx};
 
 pub(crate) use bundle::Bundles;
@@ -23,6 +24,9 @@ pub(crate) use runs::Run;
 
 /// The most entries that one question is answered with.
 pub const ENTRIES_AT_ONCE: u64 = 65_536;
+
+/// The most entries that one transaction appends.
+pub const APPENDS_AT_ONCE: u64 = 16_384;
 
 /// The table of sealed bodies, as sealed values name it.
 const BODIES: &str = "evidence_bodies";
@@ -344,11 +348,12 @@ impl Snapshot<'_> {
 
     /// The newest entry that waits for the sequencer.
     fn newest_draft(&self) -> Result<Option<Draft>, StoreError> {
-        self.sql.first(
-            "SELECT draft FROM evidence_outbox ORDER BY seq DESC LIMIT 1",
+        let newest = self.sql.first(
+            "SELECT drafts FROM evidence_outbox ORDER BY seq DESC LIMIT 1",
             values![],
-            |row| decode_draft(&column::<Vec<u8>>(row, 0)?),
-        )
+            |row| decode_drafts(&column::<Vec<u8>>(row, 0)?),
+        )?;
+        Ok(newest.and_then(|mut drafts| drafts.pop()))
     }
 
     pub(crate) fn counters(
@@ -380,24 +385,15 @@ impl Tx<'_> {
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when the draft rests on a clock state that was never appended, [`StoreError::Taken`]
-    /// when there is an entry with its id, [`StoreError::Unfit`] for a draft that could not enter the log.
+    /// when there is an entry with its id, [`StoreError::Unfit`] for a draft that could not enter the log, and
+    /// [`StoreError::TooMuch`] after [`APPENDS_AT_ONCE`] entries in one transaction.
     pub fn append(&mut self, draft: &Draft, body: &Body) -> Result<(), StoreError> {
-        let unfit = |what: &str| StoreError::Unfit { what: format!("entry {}: {what}", draft.id) };
-        if draft.instant.error_bound.count() < 0 {
-            return Err(unfit("its error bound is below zero"));
+        if u64::try_from(self.drafts.len()).is_ok_and(|count| count >= APPENDS_AT_ONCE) {
+            return Err(StoreError::TooMuch { what: "a transaction of so many entries", limit: APPENDS_AT_ONCE });
         }
-        if draft.body_root != body.root() {
-            return Err(unfit("its fields are not those that its body root commits to"));
-        }
-        self.note_clock_state(draft)?;
-        let sealed = self.keys.seal(Purpose::Bodies, BODIES, &draft.id.to_bytes(), &body.encode())?;
-        self.sql.execute(
-            "INSERT INTO evidence_bodies (entry_id, sealed) VALUES (?1, ?2)",
-            values![draft.id, sealed],
-        )?;
-        self.sql
-            .execute("INSERT INTO evidence_outbox (draft) VALUES (?1)", values![draft.encode()])?;
-        self.appended.push(draft.id);
+        let sealed = Sealed::new(self.keys, draft, body)?;
+        sealed.insert(self.sql, self.clock_state)?;
+        self.drafts.push(sealed.draft());
         Ok(())
     }
 
@@ -412,28 +408,82 @@ impl Tx<'_> {
         )?;
         Ok(())
     }
+}
 
-    /// An entry that rests on a clock state which never comes would stop the log, so it is refused here.
-    fn note_clock_state(&mut self, draft: &Draft) -> Result<(), StoreError> {
-        if draft.kind == Kind::CLOCK_STATE {
-            self.sql.execute(
-                "INSERT INTO evidence_clock_states (entry_id, idx) VALUES (?1, NULL)",
-                values![draft.id],
-            )?;
-            return Ok(());
+/// An entry that is ready to be inserted: checked, and its fields sealed.
+pub(crate) struct Sealed {
+    draft: Draft,
+    body: Vec<u8>,
+}
+
+impl Sealed {
+    pub(crate) fn new(keys: &Keyring, draft: &Draft, body: &Body) -> Result<Self, StoreError> {
+        let unfit = |what: &str| StoreError::Unfit { what: format!("entry {}: {what}", draft.id) };
+        if draft.instant.error_bound.count() < 0 {
+            return Err(unfit("its error bound is below zero"));
         }
-        if draft.instant.clock_state == Draft::NO_CLOCK_STATE {
-            return Ok(());
+        if draft.body_root != body.root() {
+            return Err(unfit("its fields are not those that its body root commits to"));
         }
-        let known = self.sql.first(
-            "SELECT 1 FROM evidence_clock_states WHERE entry_id = ?1",
-            values![draft.instant.clock_state],
-            |_| Ok(()),
-        )?;
-        known.ok_or(StoreError::NotFound { what: "clock state" })
+        let body = keys.seal(Purpose::Bodies, BODIES, &draft.id.to_bytes(), &body.encode())?;
+        Ok(Self { draft: draft.clone(), body })
+    }
+
+    /// Its id and its bytes for the outbox.
+    pub(crate) fn draft(&self) -> (EntryId, Vec<u8>) {
+        (self.draft.id, self.draft.encode())
+    }
+
+    /// Inserts its body: one row, but for clock states, which are noted as well.
+    pub(crate) fn insert(&self, sql: &dyn Connection, known: &KnownClockState) -> Result<(), StoreError> {
+        let Draft { id, kind, instant, .. } = &self.draft;
+        if *kind == Kind::CLOCK_STATE {
+            sql.execute("INSERT INTO evidence_clock_states (entry_id, idx) VALUES (?1, NULL)", values![id])?;
+        } else if instant.clock_state != Draft::NO_CLOCK_STATE {
+            known.check(sql, instant.clock_state)?;
+        }
+        sql.execute("INSERT INTO evidence_bodies (entry_id, sealed) VALUES (?1, ?2)", values![id, self.body])?;
+        Ok(())
     }
 }
 
-pub(crate) fn decode_draft(bytes: &[u8]) -> Result<Draft, StoreError> {
-    Draft::decode(bytes).map_err(|error| StoreError::corrupt(error.to_string()))
+/// The clock state that was last found to be there: most entries rest on the same one for a long time.
+#[derive(Default)]
+pub(crate) struct KnownClockState(Cell<Option<EntryId>>);
+
+impl KnownClockState {
+    /// Whatever was found may have been undone.
+    pub(crate) fn forget(&self) {
+        self.0.set(None);
+    }
+
+    /// An entry that rests on a clock state which never comes would stop the log, so it is refused.
+    fn check(&self, sql: &dyn Connection, id: EntryId) -> Result<(), StoreError> {
+        if self.0.get() == Some(id) {
+            return Ok(());
+        }
+        let found =
+            sql.first("SELECT 1 FROM evidence_clock_states WHERE entry_id = ?1", values![id], |_| Ok(()))?;
+        found.ok_or(StoreError::NotFound { what: "clock state" })?;
+        self.0.set(Some(id));
+        Ok(())
+    }
+}
+
+/// Leaves the entries of one commit to the sequencer, as one row.
+pub(crate) fn fill_outbox(sql: &dyn Connection, drafts: &[(EntryId, Vec<u8>)]) -> Result<(), StoreError> {
+    if drafts.is_empty() {
+        return Ok(());
+    }
+    let drafts = bundle::encode(drafts.iter().map(|(_, draft)| draft.as_slice()))?;
+    sql.execute("INSERT INTO evidence_outbox (drafts) VALUES (?1)", values![drafts])?;
+    Ok(())
+}
+
+/// The entries of one row of the outbox.
+pub(crate) fn decode_drafts(bytes: &[u8]) -> Result<Vec<Draft>, StoreError> {
+    let damaged = || StoreError::corrupt("a row of the outbox ends inside an entry");
+    bundle::split(bytes)
+        .map(|draft| Draft::decode(draft.ok_or_else(damaged)?).map_err(|error| StoreError::corrupt(error.to_string())))
+        .collect()
 }
