@@ -17,6 +17,13 @@ pub enum Event {
         /// The customer's name.
         customer: String,
     },
+    /// The centre could not be joined yet.
+    NotJoined {
+        /// Why.
+        reason: String,
+        /// In how many milliseconds it is tried again.
+        retry_ms: u64,
+    },
     /// The agent is ready: its start is recorded and it watches the clock.
     Started {
         /// Its id.
@@ -141,6 +148,9 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Joined { agent, customer } => write!(f, "joined as {agent} of {customer}"),
+            Self::NotJoined { reason, retry_ms } => {
+                write!(f, "not joined yet, the next try is in {retry_ms} ms: {reason}")
+            }
             Self::Started { agent, customer, clean, .. } => {
                 let before = if *clean { "" } else { "; the run before ended without a stop" };
                 write!(f, "{agent} of {customer} watches this machine's clock{before}")

@@ -195,9 +195,8 @@ fn enrolment(
             }
             Err(error) if error.is_passing() => {
                 let wait = backoff.next_wait();
-                events(&Event::NotUploaded {
+                events(&Event::NotJoined {
                     reason: error.to_string(),
-                    waiting: 0,
                     retry_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
                 });
                 if stop.wait_for(wait) {

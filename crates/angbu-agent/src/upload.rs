@@ -115,7 +115,10 @@ impl Uploader {
     fn follow(&self, shared: &Shared, next_seq: u64) -> Result<(), String> {
         let mut core = shared.core();
         let now = shared.clock.read().wall;
-        core.spool.acknowledge(next_seq, now).map_err(|error| error.to_string())?;
+        let lost = core.spool.acknowledge(next_seq, now).map_err(|error| error.to_string())?;
+        if let Some(lost) = lost {
+            (shared.events)(&Event::Lost { first: lost.first, last: lost.last });
+        }
         (shared.events)(&Event::Uploaded { next_seq, waiting: core.spool.waiting() });
         Ok(())
     }

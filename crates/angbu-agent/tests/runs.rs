@@ -257,7 +257,7 @@ fn joining_waits_for_the_centre_and_not_for_a_wrong_code() {
     centre.set(|seen| seen.mood = Mood::Away);
     let agent = start(&centre, place.path());
     centre.wait("a try in vain", |seen| {
-        matches!(seen.events.last(), Some(Event::NotUploaded { .. })).then_some(())
+        matches!(seen.events.last(), Some(Event::NotJoined { .. })).then_some(())
     });
     centre.set(|seen| seen.mood = Mood::LosesAnswers);
     centre.wait("a join whose answer is lost", |seen| (seen.events.len() > 3).then_some(()));

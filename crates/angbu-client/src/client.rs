@@ -1,11 +1,13 @@
 //! Calls to a centre.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use angbu_evidence::note::VerifierKey;
+use angbu_evidence::report;
 use angbu_units::{EntryId, UnixTime};
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -14,8 +16,8 @@ use ureq::http::{Request, StatusCode, Uri};
 use crate::wire::{Appended, Customer, Customers, Enrolment, UploadAnswer, Uploaded};
 use crate::{ClientError, Problem, Trust, connection};
 
-/// The longest report that is read.
-pub const LONGEST_REPORT: u64 = 512 * 1_024 * 1_024;
+/// The longest report that is read: as long as one can be that is proven.
+const LONGEST_REPORT: u64 = report::LARGEST as u64;
 
 /// The longest answer of any other kind that is read.
 const LONGEST_ANSWER: u64 = 1_024 * 1_024;
@@ -27,12 +29,19 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const REPORT_PATIENCE: Duration = Duration::from_secs(600);
 
 /// A blocking client of one centre. Cheap to clone; clones share their connections.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Client {
     url: Arc<str>,
     token: Option<Arc<str>>,
     http: ureq::Agent,
     patience: Duration,
+}
+
+impl fmt::Debug for Client {
+    /// Where it calls, and nothing of its token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 impl Client {

@@ -13,7 +13,7 @@ mod join;
 mod trust;
 pub mod wire;
 
-pub use client::{Client, LONGEST_REPORT};
+pub use client::Client;
 pub use error::{ClientError, Problem};
 pub use join::{Joined, join};
 pub use trust::Trust;

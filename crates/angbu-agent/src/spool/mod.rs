@@ -185,32 +185,21 @@ impl Spool {
     /// Takes note that the centre has every item before `next`, and wants that one. What it has is deleted. If it
     /// wants what was deleted long ago, a loss takes that place; if it has numbers that were never given here
     /// (this spool was restored from an older copy, or emptied), what stands here is given up as lost under
-    /// the numbers that follow them, for it cannot be told whether the centre has it already.
+    /// the numbers that follow them, for it cannot be told whether the centre has it already. Returns a loss that was
+    /// found in this way.
     ///
     /// # Errors
     /// [`SpoolError::File`].
-    pub fn acknowledge(&mut self, next: u64, now: UnixTime) -> Result<(), SpoolError> {
-        let here = self.end();
-        if next > here {
-            let pending = here - self.wanted;
-            if pending > 0 {
-                let last = next.saturating_add(pending - 1);
-                let tombstone = self.bury(Lost { first: next, last, at: now })?;
-                self.segments.push_back(tombstone);
-                self.active = None;
-            } else {
-                self.begin(next)?;
-            }
-            self.wanted = next;
-            while self.segments.len() > 1 {
-                self.remove_oldest()?;
-            }
-            return Ok(());
+    pub fn acknowledge(&mut self, next: u64, now: UnixTime) -> Result<Option<Lost>, SpoolError> {
+        if next > self.end() {
+            return self.skip_to(next, now);
         }
+        let mut lost = None;
         if next < self.oldest() {
-            let lost = Lost { first: next, last: self.oldest() - 1, at: now };
-            let tombstone = self.bury(lost)?;
+            let gone = Lost { first: next, last: self.oldest() - 1, at: now };
+            let tombstone = self.bury(gone)?;
             self.segments.push_front(tombstone);
+            lost = Some(gone);
         }
         self.wanted = next;
         while self.segments.len() > 1 && self.segments.front().is_some_and(|segment| segment.next <= next) {
@@ -219,7 +208,7 @@ impl Spool {
         if self.segments.back().is_some_and(|last| last.length >= WORTH_REPLACING) {
             self.sweep()?;
         }
-        Ok(())
+        Ok(lost)
     }
 
     /// Deletes the last records as well if the centre has all of them; only their number stays.
@@ -253,6 +242,26 @@ impl Spool {
         self.segments.back().map_or(self.wanted, |last| last.next)
     }
 
+    /// Goes on with a number that lies beyond all that were given here, and gives up what waits.
+    fn skip_to(&mut self, next: u64, now: UnixTime) -> Result<Option<Lost>, SpoolError> {
+        let waiting = self.waiting();
+        let lost =
+            (waiting > 0).then(|| Lost { first: next, last: next.saturating_add(waiting - 1), at: now });
+        match lost {
+            Some(lost) => {
+                let tombstone = self.bury(lost)?;
+                self.segments.push_back(tombstone);
+                self.active = None;
+            }
+            None => self.begin(next)?,
+        }
+        self.wanted = next;
+        while self.segments.len() > 1 {
+            self.remove_oldest()?;
+        }
+        Ok(lost)
+    }
+
     fn oldest(&self) -> u64 {
         self.segments.front().map_or(self.wanted, |segment| segment.first)
     }
@@ -284,15 +293,15 @@ impl Spool {
             length: u64::try_from(contents.whole.max(HEADER)).unwrap_or(u64::MAX),
             tombstone: matches!(contents.items.as_slice(), [(_, Item::Lost(_))]),
         };
-        if let Some(before) = self.segments.back() {
-            if before.next > first {
-                if before.tombstone && segment.next <= before.next {
-                    // A power cut came after a loss had taken this segment's place and before it was removed.
-                    return self.remove(first);
-                }
-                // The end of the segment before failed to reach the disk, as it seemed, and was written again here.
-                self.cut_before(first)?;
+        if let Some(before) = self.segments.back()
+            && before.next > first
+        {
+            if before.tombstone && segment.next <= before.next {
+                // A power cut came after a loss had taken this segment's place and before it was removed.
+                return self.remove(first);
             }
+            // The end of the segment before failed to reach the disk, as it seemed, and was written again here.
+            self.cut_before(first)?;
         }
         if let Some(next) = self.segments.back().map(|before| before.next).filter(|next| *next < first) {
             let tombstone = self.bury(Lost { first: next, last: first - 1, at: now })?;
