@@ -84,9 +84,9 @@ impl Package {
     /// Puts a package together: the items in any order, repeated ones once; the manifest at the log index at
     /// which its entry stands (that entry is among the items); nodes of a tree at least as large as the checkpoint.
     ///
-    /// An honest report has in it: every entry of the customer from the last one before the period on up to
-    /// the manifest's count, earlier ones as far as the rendering needs them, the manifest's entry with its
-    /// fields shown, and every clock state that one of these entries names.
+    /// An honest report has in it: the customer's entries from the one before the first whose instant is not
+    /// before the period, up to the manifest's count; earlier ones as far as the rendering needs them; the
+    /// manifest's entry with its fields shown; and every clock state that one of all these names.
     ///
     /// # Errors
     /// [`AssembleError`].
