@@ -1,6 +1,6 @@
 //! `cargo xtask judge NAME`: trials that take too long for every run of the tests.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use crate::workspace::Workspace;
 use crate::{fuzz, process};
@@ -13,10 +13,23 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
     match name {
         "crash" => ignored_test(workspace, "judge_crash"),
         "fuzz" => fuzz::run_all(workspace, FUZZ_SECONDS),
+        "advisories" => advisories(workspace),
         _ => bail!(
-            "there is no trial '{name}'; there are: crash (50 centres killed under load), fuzz (every parser, {FUZZ_SECONDS} s each)"
+            "there is no trial '{name}'; there are: crash (50 centres killed under load), \
+             fuzz (every parser, {FUZZ_SECONDS} s each), advisories (what is known against our dependencies today)"
         ),
     }
+}
+
+/// What is known changes from day to day, whatever the repository holds: so this is no test.
+fn advisories(workspace: &Workspace) -> anyhow::Result<()> {
+    process::run(process::cargo().current_dir(&workspace.root).args([
+        "deny",
+        "--workspace",
+        "check",
+        "advisories",
+    ]))
+    .context("this needs cargo-deny (cargo install cargo-deny --locked) and the network")
 }
 
 /// A trial is a test that an ordinary run leaves out.

@@ -1,6 +1,6 @@
 //! The part of `deny.toml` that needs no network and no further tool: licences, and versions that stand twice.
 //!
-//! `cargo deny check` reads the same file and adds advisories; `cargo xtask test` runs it where it is installed.
+//! `cargo deny check` reads the same file and checks more; `cargo xtask test` runs it where it is installed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
