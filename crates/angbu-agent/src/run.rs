@@ -96,6 +96,8 @@ pub(crate) struct Core {
     pub(crate) spool: Spool,
     /// The stop is on record, and nothing is recorded any more.
     pub(crate) closing: bool,
+    /// The folder may be another process's by now.
+    pub(crate) over: bool,
     threads: usize,
     broken: bool,
 }
@@ -290,7 +292,7 @@ fn begin(
         clean,
         tolerance_ns: enrolment.tolerance_ns,
     });
-    let core = Core { agent, spool, closing: false, threads: 0, broken: false };
+    let core = Core { agent, spool, closing: false, over: false, threads: 0, broken: false };
     Ok(Shared { clock, events, stop: stop.clone(), state, core: Mutex::new(core), changed: Condvar::new() })
 }
 
@@ -375,6 +377,9 @@ fn finish(shared: &Shared, client: &Client) -> Result<(), AgentError> {
     if let Err(error) = core.spool.sweep() {
         (shared.events)(&Event::NotKept { reason: error.to_string() });
     }
+    // A thread that still waits for a resolver holds on to what is shared, but touches no file any more.
+    core.over = true;
+    shared.state.release()?;
     if let Some(seq) = stopped {
         (shared.events)(&Event::Stopped { seq, waiting: core.spool.waiting() });
     }

@@ -43,7 +43,7 @@ pub enum StateError {
 /// The folder, locked for this process.
 pub(crate) struct State {
     folder: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// The agent's secrets. Wiped when dropped.
@@ -76,10 +76,15 @@ impl State {
         let path = folder.join("lock");
         let lock = files::append_to(&path).map_err(failed("open", &path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { folder: folder.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { folder: folder.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => Err(StateError::InUse(folder.to_owned())),
             Err(TryLockError::Error(source)) => Err(failed("lock", &path)(source)),
         }
+    }
+
+    /// Lets another process have the folder; this one must not write to it any more.
+    pub(crate) fn release(&self) -> Result<(), StateError> {
+        self.lock.unlock().map_err(failed("unlock", &self.folder))
     }
 
     /// Where records are kept.

@@ -114,6 +114,9 @@ impl Uploader {
 
     fn follow(&self, shared: &Shared, next_seq: u64) -> Result<(), String> {
         let mut core = shared.core();
+        if core.over {
+            return Err("the run is over".to_owned());
+        }
         let now = shared.clock.read().wall;
         let lost = core.spool.acknowledge(next_seq, now).map_err(|error| error.to_string())?;
         if let Some(lost) = lost {

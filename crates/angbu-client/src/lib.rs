@@ -11,9 +11,11 @@ mod connection;
 mod error;
 mod join;
 mod trust;
+mod verify;
 pub mod wire;
 
 pub use client::Client;
 pub use error::{ClientError, Problem};
 pub use join::{Joined, join};
 pub use trust::Trust;
+pub use verify::verify_report;

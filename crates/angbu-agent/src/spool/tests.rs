@@ -5,6 +5,11 @@ const KEY: [u8; 32] = [7; 32];
 const NOW: UnixTime = UnixTime::from_nanos(1_700_000_000_000_000_000);
 const ROOM: u64 = 64 * 1024 * 1024;
 
+/// A folder in memory where there is one: thousands of flushes to a disk that others use would make everybody wait.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 fn open(directory: &Path, limit: u64) -> Spool {
     Spool::open(directory, &KEY, limit, 1, NOW).unwrap()
 }
@@ -50,7 +55,7 @@ fn assert_gapless(spool: &Spool) {
 
 #[test]
 fn what_was_written_is_read_in_order_also_after_reopening() {
-    let place = tempfile::tempdir().unwrap();
+    let place = folder();
     let mut spool = open(place.path(), ROOM);
     append(&mut spool, 1..=20);
     assert_eq!(all(&spool), records(1..=20));
@@ -65,7 +70,7 @@ fn what_was_written_is_read_in_order_also_after_reopening() {
 
 #[test]
 fn what_the_centre_has_is_deleted_and_numbers_go_on() {
-    let place = tempfile::tempdir().unwrap();
+    let place = folder();
     let mut spool = open(place.path(), ROOM);
     append(&mut spool, 1..=10);
     spool.acknowledge(5, NOW).unwrap();
@@ -84,7 +89,7 @@ fn what_the_centre_has_is_deleted_and_numbers_go_on() {
 
 #[test]
 fn what_was_deleted_and_is_wanted_again_is_told_as_lost() {
-    let place = tempfile::tempdir().unwrap();
+    let place = folder();
     let mut spool = open(place.path(), ROOM);
     append(&mut spool, 1..=10);
     spool.acknowledge(11, NOW).unwrap();
@@ -99,7 +104,7 @@ fn what_was_deleted_and_is_wanted_again_is_told_as_lost() {
 
 #[test]
 fn numbers_that_the_centre_already_has_are_not_given_again() {
-    let place = tempfile::tempdir().unwrap();
+    let place = folder();
     let mut spool = open(place.path(), ROOM);
     append(&mut spool, 1..=3);
     spool.acknowledge(100, NOW).unwrap();
@@ -116,7 +121,7 @@ fn numbers_that_the_centre_already_has_are_not_given_again() {
 
 #[test]
 fn a_full_spool_gives_up_its_oldest_records_and_says_so() {
-    let place = tempfile::tempdir().unwrap();
+    let place = folder();
     let limit = 16 * 1024;
     let mut spool = open(place.path(), limit);
     let mut told = 0;
@@ -143,7 +148,7 @@ fn a_full_spool_gives_up_its_oldest_records_and_says_so() {
 
 #[test]
 fn a_power_cut_between_burying_and_removing_changes_nothing() {
-    let place = tempfile::tempdir().unwrap();
+    let place = folder();
     let limit = 16 * 1024;
     let mut spool = open(place.path(), limit);
     let mut kept: Vec<(PathBuf, Vec<u8>)> = Vec::new();
@@ -158,7 +163,7 @@ fn a_power_cut_between_burying_and_removing_changes_nothing() {
             // As if no removal had reached the disk.
             kept.clone_from(&before);
             let expected = all(&spool);
-            let copy = tempfile::tempdir().unwrap();
+            let copy = folder();
             for (file, bytes) in &kept {
                 std::fs::write(copy.path().join(file.file_name().unwrap()), bytes).unwrap();
             }
@@ -174,7 +179,7 @@ fn a_power_cut_between_burying_and_removing_changes_nothing() {
 
 #[test]
 fn cut_at_any_byte_a_prefix_is_left() {
-    let place = tempfile::tempdir().unwrap();
+    let place = folder();
     let mut spool = open(place.path(), ROOM);
     append(&mut spool, 1..=6);
     drop(spool);
@@ -182,7 +187,7 @@ fn cut_at_any_byte_a_prefix_is_left() {
     let whole = std::fs::read(&file).unwrap();
     let mut most = 0;
     for length in 0..=whole.len() {
-        let copy = tempfile::tempdir().unwrap();
+        let copy = folder();
         std::fs::write(copy.path().join(file.file_name().unwrap()), &whole[..length]).unwrap();
         let mut spool = open(copy.path(), ROOM);
         let found = u64::try_from(all(&spool).len()).unwrap();
@@ -198,7 +203,7 @@ fn cut_at_any_byte_a_prefix_is_left() {
 
 #[test]
 fn damage_in_the_middle_becomes_a_loss() {
-    let place = tempfile::tempdir().unwrap();
+    let place = folder();
     let mut spool = open(place.path(), ROOM);
     append(&mut spool, 1..=6);
     let damaged = files(place.path()).pop().unwrap();
@@ -222,7 +227,7 @@ fn damage_in_the_middle_becomes_a_loss() {
 
 #[test]
 fn a_disk_that_refuses_leaves_a_loss_behind() {
-    let place = tempfile::tempdir().unwrap();
+    let place = folder();
     let inner = place.path().join("spool");
     let mut spool = open(&inner, ROOM);
     append(&mut spool, 1..=2);
@@ -242,7 +247,7 @@ fn a_disk_that_refuses_leaves_a_loss_behind() {
 
 #[test]
 fn a_write_that_only_seemed_to_fail_does_not_count_twice() {
-    let place = tempfile::tempdir().unwrap();
+    let place = folder();
     let mut spool = open(place.path(), ROOM);
     append(&mut spool, 1..=3);
     let first = files(place.path()).pop().unwrap();
@@ -260,7 +265,7 @@ fn a_write_that_only_seemed_to_fail_does_not_count_twice() {
 #[test]
 fn another_key_opens_nothing_and_the_files_tell_nothing() {
     use std::os::unix::fs::PermissionsExt as _;
-    let place = tempfile::tempdir().unwrap();
+    let place = folder();
     let inner = place.path().join("spool");
     let mut spool = open(&inner, ROOM);
     append(&mut spool, 1..=5);
@@ -277,7 +282,7 @@ fn another_key_opens_nothing_and_the_files_tell_nothing() {
 
 #[test]
 fn items_cannot_be_moved_or_renumbered() {
-    let place = tempfile::tempdir().unwrap();
+    let place = folder();
     let mut spool = open(place.path(), ROOM);
     append(&mut spool, 1..=2);
     drop(spool);
@@ -313,7 +318,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
     fn whatever_happens_no_number_is_skipped_or_given_twice(steps in proptest::collection::vec(step(), 1..30)) {
-        let place = tempfile::tempdir().unwrap();
+        let place = folder();
         let mut spool = open(place.path(), 8 * 1024);
         for step in steps {
             match step {
