@@ -163,6 +163,11 @@ impl Exchange {
         ((t4 - t1) - (t3 - t2)).half()
     }
 
+    /// How far the server's clock could be off, as it says itself: root delay / 2 + root dispersion + precision.
+    pub fn source_bound(&self) -> Nanos {
+        root_distance(&self.source)
+    }
+
     /// How far the true offset from the server's reference can lie from [`Self::offset`].
     ///
     /// The reply may have taken all of the round trip and the request none of it, or the other way round: that
@@ -172,7 +177,7 @@ impl Exchange {
     pub fn bound(&self) -> Nanos {
         let [t1, _, _, t4] = self.instants;
         let rounding = Nanos::new(1);
-        self.delay().abs() + root_distance(&self.source) + PHI.over(t4 - t1) + rounding
+        self.delay().abs() + self.source_bound() + PHI.over(t4 - t1) + rounding
     }
 }
 

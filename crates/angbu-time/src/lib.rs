@@ -8,6 +8,7 @@ pub mod ingest;
 pub mod packet;
 pub mod periods;
 pub mod record;
+pub mod report;
 pub mod segment;
 pub mod server;
 pub mod soft_clock;

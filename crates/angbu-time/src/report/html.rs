@@ -1,0 +1,86 @@
+//! Text on its way into HTML. Names come from whoever enrolled an agent, and are taken for hostile.
+
+/// The longest name that is shown.
+const LONGEST_NAME: usize = 80;
+
+/// Text as HTML's content or as the value of a quoted attribute.
+pub(super) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 8);
+    for character in text.chars() {
+        match character {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+/// A name to be shown within other text: what would hide, reorder or break the text around it is made visible, and it is cut to a length.
+pub(super) fn name(text: &str) -> String {
+    let mut out: String =
+        text.chars().take(LONGEST_NAME).map(|c| if misleads(c) { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(LONGEST_NAME).is_some() {
+        out.push('…');
+    }
+    out
+}
+
+/// Control characters, and the format characters of Unicode that are seen only by what they do to others: direction, joining,
+/// invisible fillers and tags.
+fn misleads(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Puts values in place of `{key}` in a template. Unknown keys stay, which a test forbids.
+pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
+    let mut out = String::with_capacity(template.len() + 64);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let Some((key, later)) = after.split_once('}') else {
+            rest = after;
+            break;
+        };
+        // A value is never looked at again, whatever braces it holds.
+        out.push_str(values.iter().find(|(name, _)| *name == key).map_or(key, |(_, value)| value));
+        rest = later;
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn hostile_names_stay_text() {
+        let hostile = "</template><script>alert(1)</script>\u{202e}gro\u{0}";
+        let shown = escape(&name(hostile));
+        assert_eq!(shown, "&lt;/template&gt;&lt;script&gt;alert(1)&lt;/script&gt;\u{fffd}gro\u{fffd}");
+        assert_eq!(name(&"x".repeat(81)), format!("{}…", "x".repeat(80)));
+        assert_eq!(name("db-3 서버 サーバー"), "db-3 서버 サーバー");
+    }
+
+    #[test]
+    fn values_are_not_templates() {
+        assert_eq!(fill("{a} and {b}", &[("a", "{b}"), ("b", "}{")]), "{b} and }{");
+        assert_eq!(fill("{a", &[("a", "x")]), "a");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_gets_out_of_text(text in ".*") {
+            let shown = escape(&name(&text));
+            prop_assert!(!shown.contains(['<', '>', '"', '\'']));
+        }
+    }
+}

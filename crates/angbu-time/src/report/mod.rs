@@ -1,0 +1,157 @@
+//! The time report: what a customer's agents, proven entry by entry, show of each server's clock from one instant to another.
+//!
+//! [`render`] makes the whole file from proven data alone, by integer arithmetic alone, so that a verifier can make it again and compare
+//! every byte. A verifier keeps every version of the rendering; the number in the report's subject says which.
+
+mod facts;
+mod figures;
+mod html;
+mod page;
+mod pictures;
+mod words;
+
+use angbu_evidence::Kind;
+use angbu_evidence::report::{Proven, embed};
+use angbu_units::{AgentId, EntryId};
+
+use crate::events::EventError;
+use crate::segment::SegmentError;
+
+/// The kind of report, as it stands in its subject.
+pub const KIND: &str = "time";
+
+/// The newest version of the rendering.
+pub const VERSION: u32 = 1;
+
+/// The kind of entry that holds a customer's name and tolerance.
+pub const CUSTOMER: Kind = Kind::constant("account.customer");
+
+/// The language of a report's readable part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// en
+    English,
+    /// ko
+    Korean,
+    /// ja
+    Japanese,
+}
+
+impl Language {
+    /// Every language.
+    pub const ALL: [Self; 3] = [Self::English, Self::Korean, Self::Japanese];
+
+    /// Its code (ISO 639-1).
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Korean => "ko",
+            Self::Japanese => "ja",
+        }
+    }
+
+    /// The language of a code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.code() == code)
+    }
+
+    const fn number(self) -> u32 {
+        match self {
+            Self::English => 1,
+            Self::Korean => 2,
+            Self::Japanese => 3,
+        }
+    }
+}
+
+/// The number of the newest rendering in this language, for the report's subject: ten times the version, and the language.
+pub const fn rendering(language: Language) -> u32 {
+    VERSION * 10 + language.number()
+}
+
+/// Whether a time report shows this field of an entry of this kind. All other fields stay hidden, as do those of entries that are only
+/// there so that none is left out.
+pub fn shows(kind: &Kind, field: &str) -> bool {
+    match kind.as_str() {
+        "clock.state" | "evidence.manifest" => true,
+        "account.customer" => matches!(field, "name" | "tolerance-ns" | "revision"),
+        kind => kind.starts_with("time."),
+    }
+}
+
+/// Why no report can be made from what was proven. Entries are named by their log index.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    /// Another kind of report.
+    #[error("this is a report of the kind '{0}', not of time")]
+    Kind(String),
+    /// A rendering that this program does not know.
+    #[error("rendering {0} of the time report is not known to this program; use a newer one")]
+    Rendering(u32),
+    /// A segment that cannot be read.
+    #[error("entry {index} cannot be read: {why}")]
+    Segment {
+        /// Which.
+        index: u64,
+        /// Why not.
+        why: SegmentError,
+    },
+    /// An event or an enrolment that cannot be read.
+    #[error("entry {index} cannot be read: {why}")]
+    Event {
+        /// Which.
+        index: u64,
+        /// Why not.
+        why: EventError,
+    },
+    /// A field that is not shown or does not read.
+    #[error("entry {index} does not show the field '{field}', or it cannot be read")]
+    Field {
+        /// Which.
+        index: u64,
+        /// Which field.
+        field: &'static str,
+    },
+    /// An entry that another one rests on is not in the report.
+    #[error("entry {index} rests on the entry {missing}, which is not in the report")]
+    Missing {
+        /// The entry that is there.
+        index: u64,
+        /// The one that is not.
+        missing: EntryId,
+    },
+    /// Records of an agent whose enrolment is not in the report.
+    #[error("entry {index} is of {agent}, whose enrolment is not in the report")]
+    NotEnrolled {
+        /// The entry.
+        index: u64,
+        /// The agent.
+        agent: AgentId,
+    },
+    /// One record of an agent stands in two entries.
+    #[error("entry {index} holds record {seq} of {agent}, which another entry holds as well")]
+    Twice {
+        /// The entry.
+        index: u64,
+        /// The agent.
+        agent: AgentId,
+        /// The record.
+        seq: u64,
+    },
+}
+
+/// Makes the report's file. `package_text` is the evidence as it stands inside the file.
+///
+/// # Errors
+/// [`RenderError`].
+pub fn render(proven: &Proven, package_text: &str) -> Result<String, RenderError> {
+    if proven.subject.kind != KIND {
+        return Err(RenderError::Kind(proven.subject.kind.clone()));
+    }
+    let rendering_asked = proven.subject.rendering;
+    let language = Language::ALL.into_iter().find(|language| rendering(*language) == rendering_asked);
+    let language = language.ok_or(RenderError::Rendering(rendering_asked))?;
+    let facts = facts::Facts::gather(proven)?;
+    let (head, tail) = page::page(&facts, words::of(language));
+    Ok(embed(&head, package_text, &tail))
+}

@@ -1,0 +1,586 @@
+//! The page: the answer first, in words; the evidence of it below, server by server; what it proves, and how to check that.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use angbu_units::{ClockVerdict, Nanos, UnixTime};
+
+use super::facts::{Event, Facts, Server};
+use super::figures::{self, Civil, Shares};
+use super::html::{escape, fill, name};
+use super::pictures::{Graph, Window, strip};
+use super::words::Words;
+use crate::periods::{Period, Totals, Verdict};
+use crate::record::{AlarmKind, Fact};
+
+/// The most rows of a table of periods, and of one of events.
+const MOST_ROWS: usize = 200;
+
+const STYLE: &str = include_str!("style.css");
+const MARK: &str = "<svg class=\"mark\" viewBox=\"0 0 32 32\" width=\"22\" height=\"22\" aria-hidden=\"true\"><path d=\"M17 3v20H4z\"/><path d=\"M17 23l12 6\"/></svg>";
+
+/// The file up to the evidence, and what follows it.
+pub(super) fn page(facts: &Facts<'_>, words: &Words) -> (String, String) {
+    let page = Page {
+        facts,
+        words,
+        window: Window { from: facts.proven.subject.from, to: facts.proven.subject.to },
+    };
+    let mut out = String::new();
+    page.head(&mut out);
+    page.summary(&mut out);
+    if facts.servers.len() > 1 {
+        page.servers(&mut out);
+    }
+    for server in &facts.servers {
+        page.server(server, &mut out);
+    }
+    page.clock(&mut out);
+    page.proofs(&mut out);
+    page.check(&mut out);
+    out.push_str("</main>\n");
+    (out, "</body>\n</html>\n".to_owned())
+}
+
+struct Page<'a> {
+    facts: &'a Facts<'a>,
+    words: &'a Words,
+    window: Window,
+}
+
+impl Page<'_> {
+    fn head(&self, out: &mut String) {
+        let words = self.words;
+        let customer = name(&self.facts.customer);
+        let values = [("report", words.report), ("customer", customer.as_str()), ("period", &self.period())];
+        let _ = write!(
+            out,
+            "<!DOCTYPE html>\n<html lang=\"{code}\">\n<head>\n<meta charset=\"utf-8\">\n\
+             <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+             <header>{MARK}<b>Angbu</b><span>{report}</span></header>\n<main>\n",
+            code = words.language.code(),
+            title = escape(&fill(words.title, &values)),
+            report = escape(words.report),
+        );
+    }
+
+    /// The answer, what it was measured against, and the period as one picture.
+    fn summary(&self, out: &mut String) {
+        let (facts, words) = (self.facts, self.words);
+        let _ = writeln!(out, "<h1>{}</h1>", escape(&self.answer()));
+        for sentence in self.against() {
+            let _ = writeln!(out, "<p class=\"lead\">{}</p>", escape(&sentence));
+        }
+        if let [server] = facts.servers.as_slice() {
+            self.verdicts(server, out);
+        }
+        let tolerances = facts.tolerances_in_period();
+        let tolerances: Vec<_> = tolerances.into_iter().map(figures::exact).collect();
+        let tolerance =
+            if tolerances.is_empty() { words.no_tolerance.to_owned() } else { tolerances.join(", ") };
+        let (from, to) = (facts.proven.subject.from, facts.proven.subject.to);
+        let period = format!("{} \u{2013} {}", figures::instant(from, 0), figures::instant(to, 0));
+        let rows = [
+            (words.customer, name(&facts.customer)),
+            (words.period, format!("{period} UTC ({})", figures::span(to - from, words))),
+            (words.tolerance, tolerance),
+            (words.data_until, format!("{} UTC", figures::instant(self.data_until(), 0))),
+        ];
+        out.push_str("<dl>\n");
+        for (term, value) in rows {
+            let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", escape(term), escape(&value));
+        }
+        out.push_str("</dl>\n");
+    }
+
+    fn servers(&self, out: &mut String) {
+        let words = self.words;
+        let _ =
+            write!(out, "<h2>{}</h2>\n<table class=\"servers stack\">\n<thead><tr>", escape(words.servers));
+        let verdicts =
+            [Verdict::Within, Verdict::Outside, Verdict::NotProven].map(|verdict| words.verdict(verdict));
+        for (heading, class) in [
+            (words.server, ""),
+            (words.over_time, ""),
+            (verdicts[0], "end"),
+            (verdicts[1], "end"),
+            (verdicts[2], "end"),
+            (words.reference, ""),
+        ] {
+            let _ = write!(out, "<th class=\"{class}\">{}</th>", escape(heading));
+        }
+        out.push_str("</tr></thead>\n<tbody>\n");
+        for server in &self.facts.servers {
+            let shares = Shares::of(&server.totals);
+            let _ = write!(
+                out,
+                "<tr><td class=\"full\"><a href=\"#{}\"><bdi>{}</bdi></a></td><td class=\"full\">{}</td>",
+                server.agent,
+                escape(&name(&server.name)),
+                strip(&server.periods, self.window, words.over_time).trim_end()
+            );
+            for (share, verdict) in [
+                (shares.within, Verdict::Within),
+                (shares.outside, Verdict::Outside),
+                (shares.not_proven, Verdict::NotProven),
+            ] {
+                let _ = write!(out, "<td class=\"end\">{}{}</td>", chip(verdict), share.text());
+            }
+            let _ = writeln!(out, "<td>{}</td></tr>", escape(&self.references(server)));
+        }
+        out.push_str("</tbody>\n</table>\n");
+    }
+
+    fn server(&self, server: &Server, out: &mut String) {
+        let words = self.words;
+        let alone = self.facts.servers.len() == 1;
+        let shown = escape(&name(&server.name));
+        let _ =
+            writeln!(out, "<section class=\"server\" id=\"{}\">\n<h2><bdi>{shown}</bdi></h2>", server.agent);
+        if !alone {
+            let _ = writeln!(out, "<p>{}</p>", escape(&self.answer_for(server)));
+            self.verdicts(server, out);
+        }
+        let _ = writeln!(out, "<p class=\"soft\"><code>{}</code></p>", server.agent);
+        if server.points.is_empty() {
+            let _ =
+                writeln!(out, "<p>{} {}</p>", escape(words.no_exchanges), escape(words.no_exchanges_next));
+        } else {
+            let _ = writeln!(out, "<p>{}</p>", escape(&figures_of(server, words)));
+            let graph = Graph {
+                window: self.window,
+                points: &server.points,
+                periods: &server.periods,
+                events: &server.events,
+                tolerances: &self.facts.tolerances,
+                words,
+            };
+            out.push_str(&graph.draw());
+        }
+        self.periods(server, out);
+        self.events(server, out);
+        out.push_str("</section>\n");
+    }
+
+    /// The strip of verdicts, the shares, and against what they were judged.
+    fn verdicts(&self, server: &Server, out: &mut String) {
+        let words = self.words;
+        out.push_str(&strip(&server.periods, self.window, words.over_time));
+        out.push_str("<ul class=\"shares\">");
+        let shares = Shares::of(&server.totals);
+        let Totals { within, outside, not_proven } = server.totals;
+        for (verdict, share, length) in [
+            (Verdict::Within, shares.within, within),
+            (Verdict::Outside, shares.outside, outside),
+            (Verdict::NotProven, shares.not_proven, not_proven),
+        ] {
+            let _ = write!(
+                out,
+                "<li>{}<b>{}</b> {} <span class=\"soft\">{}</span></li>",
+                chip(verdict),
+                share.text(),
+                escape(words.verdict(verdict)),
+                escape(&figures::span(length, words))
+            );
+        }
+        let _ = writeln!(
+            out,
+            "<li class=\"soft\">{}: {}</li></ul>",
+            escape(words.reference),
+            escape(&self.references(server))
+        );
+    }
+
+    fn periods(&self, server: &Server, out: &mut String) {
+        let words = self.words;
+        let listed = listed(&server.periods);
+        let _ = write!(
+            out,
+            "<h3>{}</h3>\n<p class=\"soft\">{}</p>\n<div class=\"wide\"><table class=\"stack\">\n<thead><tr>",
+            escape(words.periods),
+            escape(words.times_in_utc)
+        );
+        for heading in [words.from, words.to, words.length, words.verdict, words.why, words.reference] {
+            let _ = write!(out, "<th>{}</th>", escape(heading));
+        }
+        out.push_str("</tr></thead>\n<tbody>\n");
+        let decimals = self.decimals();
+        for period in &listed {
+            let _ = writeln!(
+                out,
+                "<tr><td class=\"fixed\">{}</td><td class=\"fixed\">{}</td><td class=\"fixed\">{}</td>\
+                 <td class=\"fixed\">{}{}</td><td class=\"full\">{}</td><td class=\"fixed\">{}</td></tr>",
+                figures::instant(period.from, decimals),
+                figures::instant(period.to, decimals),
+                escape(&figures::span(period.to - period.from, words)),
+                chip(period.verdict),
+                escape(words.verdict(period.verdict)),
+                escape(words.why(period.why)),
+                escape(words.reference(period.reference)),
+            );
+        }
+        out.push_str("</tbody>\n</table></div>\n");
+        if listed.len() < server.periods.len() {
+            let elsewhere = |period: &&Period| period.verdict != Verdict::Within && !listed.contains(period);
+            let length = server
+                .periods
+                .iter()
+                .filter(elsewhere)
+                .fold(Nanos::ZERO, |sum, period| sum + (period.to - period.from));
+            let values = [
+                ("count", figures::count(u64::try_from(server.periods.len()).unwrap_or(u64::MAX))),
+                ("listed", figures::count(u64::try_from(listed.len()).unwrap_or(u64::MAX))),
+                ("length", figures::span(length, words)),
+            ];
+            let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&filled(words.more_periods, &values)));
+        }
+    }
+
+    fn events(&self, server: &Server, out: &mut String) {
+        let words = self.words;
+        let _ = writeln!(out, "<h3>{}</h3>", escape(words.happened));
+        if server.events.is_empty() {
+            let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(words.nothing_happened));
+            return;
+        }
+        out.push_str("<div class=\"wide\"><table class=\"stack\">\n<thead><tr>");
+        for heading in [words.when, words.what, words.entry] {
+            let _ = write!(out, "<th>{}</th>", escape(heading));
+        }
+        out.push_str("</tr></thead>\n<tbody>\n");
+        for event in server.events.iter().take(MOST_ROWS) {
+            let _ = writeln!(
+                out,
+                "<tr><td class=\"fixed\">{}</td><td class=\"full\">{}</td><td class=\"fixed\">{}</td></tr>",
+                figures::instant(event.at, self.decimals()),
+                escape(&self.happened(event)),
+                event.index
+            );
+        }
+        out.push_str("</tbody>\n</table></div>\n");
+        if let Some(more) = server.events.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
+            let values = [("count", figures::count(u64::try_from(more).unwrap_or(u64::MAX)))];
+            let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&filled(words.more_events, &values)));
+        }
+    }
+
+    fn clock(&self, out: &mut String) {
+        let words = self.words;
+        let _ = writeln!(out, "<h2>{}</h2>", escape(words.clock));
+        if self.facts.clock_states.is_empty() {
+            let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(words.clock_unused));
+            return;
+        }
+        let _ = write!(
+            out,
+            "<p class=\"soft\">{} {}</p>\n<div class=\"wide\"><table class=\"stack\">\n<thead><tr>",
+            escape(words.clock_about),
+            escape(words.times_in_utc)
+        );
+        for heading in [
+            words.since,
+            words.verdict,
+            words.source,
+            words.why,
+            words.error_bound,
+            words.exchanges,
+            words.entry,
+        ] {
+            let _ = write!(out, "<th>{}</th>", escape(heading));
+        }
+        out.push_str("</tr></thead>\n<tbody>\n");
+        for state in self.facts.clock_states.iter().take(MOST_ROWS) {
+            let source = name(&state.source);
+            let bound = match state.verdict {
+                ClockVerdict::Unproven => words.none.to_owned(),
+                _ => figures::bound(state.bound),
+            };
+            let _ = writeln!(
+                out,
+                "<tr><td class=\"fixed\">{}</td><td class=\"fixed\">{}</td><td class=\"full\"><bdi>{}</bdi></td><td>{}</td>\
+                 <td class=\"fixed\">{}</td><td class=\"fixed\">{}</td><td class=\"fixed\">{}</td></tr>",
+                figures::instant(state.since, self.decimals()),
+                escape(words.reference(Some(state.verdict))),
+                escape(if source.is_empty() { words.none } else { &source }),
+                escape(&name(&state.reason)),
+                escape(&bound),
+                figures::count(state.exchanges),
+                state.index
+            );
+        }
+        out.push_str("</tbody>\n</table></div>\n");
+        if let Some(more) = self.facts.clock_states.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
+            let values = [("count", figures::count(u64::try_from(more).unwrap_or(u64::MAX)))];
+            let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&filled(words.more_events, &values)));
+        }
+    }
+
+    fn proofs(&self, out: &mut String) {
+        let (words, proven) = (self.words, self.facts.proven);
+        let values = [
+            ("customer", name(&self.facts.customer)),
+            ("first", figures::count(proven.complete_from)),
+            ("last", figures::count(proven.counter.count)),
+            ("size", figures::count(proven.checkpoint.size)),
+            ("origin", name(&proven.checkpoint.origin)),
+            ("time", format!("{} UTC", figures::instant(self.data_until(), self.decimals()))),
+        ];
+        for (heading, sentences) in [
+            (words.proven, [words.proven_log, words.proven_complete, words.proven_verdicts]),
+            (
+                words.not_proven,
+                [words.not_proven_agent, words.not_proven_reference, words.not_proven_elsewhere],
+            ),
+        ] {
+            let _ = writeln!(out, "<h2>{}</h2>\n<ul class=\"says\">", escape(heading));
+            for sentence in sentences {
+                let _ = writeln!(out, "<li>{}</li>", escape(&filled(sentence, &values)));
+            }
+            out.push_str("</ul>\n");
+        }
+    }
+
+    fn check(&self, out: &mut String) {
+        let (words, proven) = (self.words, self.facts.proven);
+        let hex = |id: [u8; 4]| id.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let id = proven.signers.first().map(|key| hex(key.key_id())).unwrap_or_default();
+        let values = [("origin", name(&proven.checkpoint.origin)), ("id", id)];
+        let _ = writeln!(
+            out,
+            "<h2>{}</h2>\n<pre>angbu verify FILE --key KEY</pre>\n<p>{}</p>\n<p>{}</p>\n<pre>python3 verify.py FILE KEY</pre>\n<p>{}</p>\n<dl>",
+            escape(words.check),
+            escape(&filled(words.check_key, &values)),
+            escape(words.check_python),
+            escape(words.check_head)
+        );
+        let signers =
+            proven.signers.iter().map(|key| format!("{} ({})", name(key.name()), hex(key.key_id())));
+        for (term, value) in [
+            (words.log, name(&proven.checkpoint.origin)),
+            (words.log_size, figures::count(proven.checkpoint.size)),
+            (words.log_root, proven.checkpoint.root.to_string()),
+            (words.signed_by, signers.collect::<Vec<_>>().join(", ")),
+        ] {
+            let _ = writeln!(out, "<dt>{}</dt><dd><code>{}</code></dd>", escape(term), escape(&value));
+        }
+        out.push_str("</dl>\n");
+    }
+
+    /// The first line: what is so, in words.
+    fn answer(&self) -> String {
+        let (words, facts) = (self.words, self.facts);
+        let least = facts.servers.iter().min_by_key(|server| server.totals.within);
+        let (Some(least), false) = (least, facts.servers.len() == 1) else {
+            let values = [("customer", name(&facts.customer)), ("period", self.period())];
+            let alone = facts.servers.first().map(|server| self.answer_for(server));
+            return alone.unwrap_or_else(|| filled(words.nobody, &values));
+        };
+        let whole = self.window.to - self.window.from;
+        let good = facts.servers.iter().filter(|server| server.totals.within == whole).count();
+        let template = match good {
+            good if good == facts.servers.len() => words.many_all,
+            0 => words.many_none,
+            1 => words.many_one,
+            _ => words.many_some,
+        };
+        let values = [
+            ("count", facts.servers.len().to_string()),
+            ("good", good.to_string()),
+            ("customer", name(&facts.customer)),
+            ("within", self.within()),
+            ("period", self.period()),
+            ("least", name(&least.name)),
+            ("share", Shares::of(&least.totals).within.text()),
+        ];
+        filled(template, &values)
+    }
+
+    fn answer_for(&self, server: &Server) -> String {
+        let words = self.words;
+        let shares = Shares::of(&server.totals);
+        let rest = [(words.rest_outside, shares.outside), (words.rest_not_proven, shares.not_proven)];
+        let rest: Vec<_> = rest
+            .into_iter()
+            .filter(|(_, share)| share.any)
+            .map(|(template, share)| fill(template, &[("share", &share.text())]))
+            .collect();
+        let template = match (shares.within.any, rest.is_empty()) {
+            (true, true) => words.one_all,
+            (true, false) => words.one_some,
+            (false, _) => words.one_none,
+        };
+        let values = [
+            ("server", name(&server.name)),
+            ("within", self.within()),
+            ("period", self.period()),
+            ("share", shares.within.text()),
+            ("rest", rest.join(words.rest_and)),
+        ];
+        filled(template, &values)
+    }
+
+    fn within(&self) -> String {
+        let tolerances = self.facts.tolerances_in_period();
+        match (tolerances.first(), tolerances.len()) {
+            (Some(tolerance), 1) => {
+                fill(self.words.within_tolerance, &[("tolerance", &figures::exact(*tolerance))])
+            }
+            _ => self.words.its_tolerance.to_owned(),
+        }
+    }
+
+    /// What the verdicts rest on.
+    fn against(&self) -> Vec<String> {
+        let (words, states) = (self.words, &self.facts.clock_states);
+        let of = |verdict| states.iter().filter(move |state| state.verdict == verdict);
+        let sources: BTreeSet<_> = of(ClockVerdict::Declared).map(|state| name(&state.source)).collect();
+        let bound = of(ClockVerdict::Proven).map(|state| state.bound).max();
+        let exchanges: usize = self.facts.servers.iter().map(|server| server.points.len()).sum();
+        let resting: u64 = states.iter().map(|state| state.exchanges).sum();
+        let unknown = u64::try_from(exchanges).unwrap_or(u64::MAX) > resting;
+        let unproven = unknown || of(ClockVerdict::Unproven).next().is_some();
+        let main = match (sources.is_empty(), bound) {
+            (true, None) if unproven => words.against_unproven,
+            (true, None) => words.against_nothing,
+            (false, None) => words.against_declared,
+            (true, Some(_)) => words.against_proven,
+            (false, Some(_)) => words.against_mixed,
+        };
+        let source = sources.into_iter().collect::<Vec<_>>().join(", ");
+        let main_said =
+            filled(main, &[("source", source), ("bound", figures::bound(bound.unwrap_or_default()))]);
+        let partly = unproven && main != words.against_unproven;
+        [Some(main_said), partly.then(|| words.against_partly_unproven.to_owned())]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// What a server's verdicts rest on, in the words of the tables.
+    fn references(&self, server: &Server) -> String {
+        let order = [ClockVerdict::Proven, ClockVerdict::Declared, ClockVerdict::Unproven];
+        let rests =
+            |verdict: &ClockVerdict| server.periods.iter().any(|period| period.reference == Some(*verdict));
+        let words: Vec<_> =
+            order.into_iter().filter(rests).map(|verdict| self.words.reference(Some(verdict))).collect();
+        if words.is_empty() { self.words.reference(None).to_owned() } else { words.join(", ") }
+    }
+
+    fn happened(&self, event: &Event) -> String {
+        let words = self.words;
+        let (text, at) = match &event.record.fact {
+            Fact::Alarm(alarm) => {
+                let template = match (alarm.kind, alarm.difference < Nanos::ZERO) {
+                    (AlarmKind::Step, false) => words.set_ahead,
+                    (AlarmKind::Step, true) => words.set_back,
+                    (AlarmKind::Slew, false) => words.slewed_ahead,
+                    (AlarmKind::Slew, true) => words.slewed_back,
+                };
+                (filled(template, &[("difference", figures::length(alarm.difference.abs()))]), alarm.at)
+            }
+            Fact::Start(start) => {
+                let template = if start.clean { words.started } else { words.started_after_crash };
+                let software = start.software.as_str().to_owned();
+                (
+                    filled(template, &[("software", software), ("poll", figures::span(start.poll, words))]),
+                    start.at,
+                )
+            }
+            Fact::Stop(stop) => (words.stopped.to_owned(), stop.at),
+            Fact::Dropped(dropped) => {
+                let lost = figures::count(dropped.last - event.record.seq + 1);
+                (filled(words.dropped, &[("count", lost)]), dropped.at)
+            }
+            Fact::Exchange(_) => return String::new(),
+        };
+        // Where the server's own clock said something else, that is told too.
+        if (at.system - event.at).abs() < Nanos::from_secs(1) {
+            return text;
+        }
+        let own = filled(words.own_clock, &[("time", figures::instant(at.system, 0))]);
+        format!("{text} ({own})")
+    }
+
+    /// The period in words: a month, a day, or from when until when.
+    fn period(&self) -> String {
+        let words = self.words;
+        let Window { from, to } = self.window;
+        let (first, last) = (Civil::of(from), Civil::of(to));
+        let month = words.months.get(usize::from(first.month.saturating_sub(1))).copied().unwrap_or_default();
+        let day = first.day.to_string();
+        let values = [("year", first.year.as_str()), ("month", month), ("day", &day)];
+        let whole = first.is_midnight()
+            && last.is_midnight()
+            && from.nanos() % 1_000_000_000 == 0
+            && to.nanos() % 1_000_000_000 == 0;
+        let next_month = last.day == 1 && last.month == first.month % 12 + 1;
+        if whole && first.day == 1 && next_month && to - from <= Nanos::from_secs(31 * 86_400) {
+            return fill(words.whole_month, &values);
+        }
+        if whole && to - from == Nanos::from_secs(86_400) {
+            return fill(words.one_day, &values);
+        }
+        let (from, to) = (figures::instant(from, 0), figures::instant(to, 0));
+        let (date, _) = from.split_once(' ').unwrap_or((&from, ""));
+        let to = to.strip_prefix(date).map_or(to.as_str(), str::trim_start);
+        let short = |time: &str| time.strip_suffix(":00").unwrap_or(time).to_owned();
+        let (from, to) = if from.ends_with(":00") && to.ends_with(":00") {
+            (short(&from), short(to))
+        } else {
+            (from.clone(), to.to_owned())
+        };
+        fill(words.from_to, &[("from", &from), ("to", &to)])
+    }
+
+    fn data_until(&self) -> UnixTime {
+        self.facts.proven.at(self.facts.proven.manifest).map_or(self.window.to, |entry| entry.entry.time)
+    }
+
+    /// The decimals that the centre's clock supports.
+    fn decimals(&self) -> u8 {
+        let bounds = self.facts.clock_states.iter().filter(|state| state.verdict != ClockVerdict::Unproven);
+        figures::decimals(bounds.map(|state| state.bound).max().unwrap_or(Nanos::MAX))
+    }
+}
+
+fn chip(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Within => "<i class=\"chip\"></i>",
+        Verdict::Outside => "<i class=\"chip o\"></i>",
+        Verdict::NotProven => "<i class=\"chip n\"></i>",
+    }
+}
+
+/// All periods if they are few, else the longest that are not within, in order of time.
+fn listed(periods: &[Period]) -> Vec<Period> {
+    if periods.len() <= MOST_ROWS {
+        return periods.to_vec();
+    }
+    let mut rest: Vec<_> =
+        periods.iter().filter(|period| period.verdict != Verdict::Within).copied().collect();
+    rest.sort_by_key(|period| (-(period.to - period.from), period.from));
+    rest.truncate(MOST_ROWS);
+    rest.sort_by_key(|period| period.from);
+    rest
+}
+
+fn figures_of(server: &Server, words: &Words) -> String {
+    let offsets = || server.points.iter().map(|point| point.offset);
+    let delay = server.points.iter().map(|point| point.delay).max().unwrap_or_default();
+    let bound = server.points.iter().map(|point| point.bound).max().unwrap_or_default();
+    let values = [
+        ("count", figures::count(u64::try_from(server.points.len()).unwrap_or(u64::MAX))),
+        ("least", figures::offset(offsets().min().unwrap_or_default())),
+        ("most", figures::offset(offsets().max().unwrap_or_default())),
+        ("delay", figures::length(delay)),
+        ("bound", figures::bound(bound)),
+    ];
+    filled(words.figures, &values)
+}
+
+fn filled(template: &str, values: &[(&str, String)]) -> String {
+    let values: Vec<_> = values.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    fill(template, &values)
+}

@@ -1,0 +1,219 @@
+//! What a report says, in each language: one catalogue, so that a language that lacks a sentence does not compile.
+//!
+//! `{key}` in a sentence is where a figure or a name goes; figures come ready to read.
+
+mod en;
+mod ja;
+mod ko;
+
+use angbu_units::ClockVerdict;
+
+use super::Language;
+use crate::periods::{Verdict, Why};
+
+/// The catalogue of a language.
+pub(super) const fn of(language: Language) -> &'static Words {
+    match language {
+        Language::English => &en::WORDS,
+        Language::Korean => &ko::WORDS,
+        Language::Japanese => &ja::WORDS,
+    }
+}
+
+/// A language's words and sentences.
+pub(super) struct Words {
+    pub(super) language: Language,
+    pub(super) report: &'static str,
+    /// `{report} {customer} {period}`
+    pub(super) title: &'static str,
+
+    // Lengths of time, set right behind the number.
+    pub(super) days: &'static str,
+    pub(super) hours: &'static str,
+    pub(super) minutes: &'static str,
+    pub(super) seconds: &'static str,
+
+    // The period: `{year} {month}`, `{from} {to}`, `{day}`.
+    pub(super) months: [&'static str; 12],
+    pub(super) whole_month: &'static str,
+    pub(super) one_day: &'static str,
+    pub(super) from_to: &'static str,
+
+    // The answer. `{server} {tolerance} {period} {share} {rest} {customer} {count} {good} {least}`
+    pub(super) one_all: &'static str,
+    pub(super) one_some: &'static str,
+    pub(super) one_none: &'static str,
+    pub(super) many_all: &'static str,
+    pub(super) many_some: &'static str,
+    pub(super) many_one: &'static str,
+    pub(super) many_none: &'static str,
+    pub(super) nobody: &'static str,
+    pub(super) its_tolerance: &'static str,
+    pub(super) within_tolerance: &'static str,
+    pub(super) rest_outside: &'static str,
+    pub(super) rest_not_proven: &'static str,
+    pub(super) rest_and: &'static str,
+
+    // What it was measured against. `{source} {bound}`
+    pub(super) against_declared: &'static str,
+    pub(super) against_proven: &'static str,
+    pub(super) against_mixed: &'static str,
+    pub(super) against_unproven: &'static str,
+    pub(super) against_partly_unproven: &'static str,
+    pub(super) against_nothing: &'static str,
+
+    pub(super) verdicts: Verdicts,
+    pub(super) references: References,
+    pub(super) whys: Whys,
+
+    // Headings and columns.
+    pub(super) servers: &'static str,
+    pub(super) server: &'static str,
+    pub(super) customer: &'static str,
+    pub(super) period: &'static str,
+    pub(super) tolerance: &'static str,
+    pub(super) no_tolerance: &'static str,
+    pub(super) verdict: &'static str,
+    pub(super) why: &'static str,
+    pub(super) reference: &'static str,
+    pub(super) from: &'static str,
+    pub(super) to: &'static str,
+    pub(super) length: &'static str,
+    pub(super) times_in_utc: &'static str,
+    pub(super) over_time: &'static str,
+    pub(super) offset_graph: &'static str,
+    /// `{times}`
+    pub(super) enlarged: &'static str,
+    pub(super) key_tolerance: &'static str,
+    pub(super) key_offset: &'static str,
+    pub(super) key_bound: &'static str,
+    pub(super) key_gap: &'static str,
+    pub(super) key_beyond: &'static str,
+    pub(super) no_exchanges: &'static str,
+    pub(super) no_exchanges_next: &'static str,
+
+    // Figures of a server. `{count} {least} {most} {delay} {bound}`
+    pub(super) figures: &'static str,
+    pub(super) periods: &'static str,
+    /// `{count} {listed} {length}`
+    pub(super) more_periods: &'static str,
+    pub(super) happened: &'static str,
+    pub(super) nothing_happened: &'static str,
+    /// `{count}`
+    pub(super) more_events: &'static str,
+    pub(super) when: &'static str,
+    pub(super) what: &'static str,
+    pub(super) entry: &'static str,
+    /// `{time}`
+    pub(super) own_clock: &'static str,
+    // `{difference} {software} {poll} {count}`
+    pub(super) set_ahead: &'static str,
+    pub(super) set_back: &'static str,
+    pub(super) slewed_ahead: &'static str,
+    pub(super) slewed_back: &'static str,
+    pub(super) started: &'static str,
+    pub(super) started_after_crash: &'static str,
+    pub(super) stopped: &'static str,
+    pub(super) dropped: &'static str,
+
+    // The centre's clock.
+    pub(super) clock: &'static str,
+    pub(super) clock_about: &'static str,
+    pub(super) clock_unused: &'static str,
+    pub(super) since: &'static str,
+    pub(super) source: &'static str,
+    pub(super) error_bound: &'static str,
+    pub(super) exchanges: &'static str,
+    pub(super) none: &'static str,
+
+    // What is proven. `{customer} {first} {last} {size} {origin} {time}`
+    pub(super) proven: &'static str,
+    pub(super) proven_log: &'static str,
+    pub(super) proven_complete: &'static str,
+    pub(super) proven_verdicts: &'static str,
+    pub(super) not_proven: &'static str,
+    pub(super) not_proven_agent: &'static str,
+    pub(super) not_proven_reference: &'static str,
+    pub(super) not_proven_elsewhere: &'static str,
+
+    pub(super) check: &'static str,
+    /// `{origin} {id}`
+    pub(super) check_key: &'static str,
+    pub(super) check_python: &'static str,
+    pub(super) check_head: &'static str,
+    pub(super) log: &'static str,
+    pub(super) log_size: &'static str,
+    pub(super) log_root: &'static str,
+    pub(super) signed_by: &'static str,
+    pub(super) data_until: &'static str,
+}
+
+pub(super) struct Verdicts {
+    pub(super) within: &'static str,
+    pub(super) outside: &'static str,
+    pub(super) not_proven: &'static str,
+}
+
+pub(super) struct References {
+    pub(super) proven: &'static str,
+    pub(super) declared: &'static str,
+    pub(super) unproven: &'static str,
+    pub(super) unknown: &'static str,
+}
+
+pub(super) struct Whys {
+    pub(super) within: &'static str,
+    pub(super) outside: &'static str,
+    pub(super) no_data: &'static str,
+    pub(super) silent: &'static str,
+    pub(super) stopped: &'static str,
+    pub(super) starting: &'static str,
+    pub(super) unwatched: &'static str,
+    pub(super) alarm: &'static str,
+    pub(super) moved: &'static str,
+    pub(super) dropped: &'static str,
+    pub(super) undecided: &'static str,
+    pub(super) aged: &'static str,
+    pub(super) centre: &'static str,
+    pub(super) twice: &'static str,
+    pub(super) no_tolerance: &'static str,
+}
+
+impl Words {
+    pub(super) const fn verdict(&self, verdict: Verdict) -> &'static str {
+        match verdict {
+            Verdict::Within => self.verdicts.within,
+            Verdict::Outside => self.verdicts.outside,
+            Verdict::NotProven => self.verdicts.not_proven,
+        }
+    }
+
+    pub(super) const fn reference(&self, reference: Option<ClockVerdict>) -> &'static str {
+        match reference {
+            Some(ClockVerdict::Proven) => self.references.proven,
+            Some(ClockVerdict::Declared) => self.references.declared,
+            Some(ClockVerdict::Unproven) => self.references.unproven,
+            None => self.references.unknown,
+        }
+    }
+
+    pub(super) const fn why(&self, why: Why) -> &'static str {
+        match why {
+            Why::Within => self.whys.within,
+            Why::Outside => self.whys.outside,
+            Why::NoData => self.whys.no_data,
+            Why::Silent => self.whys.silent,
+            Why::Stopped => self.whys.stopped,
+            Why::Starting => self.whys.starting,
+            Why::Unwatched => self.whys.unwatched,
+            Why::Alarm => self.whys.alarm,
+            Why::Moved => self.whys.moved,
+            Why::Dropped => self.whys.dropped,
+            Why::Undecided => self.whys.undecided,
+            Why::Aged => self.whys.aged,
+            Why::Centre => self.whys.centre,
+            Why::Twice => self.whys.twice,
+            Why::NoTolerance => self.whys.no_tolerance,
+        }
+    }
+}
