@@ -10,6 +10,7 @@
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -132,7 +133,8 @@ fn store(folder: &Path, offered: u64, seconds: u64) -> Figures {
     let clock_state = state.id;
     store.write_blocking(move |tx| tx.append(&state, &body)).unwrap();
 
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     let (done, latencies) = channel();
     let (began, cpu) = (Instant::now(), cpu_time());
     for due in schedule(offered, seconds) {
@@ -178,7 +180,10 @@ fn floor(path: &Path, offered: u64, seconds: u64) -> Figures {
 }
 
 /// The store's own batching: a group takes what waits, and waits 2 ms for company if the one before had some.
-fn insert_in_groups(connection: &rusqlite::Connection, submitted: &Receiver<(Instant, [u8; 16])>) -> Vec<Duration> {
+fn insert_in_groups(
+    connection: &rusqlite::Connection,
+    submitted: &Receiver<(Instant, [u8; 16])>,
+) -> Vec<Duration> {
     let (bytes, mut latencies, mut had_company) = (vec![0x5a; BYTES], Vec::new(), false);
     while let Ok(first) = submitted.recv() {
         let until = Instant::now() + Duration::from_millis(if had_company { 2 } else { 0 });

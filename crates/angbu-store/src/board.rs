@@ -42,12 +42,7 @@ impl Place {
         let index = batch.first + u64::try_from(self.position).unwrap_or(u64::MAX);
         let path = angbu_evidence::merkle::inclusion(&batch.nodes, index, batch.published.head.size)
             .map_err(|error| StoreError::corrupt(error.to_string()))?;
-        Ok(Receipt {
-            entry: entry.clone(),
-            index,
-            path,
-            checkpoint: batch.published.checkpoint.clone(),
-        })
+        Ok(Receipt { entry: entry.clone(), index, path, checkpoint: batch.published.checkpoint.clone() })
     }
 }
 
@@ -79,7 +74,12 @@ pub(crate) enum Known {
 
 impl Board {
     pub(crate) fn new() -> Self {
-        Self { state: Mutex::default(), work: Condvar::new(), rest: Condvar::new(), published: watch::Sender::new(None) }
+        Self {
+            state: Mutex::default(),
+            work: Condvar::new(),
+            rest: Condvar::new(),
+            published: watch::Sender::new(None),
+        }
     }
 
     /// Entries are durable and wait for the sequencer.

@@ -43,7 +43,9 @@ pub enum StoreError {
         what: String,
     },
     /// A sealed value does not open with the key and row that it names.
-    #[error("a sealed value of {table} does not open: it was altered, moved, or the root secret is another site's")]
+    #[error(
+        "a sealed value of {table} does not open: it was altered, moved, or the root secret is another site's"
+    )]
     NotOurs {
         /// The table that it stands in.
         table: &'static str,

@@ -18,6 +18,13 @@
 
 #![allow(clippy::disallowed_methods, reason = "the shell: this crate is where files and clocks are touched")]
 
+// The tests inside share their support with those outside, which know the crate by its name.
+#[cfg(test)]
+extern crate self as angbu_store;
+#[cfg(test)]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
 pub mod accounts;
 mod board;
 mod error;

@@ -71,7 +71,8 @@ impl<T> Queue<T> {
                 self.room.add_permits(count);
                 return state.waiting.drain(..count).collect();
             }
-            let left = deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = deadline
+                .map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()));
             if state.closed || left.is_zero() {
                 return Vec::new();
             }

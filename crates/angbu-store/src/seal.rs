@@ -66,7 +66,9 @@ impl RootSecret {
                 return Self::create(path);
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(refused("the file is missing, and without it the database stays sealed; restore it"));
+                return Err(refused(
+                    "the file is missing, and without it the database stays sealed; restore it",
+                ));
             }
             Err(error) => return Err(refused(&error.to_string())),
         };
@@ -266,3 +268,6 @@ fn check_owner_only(file: &File, path: &Path) -> Result<(), StoreError> {
 fn check_owner_only(_: &File, _: &Path) -> Result<(), StoreError> {
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

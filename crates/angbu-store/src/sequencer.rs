@@ -92,6 +92,10 @@ pub(crate) enum Point {
     Published,
 }
 
+/// What a test does to the sequencer at a point.
+#[cfg(test)]
+type Fault = Box<dyn Fn(Point) -> Result<(), StoreError> + Send>;
+
 /// Why a round did not end well.
 enum Failure {
     /// To be tried again from what the database holds.
@@ -115,7 +119,7 @@ struct Worker {
     /// Up to where entries were published by this worker, or before it took over.
     published: u64,
     #[cfg(test)]
-    fault: Option<Box<dyn Fn(Point) -> Result<(), StoreError> + Send>>,
+    fault: Option<Fault>,
 }
 
 /// What is kept in memory of the log, and thrown away after an error.
@@ -141,8 +145,10 @@ struct Prepared {
 impl Worker {
     fn take_over(store: Store, signer: Arc<dyn Signer>) -> Result<Self, StoreError> {
         let epoch = store.write_blocking(raise_epoch)?;
-        let state = store.read_blocking(|snapshot| State::load(snapshot))?;
-        let published = state.core.head().size;
+        let state = store.read_blocking(State::load)?;
+        // What a sequencer before this one stored and did not publish is still waited for.
+        let before = store.head().borrow().as_ref().map(|published| published.head.size);
+        let published = before.unwrap_or(state.core.head().size);
         let mut worker = Self {
             store,
             signer,
@@ -210,7 +216,7 @@ impl Worker {
 
     /// Begins again from what the database holds; entries that a commit in doubt has placed are published.
     fn resume(&mut self) -> Result<(), Failure> {
-        self.state = self.store.read_blocking(|snapshot| State::load(snapshot))?;
+        self.state = self.store.read_blocking(State::load)?;
         if self.state.core.head().epoch != self.epoch {
             return Err(Failure::Fenced);
         }
@@ -234,7 +240,8 @@ impl Worker {
         self.state.nodes = nodes.edge();
         let published = self.sign()?;
         // The batch is shared with nobody once the writer has stored it; were it still, a copy does as well.
-        let entries = Arc::try_unwrap(prepared).map_or_else(|shared| shared.batch.entries.clone(), |own| own.batch.entries);
+        let entries = Arc::try_unwrap(prepared)
+            .map_or_else(|shared| shared.batch.entries.clone(), |own| own.batch.entries);
         self.announce(Batch { first: self.published, entries, nodes, published });
         self.reach(Point::Published)?;
         Ok(is_full)
@@ -259,14 +266,20 @@ impl Worker {
             match self.state.core.integrate(drafts) {
                 Ok(batch) => return Ok(batch),
                 Err(SequenceError::UnknownClockState { clock_state, .. }) => {
-                    let index = self.store.read_blocking(move |snapshot| snapshot.clock_state_index(clock_state))?;
-                    let unknown = || StoreError::corrupt(format!("the clock state {clock_state} is not in the log"));
+                    let index =
+                        self.store.read_blocking(move |snapshot| snapshot.clock_state_index(clock_state))?;
+                    let unknown =
+                        || StoreError::corrupt(format!("the clock state {clock_state} is not in the log"));
                     self.state.core.learn(clock_state, index.ok_or_else(unknown)?);
                 }
-                Err(error @ SequenceError::NegativeBound(_)) => return Err(StoreError::corrupt(error.to_string())),
+                Err(error @ SequenceError::NegativeBound(_)) => {
+                    return Err(StoreError::corrupt(error.to_string()));
+                }
             }
         }
-        Err(StoreError::corrupt("the entries of one batch rest on more clock states than the sequencer keeps"))
+        Err(StoreError::corrupt(
+            "the entries of one batch rest on more clock states than the sequencer keeps",
+        ))
     }
 
     /// Reads the latest instants of customers who were not met since the last resume.
@@ -310,7 +323,11 @@ impl Worker {
         let head = self.state.core.head();
         let (entries, nodes, stored) = self.store.read_blocking(move |snapshot| {
             let stored = stored_checkpoint(snapshot)?;
-            Ok::<_, StoreError>((entries_from(snapshot, first)?, load_nodes(snapshot, first, head.size)?, stored))
+            Ok::<_, StoreError>((
+                entries_from(snapshot, first)?,
+                load_nodes(snapshot, first, head.size)?,
+                stored,
+            ))
         })?;
         let is_of = |(checkpoint, _): &(String, UnixTime)| {
             let read = Checkpoint::verify(checkpoint, &self.signer.verifier_key());
@@ -382,7 +399,8 @@ impl State {
             let reach = self.reaches.entry(draft.customer).or_insert(UnixTime::MIN);
             *reach = draft.instant.time.max(*reach);
         }
-        let counts: BTreeMap<_, _> = batch.counters.iter().map(|(customer, counter)| (*customer, counter.count)).collect();
+        let counts: BTreeMap<_, _> =
+            batch.counters.iter().map(|(customer, counter)| (*customer, counter.count)).collect();
         let run = |(customer, indexes): (CustomerId, Vec<u64>)| {
             let count = counts.get(&customer).copied().unwrap_or_default();
             let number = count + 1 - u64::try_from(indexes.len()).unwrap_or(u64::MAX);
@@ -402,7 +420,11 @@ impl Prepared {
         )?;
         if moved == 0 {
             let is_mine = tx.log_head()?.epoch == old.epoch;
-            return Err(if is_mine { StoreError::Conflict { what: "the log's head" }.into() } else { Failure::Fenced });
+            return Err(if is_mine {
+                StoreError::Conflict { what: "the log's head" }.into()
+            } else {
+                Failure::Fenced
+            });
         }
         let count = batch.head.size - old.size;
         let (min, max, reach) = self.ids;

@@ -155,8 +155,9 @@ impl ToValue for u64 {
 impl FromColumn for u64 {
     fn from_column(row: &dyn Row, column: usize) -> Result<Option<Self>, StoreError> {
         let Some(number) = row.integer(column)? else { return Ok(None) };
-        let count = u64::try_from(number)
-            .map_err(|_| StoreError::corrupt(format!("column {column} is {number} where a count was expected")))?;
+        let count = u64::try_from(number).map_err(|_| {
+            StoreError::corrupt(format!("column {column} is {number} where a count was expected"))
+        })?;
         Ok(Some(count))
     }
 }

@@ -58,13 +58,30 @@ pub(crate) fn open_checkpointer(path: &Path) -> Result<rusqlite::Connection, Sto
     Ok(connection)
 }
 
-/// Moves what can be moved of the write-ahead log without making anyone wait, and says how many pages of it
-/// could not be moved yet and how many there were.
-pub(crate) fn checkpoint(connection: &rusqlite::Connection) -> Result<(i64, i64), StoreError> {
+/// The write-ahead log: how many pages it has, and how many of those are in the database file already.
+pub(crate) struct WriteAheadLog {
+    pub(crate) pages: i64,
+    pub(crate) moved: i64,
+}
+
+/// Moves what can be moved of the write-ahead log into the database file without making anyone wait.
+pub(crate) fn checkpoint(connection: &rusqlite::Connection) -> Result<WriteAheadLog, StoreError> {
+    write_ahead_log(connection, "PRAGMA wal_checkpoint(PASSIVE)")
+}
+
+/// Looks at the write-ahead log and moves nothing.
+pub(crate) fn look_at_log(connection: &rusqlite::Connection) -> Result<WriteAheadLog, StoreError> {
+    write_ahead_log(connection, "PRAGMA wal_checkpoint(NOOP)")
+}
+
+fn write_ahead_log(
+    connection: &rusqlite::Connection,
+    sql: &'static str,
+) -> Result<WriteAheadLog, StoreError> {
     connection
-        .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-            let (pages, moved): (i64, i64) = (row.get(1)?, row.get(2)?);
-            Ok((pages - moved, pages))
+        .prepare_cached(sql)
+        .and_then(|mut statement| {
+            statement.query_row([], |row| Ok(WriteAheadLog { pages: row.get(1)?, moved: row.get(2)? }))
         })
         .map_err(|error| failed(&error))
 }
@@ -93,8 +110,7 @@ impl Connection for rusqlite::Connection {
         each: &mut dyn FnMut(&dyn Row) -> Result<Next, StoreError>,
     ) -> Result<(), StoreError> {
         let mut statement = self.prepare_cached(sql).map_err(|error| failed(&error))?;
-        let mut rows =
-            statement.query(rusqlite::params_from_iter(values)).map_err(|error| failed(&error))?;
+        let mut rows = statement.query(rusqlite::params_from_iter(values)).map_err(|error| failed(&error))?;
         while let Some(row) = rows.next().map_err(|error| failed(&error))? {
             match each(row)? {
                 Next::More => {}
@@ -148,8 +164,7 @@ impl rusqlite::ToSql for Value<'_> {
 fn open(path: &Path, flags: OpenFlags) -> Result<rusqlite::Connection, StoreError> {
     // Each connection stays with one thread, so SQLite's own locks would only cost.
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        rusqlite::Connection::open_with_flags(path, flags).map_err(|error| failed(&error))?;
+    let connection = rusqlite::Connection::open_with_flags(path, flags).map_err(|error| failed(&error))?;
     connection.set_prepared_statement_cache_capacity(KEPT_STATEMENTS);
     connection.busy_timeout(std::time::Duration::from_secs(5)).map_err(|error| failed(&error))?;
     Ok(connection)
@@ -202,9 +217,10 @@ fn failed(error: &rusqlite::Error) -> StoreError {
             }
             _ => StoreError::corrupt(said),
         },
-        ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TypeMismatch | ErrorCode::Unknown => {
-            StoreError::corrupt(said)
-        }
+        ErrorCode::DatabaseCorrupt
+        | ErrorCode::NotADatabase
+        | ErrorCode::TypeMismatch
+        | ErrorCode::Unknown => StoreError::corrupt(said),
         _ => StoreError::unavailable(said),
     }
 }

@@ -226,6 +226,11 @@ impl Store {
         &self.inner.board
     }
 
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> &Keyring {
+        &self.inner.keys
+    }
+
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.inner.clock
     }

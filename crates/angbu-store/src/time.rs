@@ -475,9 +475,7 @@ impl Tx<'_> {
             "SELECT COUNT(*), MIN(arrived), MIN(at) FROM time_exchanges
              WHERE agent_id = ?1 AND at >= ?2 AND seq > ?3",
             values![segment.agent, first_at, segment.last_seq],
-            |row| {
-                Ok((column::<u64>(row, 0)?, optional::<UnixTime>(row, 1)?, optional::<UnixTime>(row, 2)?))
-            },
+            |row| Ok((column::<u64>(row, 0)?, optional::<UnixTime>(row, 1)?, optional::<UnixTime>(row, 2)?)),
         )?;
         let (open_count, open_since, open_first_at) = rest.unwrap_or((0, None, None));
         self.sql.execute_one(

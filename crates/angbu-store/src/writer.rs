@@ -25,20 +25,22 @@ const GROUP: usize = 1_024;
 const GROUP_TIME: Duration = Duration::from_millis(20);
 /// How long a group waits for company when the one before had some: a flush costs more than this wait.
 const LINGER: Duration = Duration::from_millis(2);
-/// How many groups are committed before the write-ahead log is moved into the database file, and how often at least.
-const GROUPS_BETWEEN_CHECKPOINTS: u32 = 256;
-const TIME_BETWEEN_CHECKPOINTS: Duration = Duration::from_secs(1);
-/// From how many pages in the write-ahead log the writer itself moves what a checkpoint beside it could not, so that
-/// the log begins anew instead of growing for as long as there is load: 64 MiB.
-const PAGES_FOR_THE_WRITER: i64 = 16_384;
+/// From how many pages in the write-ahead log on they are moved into the database file, by a thread beside the writer: 8 MiB.
+const PAGES_TO_MOVE: i64 = 2_048;
+/// From how many pages on the writer itself moves what that thread left, so that the write-ahead log begins anew instead of
+/// growing for as long as there is load: 32 MiB.
+const PAGES_FOR_THE_WRITER: i64 = 8_192;
 
 /// What waits for its turn on the writer's thread.
 pub(crate) enum Job {
-    /// A transaction: handed one, or why there is none.
-    Transaction(Box<dyn FnOnce(Result<&mut Tx<'_>, StoreError>) -> Ran + Send>),
+    /// A transaction of somebody's making.
+    Transaction(Transaction),
     /// A transaction of one entry alone. It writes one row, so that it needs no savepoint: the row is there or not.
     Append(Sealed, oneshot::Sender<Result<(), StoreError>>),
 }
+
+/// A closure that is handed a transaction, or why there is none.
+type Transaction = Box<dyn FnOnce(Result<&mut Tx<'_>, StoreError>) -> Ran + Send>;
 
 /// What became of a transaction before its commit.
 pub(crate) enum Ran {
@@ -120,15 +122,18 @@ impl Writer {
             wake,
             finish: Arc::clone(&finish),
             clock_state: KnownClockState::default(),
-            groups: 0,
-            woken: Instant::now(),
             had_company: false,
         };
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| unusable(path, &error))
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(run)
+                .map_err(|error| unusable(path, &error))
         };
         writer.threads.push(spawn("store-write", Box::new(move || work.run()))?);
-        writer.threads.push(spawn("store-checkpoint", Box::new(move || move_pages(&mover, &woken, &finish)))?);
+        writer
+            .threads
+            .push(spawn("store-checkpoint", Box::new(move || move_pages(&mover, &woken, &finish)))?);
         Ok(writer)
     }
 
@@ -158,8 +163,6 @@ struct Work {
     wake: SyncSender<()>,
     finish: Arc<AtomicBool>,
     clock_state: KnownClockState,
-    groups: u32,
-    woken: Instant,
     had_company: bool,
 }
 
@@ -261,7 +264,6 @@ impl Work {
             Ok(()) => {
                 // Before anyone is answered, so that whoever then waits for the proof is known to wait for something.
                 self.board.add(group.drafts.into_iter().map(|(id, _)| id));
-                self.groups += 1;
             }
             Err(error) => {
                 tracing::error!(%error, "a group of {} transactions was not committed", group.answers.len());
@@ -279,16 +281,22 @@ impl Work {
         self.see_to_checkpoints();
     }
 
-    fn see_to_checkpoints(&mut self) {
-        if self.groups >= GROUPS_BETWEEN_CHECKPOINTS || self.woken.elapsed() >= TIME_BETWEEN_CHECKPOINTS {
-            (self.groups, self.woken) = (0, Instant::now());
-            // Full means that it is awake already.
-            let _ = self.wake.try_send(());
-        }
-        if self.finish.swap(false, Ordering::Relaxed)
-            && let Err(error) = sqlite::checkpoint(&self.connection)
-        {
-            tracing::warn!(%error, "the write-ahead log could not be moved into the database");
+    fn see_to_checkpoints(&self) {
+        let finishing = self.finish.load(Ordering::Relaxed);
+        let seen = if finishing {
+            sqlite::checkpoint(&self.connection)
+        } else {
+            sqlite::look_at_log(&self.connection)
+        };
+        match seen {
+            // Where the thread beside is still at it, the next group tries again.
+            Ok(log) if finishing => self.finish.store(log.moved < log.pages, Ordering::Relaxed),
+            Ok(log) if log.pages - log.moved >= PAGES_TO_MOVE => {
+                // Full means that it is awake already.
+                let _ = self.wake.try_send(());
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the write-ahead log could not be looked after"),
         }
     }
 }
@@ -297,9 +305,8 @@ impl Work {
 fn move_pages(connection: &rusqlite::Connection, woken: &Receiver<()>, finish: &AtomicBool) {
     while woken.recv().is_ok() {
         match sqlite::checkpoint(connection) {
-            Ok((left, pages)) if left > 0 && pages >= PAGES_FOR_THE_WRITER => {
-                finish.store(true, Ordering::Relaxed);
-            }
+            // Only the writer can bring the log to where all of it is moved, since only it does not write meanwhile.
+            Ok(log) if log.pages >= PAGES_FOR_THE_WRITER => finish.store(true, Ordering::Relaxed),
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%error, "the write-ahead log could not be moved into the database");
@@ -307,3 +314,6 @@ fn move_pages(connection: &rusqlite::Connection, woken: &Receiver<()>, finish: &
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! The conformance suite, mounted on SQLite.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "inside tests a panic is the report")]
+
 mod conformance;
 mod support;
 

@@ -68,9 +68,9 @@ pub(crate) fn split(bundle: &[u8]) -> impl Iterator<Item = Option<&[u8]>> {
         if rest.is_empty() {
             return None;
         }
-        let entry = rest.split_first_chunk().and_then(|(length, after)| {
-            after.split_at_checked(usize::from(u16::from_be_bytes(*length)))
-        });
+        let entry = rest
+            .split_first_chunk()
+            .and_then(|(length, after)| after.split_at_checked(usize::from(u16::from_be_bytes(*length))));
         rest = entry.map_or(&[], |(_, after)| after);
         Some(entry.map(|(entry, _)| entry))
     })

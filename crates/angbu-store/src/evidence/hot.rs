@@ -17,7 +17,8 @@ pub(crate) struct Tile {
 
 impl Tile {
     fn new(bytes: &[u8]) -> Result<Self, StoreError> {
-        let hashes = decode_hashes(bytes).ok_or_else(|| StoreError::corrupt("a tile is not 1 to 256 hashes"))?;
+        let hashes =
+            decode_hashes(bytes).ok_or_else(|| StoreError::corrupt("a tile is not 1 to 256 hashes"))?;
         Ok(Self { hashes, above: OnceLock::new() })
     }
 

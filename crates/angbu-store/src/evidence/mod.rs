@@ -182,11 +182,8 @@ impl Snapshot<'_> {
     /// # Errors
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn is_entry(&self, id: EntryId) -> Result<bool, StoreError> {
-        let found = self.sql.first(
-            "SELECT 1 FROM evidence_bodies WHERE entry_id = ?1",
-            values![id],
-            |_| Ok(()),
-        )?;
+        let found =
+            self.sql.first("SELECT 1 FROM evidence_bodies WHERE entry_id = ?1", values![id], |_| Ok(()))?;
         Ok(found.is_some())
     }
 
@@ -195,14 +192,15 @@ impl Snapshot<'_> {
     /// # Errors
     /// [`StoreError::NotOurs`] when the sealed bytes do not open, and as every read.
     pub fn body(&self, id: EntryId) -> Result<Option<Body>, StoreError> {
-        let sealed = self.sql.first(
-            "SELECT sealed FROM evidence_bodies WHERE entry_id = ?1",
-            values![id],
-            |row| column::<Vec<u8>>(row, 0),
-        )?;
+        let sealed =
+            self.sql.first("SELECT sealed FROM evidence_bodies WHERE entry_id = ?1", values![id], |row| {
+                column::<Vec<u8>>(row, 0)
+            })?;
         let Some(sealed) = sealed else { return Ok(None) };
         let plain = self.keys.open_sealed(BODIES, &id.to_bytes(), &sealed)?;
-        Body::decode(&plain).map(Some).map_err(|error| StoreError::corrupt(format!("the body of {id}: {error}")))
+        Body::decode(&plain)
+            .map(Some)
+            .map_err(|error| StoreError::corrupt(format!("the body of {id}: {error}")))
     }
 
     /// The bytes of a tile of hashes, if the log has grown to it.
@@ -307,7 +305,10 @@ impl Snapshot<'_> {
                 return Ok(Some(number));
             }
         }
-        Err(StoreError::corrupt(format!("the entries of {customer} from {} on are not as their run says", run.number)))
+        Err(StoreError::corrupt(format!(
+            "the entries of {customer} from {} on are not as their run says",
+            run.number
+        )))
     }
 
     /// The log index of a clock state; `None` while it waits for the sequencer or is none.
@@ -356,14 +357,13 @@ impl Snapshot<'_> {
         Ok(newest.and_then(|mut drafts| drafts.pop()))
     }
 
-    pub(crate) fn counters(
-        &self,
-    ) -> Result<std::collections::BTreeMap<CustomerId, Counter>, StoreError> {
+    pub(crate) fn counters(&self) -> Result<std::collections::BTreeMap<CustomerId, Counter>, StoreError> {
         let counters = self.sql.all(
             "SELECT customer_id, count, first, last FROM evidence_counters ORDER BY customer_id",
             values![],
             |row| {
-                let counter = Counter { count: column(row, 1)?, first: column(row, 2)?, last: column(row, 3)? };
+                let counter =
+                    Counter { count: column(row, 1)?, first: column(row, 2)?, last: column(row, 3)? };
                 Ok((column(row, 0)?, counter))
             },
         )?;
@@ -389,7 +389,10 @@ impl Tx<'_> {
     /// [`StoreError::TooMuch`] after [`APPENDS_AT_ONCE`] entries in one transaction.
     pub fn append(&mut self, draft: &Draft, body: &Body) -> Result<(), StoreError> {
         if u64::try_from(self.drafts.len()).is_ok_and(|count| count >= APPENDS_AT_ONCE) {
-            return Err(StoreError::TooMuch { what: "a transaction of so many entries", limit: APPENDS_AT_ONCE });
+            return Err(StoreError::TooMuch {
+                what: "a transaction of so many entries",
+                limit: APPENDS_AT_ONCE,
+            });
         }
         let sealed = Sealed::new(self.keys, draft, body)?;
         sealed.insert(self.sql, self.clock_state)?;
@@ -442,7 +445,10 @@ impl Sealed {
         } else if instant.clock_state != Draft::NO_CLOCK_STATE {
             known.check(sql, instant.clock_state)?;
         }
-        sql.execute("INSERT INTO evidence_bodies (entry_id, sealed) VALUES (?1, ?2)", values![id, self.body])?;
+        sql.execute(
+            "INSERT INTO evidence_bodies (entry_id, sealed) VALUES (?1, ?2)",
+            values![id, self.body],
+        )?;
         Ok(())
     }
 }
@@ -484,6 +490,8 @@ pub(crate) fn fill_outbox(sql: &dyn Connection, drafts: &[(EntryId, Vec<u8>)]) -
 pub(crate) fn decode_drafts(bytes: &[u8]) -> Result<Vec<Draft>, StoreError> {
     let damaged = || StoreError::corrupt("a row of the outbox ends inside an entry");
     bundle::split(bytes)
-        .map(|draft| Draft::decode(draft.ok_or_else(damaged)?).map_err(|error| StoreError::corrupt(error.to_string())))
+        .map(|draft| {
+            Draft::decode(draft.ok_or_else(damaged)?).map_err(|error| StoreError::corrupt(error.to_string()))
+        })
         .collect()
 }

@@ -46,7 +46,13 @@ pub(crate) fn customers_have_versions_and_revisions(place: &dyn Place) {
         .read_blocking(move |s| {
             let settings = s.customer_settings(customer(1))?;
             let by_name = s.customer_named("acme")?;
-            Ok::<_, StoreError>((s.customer(customer(1))?, by_name, s.customer(customer(9))?, s.customers()?, settings))
+            Ok::<_, StoreError>((
+                s.customer(customer(1))?,
+                by_name,
+                s.customer(customer(9))?,
+                s.customers()?,
+                settings,
+            ))
         })
         .unwrap();
     let expected = CustomerRow { version: 1, ..changed };
@@ -120,7 +126,10 @@ pub(crate) fn sessions_come_and_go(place: &dyn Place) {
         write(&store, move |tx| tx.insert_session(&row)).unwrap();
     }
     let find = |n: u8| store.read_blocking(move |s| s.session_by_secret(&[n; 32])).unwrap();
-    write(&store, move |tx| tx.touch_session(SessionId::from_bytes([1; 16]), now + hour, now + hour.times(9))).unwrap();
+    write(&store, move |tx| {
+        tx.touch_session(SessionId::from_bytes([1; 16]), now + hour, now + hour.times(9))
+    })
+    .unwrap();
     let touched = find(1).unwrap();
     assert_eq!((touched.last_used, touched.expires), (now + hour, now + hour.times(9)));
     let purged = write(&store, move |tx| tx.purge_expired(now + hour.times(3))).unwrap();
@@ -181,7 +190,7 @@ pub(crate) fn the_site_is_made_once(place: &dyn Place) {
         })
         .unwrap();
         assert_eq!((site.origin.as_str(), centre.starts), ("log.one", expected_starts));
-        assert_eq!(store.read_blocking(|s| s.centres()).unwrap(), [centre.clone()]);
+        assert_eq!(store.read_blocking(|s| s.centres()).unwrap(), std::slice::from_ref(&centre));
         assert_eq!(store.read_blocking(|s| s.site()).unwrap(), Some(site.clone()));
         found.push((site, centre.id));
         clock.advance(Nanos::from_secs(1));

@@ -31,7 +31,11 @@ pub(crate) fn entries_are_proven(place: &dyn Place) {
         let (_sequencer, log_key) = sequencer(&store);
         key = log_key;
         let (entry, _, receipt) = proven(&store, first, &key);
-        assert_eq!((entry.clock_state, entry.number, receipt.index), (Some(0), 1, 0), "a clock state rests on itself");
+        assert_eq!(
+            (entry.clock_state, entry.number, receipt.index),
+            (Some(0), 1, 0),
+            "a clock state rests on itself"
+        );
         ids = (0..600).map(|_| append(&store, drafter.any())).collect::<Vec<_>>();
         for id in &ids {
             proven(&store, *id, &key);
@@ -192,7 +196,11 @@ pub(crate) fn what_cannot_enter_the_log_is_refused(place: &dyn Place) {
     assert_eq!(try_append(draft, body), Err(StoreError::Taken { what: "the id" }));
     assert_eq!(proven(&store, id, &key).0.clock_state, Some(0));
     settle(&store);
-    assert_eq!(store.read_blocking(|s| check_log(s, &[])).unwrap().len(), 2, "nothing that was refused is in it");
+    assert_eq!(
+        store.read_blocking(|s| check_log(s, &[])).unwrap().len(),
+        2,
+        "nothing that was refused is in it"
+    );
 }
 
 pub(crate) fn bodies_are_sealed(place: &dyn Place) {
@@ -286,7 +294,11 @@ pub(crate) fn a_log_holds_whatever_is_appended_and_however_often_it_is_reopened(
             let checkpoints = served.clone();
             let entries = store.read_blocking(move |s| check_log(s, &checkpoints)).unwrap();
             let logged: std::collections::BTreeSet<_> = entries.iter().map(|entry| entry.id).collect();
-            prop_assert_eq!(logged.len(), acknowledged.len(), "what was acknowledged is there once, and nothing else");
+            prop_assert_eq!(
+                logged.len(),
+                acknowledged.len(),
+                "what was acknowledged is there once, and nothing else"
+            );
             prop_assert!(acknowledged.iter().all(|id| logged.contains(id)));
             drop(running);
             Ok(())

@@ -45,7 +45,15 @@ fn exchange(seq: u64, at: UnixTime, offset_us: i64) -> ExchangeRow {
 fn upload(expected_seq: u64, arrived: UnixTime, exchanges: Vec<ExchangeRow>) -> AcceptedUpload {
     let count = u64::try_from(exchanges.len()).unwrap();
     let poll = Some(Nanos::from_secs(2));
-    AcceptedUpload { agent: AGENT, expected_seq, next_seq: expected_seq + count, arrived, poll, exchanges, events: vec![] }
+    AcceptedUpload {
+        agent: AGENT,
+        expected_seq,
+        next_seq: expected_seq + count,
+        arrived,
+        poll,
+        exchanges,
+        events: vec![],
+    }
 }
 
 fn apply(store: &Store, upload: AcceptedUpload) -> Result<(), StoreError> {
@@ -87,7 +95,13 @@ pub(crate) fn uploads_take_effect_once(place: &dyn Place) {
             let exchanges = s.exchanges(AGENT, UnixTime::MIN, UnixTime::MAX, 100)?;
             let events = s.events(AGENT, now, now + Nanos::new(1), 10)?;
             assert_eq!(s.latest_event(AGENT, UnixTime::MAX)?.as_ref(), events.last());
-            Ok::<_, StoreError>((s.agent(AGENT)?, s.agent_named(customer(1), "db-3")?, latest, events, exchanges))
+            Ok::<_, StoreError>((
+                s.agent(AGENT)?,
+                s.agent_named(customer(1), "db-3")?,
+                latest,
+                events,
+                exchanges,
+            ))
         })
         .unwrap();
     let expected = AgentRow {
@@ -101,7 +115,7 @@ pub(crate) fn uploads_take_effect_once(place: &dyn Place) {
     assert_eq!((found, by_name), (Some(expected.clone()), Some(expected.clone())));
     assert_eq!((event_found, exchanges), (vec![event], vec![exchange(0, now, 5)]));
     assert_eq!(latest, Some(exchange(0, now, 5)));
-    assert_eq!(store.read_blocking(|s| s.agents_of(customer(1))).unwrap(), [expected.clone()]);
+    assert_eq!(store.read_blocking(|s| s.agents_of(customer(1))).unwrap(), std::slice::from_ref(&expected));
     assert_eq!(store.read_blocking(|s| s.agents()).unwrap(), [expected]);
 }
 
@@ -113,11 +127,16 @@ pub(crate) fn exchanges_are_read_as_graphs(place: &dyn Place) {
     let at = move |n: i64| from + Nanos::from_secs(n);
     // 0, 1, ... 9 s, with nothing in the seconds 4 and 5.
     let seconds = [0, 1, 2, 3, 6, 7, 8, 9];
-    let rows = seconds.iter().zip(0..).map(|(n, seq)| exchange(seq, at(*n), if n % 2 == 0 { *n } else { -n })).collect();
+    let rows = seconds
+        .iter()
+        .zip(0..)
+        .map(|(n, seq)| exchange(seq, at(*n), if n % 2 == 0 { *n } else { -n }))
+        .collect();
     apply(&store, upload(0, from, rows)).unwrap();
     let graph = |points| store.read_blocking(move |s| s.graph(AGENT, from, at(10), points));
     let points = graph(5).unwrap();
-    let seen: Vec<_> = points.iter().map(|p| (p.first_at, p.last_at, p.offset_min, p.offset_max, p.count)).collect();
+    let seen: Vec<_> =
+        points.iter().map(|p| (p.first_at, p.last_at, p.offset_min, p.offset_max, p.count)).collect();
     let point = |n: i64| (at(n), at(n + 1), Nanos::from_micros(-(n + 1)), Nanos::from_micros(n), 2);
     assert_eq!(seen, [point(0), point(2), point(6), point(8)], "and the empty step is left out");
     assert_eq!(points.last().unwrap().delay, Nanos::from_micros(107));
@@ -135,7 +154,11 @@ pub(crate) fn segments_close_exchanges_in_order(place: &dyn Place) {
     // The agent's clock was set back between its numbers 2 and 3.
     let at = |seq: u64| now + Nanos::from_secs(i64::try_from(seq).unwrap() - if seq > 2 { 100 } else { 0 });
     for seq in 0..6 {
-        apply(&store, upload(seq, now + Nanos::from_secs(seq.cast_signed()), vec![exchange(seq, at(seq), 1)])).unwrap();
+        apply(
+            &store,
+            upload(seq, now + Nanos::from_secs(seq.cast_signed()), vec![exchange(seq, at(seq), 1)]),
+        )
+        .unwrap();
     }
     let due = |count, before| store.read_blocking(move |s| s.agents_due(count, before)).unwrap().len();
     assert_eq!((due(6, now), due(7, now), due(7, now + Nanos::new(1))), (1, 0, 1));
@@ -154,7 +177,11 @@ pub(crate) fn segments_close_exchanges_in_order(place: &dyn Place) {
     let close = |segment: SegmentRow| store.write_blocking(move |tx| tx.close_segment(&segment));
     let conflict = Err(StoreError::Conflict { what: "the run of open exchanges" });
     assert_eq!(close(segment(1, 3)), conflict, "the first open exchange is not in it");
-    assert_eq!(close(SegmentRow { count: 3, ..segment(0, 3) }), conflict, "it says that it holds fewer than it does");
+    assert_eq!(
+        close(SegmentRow { count: 3, ..segment(0, 3) }),
+        conflict,
+        "it says that it holds fewer than it does"
+    );
     assert_eq!(close(segment(0, 7)), conflict, "its last exchange has not come yet");
     assert_eq!(close(segment(0, 3)), Ok(()));
     assert_eq!(close(segment(0, 3)), conflict, "it is closed already");

@@ -1,6 +1,7 @@
 //! What the store's tests share: a clock that they set, a log that they fill, and the check that a log holds.
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test binary uses its part of this module")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "inside tests a panic is the report")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,7 +60,11 @@ pub struct Drafter {
 
 impl Drafter {
     pub fn new(seed: u64, clock: &Arc<TestClock>) -> Self {
-        Self { rng: StdRng::seed_from_u64(seed), clock: Arc::clone(clock), clock_state: Draft::NO_CLOCK_STATE }
+        Self {
+            rng: StdRng::seed_from_u64(seed),
+            clock: Arc::clone(clock),
+            clock_state: Draft::NO_CLOCK_STATE,
+        }
     }
 
     pub fn draft(&mut self, kind: Kind, customer: CustomerId) -> (Draft, Body) {
@@ -119,7 +124,8 @@ pub fn sequencer(store: &Store) -> (Sequencer, VerifierKey) {
 /// Waits for the proof of an entry, and checks it.
 pub fn proven(store: &Store, id: EntryId, key: &VerifierKey) -> (Entry, Checkpoint, Receipt) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let receipt = runtime.block_on(store.wait(id, Duration::from_secs(20))).unwrap().expect("a receipt in time");
+    let receipt =
+        runtime.block_on(store.wait(id, Duration::from_secs(20))).unwrap().expect("a receipt in time");
     let (entry, checkpoint) = receipt.verify(key).unwrap();
     assert_eq!(entry.id, id);
     (entry, checkpoint, receipt)
@@ -137,7 +143,11 @@ pub fn check_log(snapshot: &Snapshot<'_>, served: &[Checkpoint]) -> Result<Vec<E
     assert_eq!(u64::try_from(items.len()).unwrap(), head.size, "as many entries as the head says");
     let leaves: Vec<_> = items.iter().map(|item| merkle::leaf_hash(&item.entry)).collect();
     assert_eq!(merkle::root(&leaves), head.root, "the head's root is that of the entries");
-    assert_eq!(merkle::tree_root(&snapshot.nodes(), head.size).unwrap(), head.root, "the tiles lead to the root");
+    assert_eq!(
+        merkle::tree_root(&snapshot.nodes(), head.size).unwrap(),
+        head.root,
+        "the tiles lead to the root"
+    );
     let entries: Vec<Entry> = items.iter().map(|item| Entry::decode(&item.entry).unwrap()).collect();
     let mut counts = BTreeMap::<CustomerId, Vec<u64>>::new();
     for (entry, index) in entries.iter().zip(0u64..) {
@@ -159,9 +169,11 @@ pub fn check_log(snapshot: &Snapshot<'_>, served: &[Checkpoint]) -> Result<Vec<E
     for (customer, indexes) in counts {
         let counter = manifest.counter(&customer).expect("a counter");
         let found = (counter.count, Some(counter.first), Some(counter.last));
-        let expected = (u64::try_from(indexes.len()).unwrap(), indexes.first().copied(), indexes.last().copied());
+        let expected =
+            (u64::try_from(indexes.len()).unwrap(), indexes.first().copied(), indexes.last().copied());
         assert_eq!(found, expected, "the counter of {customer}");
-        let listed: Vec<u64> = snapshot.entries_of(customer, 1, u64::MAX)?.iter().map(|item| item.index).collect();
+        let listed: Vec<u64> =
+            snapshot.entries_of(customer, 1, u64::MAX)?.iter().map(|item| item.index).collect();
         assert_eq!(listed, indexes, "the entries of {customer}");
     }
     for checkpoint in served {
