@@ -8,15 +8,20 @@ use angbu_evidence::note::{Note, VerifierKey};
 use angbu_evidence::report::{self, Package, Trust};
 use angbu_evidence::tile::{self, TileId};
 use angbu_evidence::{Body, Checkpoint, Disclosure, Draft, Entry, Manifest, Promise, Receipt};
+use angbu_time::events::{self, Enrolment};
 use angbu_time::exchange::Exchange;
 use angbu_time::ingest::{self, Known};
 use angbu_time::packet::{LENGTH, Mode, Packet};
 use angbu_time::record::{Record, Upload};
+use angbu_time::segment::Segment;
 use angbu_time::server::{self, ServerState, Unsynchronised};
 use angbu_units::{AgentId, UnixTime};
 
+/// What is fed; it panics when a property is broken.
+pub type Target = fn(&[u8]);
+
 /// Every target with its name, which is also the name of its corpus.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("body", body),
     ("checkpoint", checkpoint),
     ("entry", entry),
@@ -24,6 +29,7 @@ pub const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("ntp_packet", ntp_packet),
     ("receipt", receipt),
     ("report", report),
+    ("segment", segment),
     ("tile", tile),
     ("upload", upload),
 ];
@@ -148,10 +154,33 @@ pub fn report(data: &[u8]) {
     for (package, text) in in_file.into_iter().chain(alone) {
         assert_eq!(package.encode(), text);
         let log = LOG_KEY.parse().expect("the corpus's key is a key");
-        if let Ok(proven) = package.prove(&Trust { log: Some(log), witnesses: Vec::new() }) {
-            assert_eq!(proven.entries.len(), package.items.len());
+        if let Ok(proven) = package.prove(&Trust { log: Some(log), witnesses: Vec::new() })
+            && let Ok(file) = angbu_time::report::render(&proven, text)
+        {
+            assert!(report::extract(file.as_bytes()).is_ok_and(|(again, _)| again == package));
         }
         assert!(package.prove(&Trust::default()).is_err());
+    }
+}
+
+/// The fields of the entries that agents cause, whichever they are.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn segment(data: &[u8]) {
+    let Ok(fields) = Disclosure::decode(data) else { return };
+    let field = |name: &str| fields.get(name);
+    let written = |name: &str, value: &[u8]| assert_eq!(fields.get(name), Some(value), "{name}");
+    if let Ok(segment) = Segment::read(field) {
+        segment.fields().iter().for_each(|(name, value)| written(name, value));
+    }
+    if let Ok(enrolment) = Enrolment::read(field) {
+        enrolment.fields().iter().for_each(|(name, value)| written(name, value));
+    }
+    for kind in [events::ALARM, events::START, events::STOP, events::DROPPED] {
+        if let Ok((agent, record)) = events::read(&kind, field) {
+            assert!(events::entry(agent, &record).is_some_and(|(again, _)| again == kind));
+        }
     }
 }
 

@@ -3,39 +3,38 @@
 
 #![allow(clippy::disallowed_methods, reason = "the corpus is files")]
 
+mod report;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use angbu_evidence::note::{Ed25519Signer, Signer};
-use angbu_evidence::report::{self, Item, Package, Subject};
-use angbu_evidence::sequence::Sequencer;
+use angbu_evidence::report::Trust;
 use angbu_evidence::tile::{self, TileId};
-use angbu_evidence::{
-    Body, Checkpoint, Counter, Draft, Entry, Field, Hash, Kind, Manifest, Promise, Receipt, merkle,
-};
+use angbu_evidence::{Body, Checkpoint, Counter, Entry, Hash, Kind, Manifest, Promise, Receipt, merkle};
 use angbu_fuzz::NOW;
 use angbu_time::exchange::{Exchange, Source};
-use angbu_time::packet::{Leap, Packet, Version};
+use angbu_time::packet::{Leap, Mode, Packet, Version};
 use angbu_time::record::{
     Alarm, AlarmKind, Dropped, Fact, Measured, Record, Software, Start, Stop, Upload, When,
 };
+use angbu_time::report::Language;
 use angbu_time::sync::Judgement;
 use angbu_units::{
     AgentId, ClockVerdict, CustomerId, EntryId, Nanos, NtpServerId, NtpShort, NtpTimestamp, Ppb,
-    ProvenInstant,
 };
 
 const ORIGIN: &str = "centre.example/log";
 const ID: EntryId =
     EntryId::from_bytes([1, 0x9a, 0xa1, 0xb7, 0x2c, 0x28, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]);
 const CUSTOMER: CustomerId = CustomerId::from_bytes([7; 16]);
+const AGENT: AgentId = AgentId::from_bytes([1; 16]);
 
 type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     evidence()?;
-    write("report", "text", package()?.encode())?;
-    write("report", "file", report::embed("<!doctype html>\n", &package()?.encode(), "<p>end</p>\n"))?;
+    reports()?;
     ntp()?;
     uploads()?;
     Ok(())
@@ -51,8 +50,7 @@ fn evidence() -> Result<(), Failure> {
     write("entry", "declared", entry.encode())?;
     let first = Entry { clock_state: None, verdict: ClockVerdict::Unproven, ..entry.clone() };
     write("entry", "without-clock-state", first.encode())?;
-    let clock_state = (Draft::NO_CLOCK_STATE, ClockVerdict::Unproven);
-    write("entry", "draft", draft(1, Kind::NOTE, CUSTOMER, clock_state, &body).encode())?;
+    write("entry", "draft", report::draft(2, Kind::NOTE, CUSTOMER, &body).encode())?;
 
     let leaves = [
         merkle::leaf_hash(entry.encode().as_bytes()),
@@ -88,56 +86,6 @@ fn evidence() -> Result<(), Failure> {
     Ok(())
 }
 
-/// A log of five entries, and the report over them.
-fn package() -> Result<Package, Failure> {
-    let mut log = Sequencer::empty(1);
-    let body = body()?;
-    let state = draft(1, Kind::CLOCK_STATE, CustomerId::SITE, (id(1), ClockVerdict::Declared), &body);
-    let shown = (state.id, ClockVerdict::Declared);
-    let drafts =
-        [state, draft(2, Kind::NOTE, CUSTOMER, shown, &body), draft(3, Kind::NOTE, CUSTOMER, shown, &body)];
-    let mut entries = log.integrate(&drafts)?.entries;
-    let manifest = log.manifest();
-    let fields = manifest.fields().into_iter().enumerate().map(|(number, (name, value))| {
-        let salt = [u8::try_from(number).unwrap_or(0); 32];
-        Field { name: name.into(), value, salt }
-    });
-    let counted = Body::from_fields(fields.collect())?;
-    let drafts = [
-        draft(4, Kind::MANIFEST, CustomerId::SITE, shown, &counted),
-        draft(5, Kind::NOTE, CUSTOMER, shown, &body),
-    ];
-    let batch = log.integrate(&drafts)?;
-    entries.extend(batch.entries);
-    let checkpoint = batch.head.checkpoint(ORIGIN).sign(&signer()?)?;
-    let leaves: Vec<Hash> = entries.iter().map(|(_, entry)| merkle::leaf_hash(entry)).collect();
-    let mut items = Vec::new();
-    for ((index, (_, entry)), body) in (0..4).zip(&entries).zip([&body, &body, &body, &counted]) {
-        let fields = body.disclose(|name| name != "note");
-        items.push(Item { index, entry: String::from_utf8(entry.clone())?, fields });
-    }
-    let subject = Subject {
-        kind: "time".into(),
-        rendering: 1,
-        customer: CUSTOMER,
-        from: NOW,
-        to: NOW + Nanos::from_millis(4),
-    };
-    Ok(Package::assemble(&Small(leaves), checkpoint, subject, (3, &manifest), items)?)
-}
-
-/// A tree small enough to be held.
-struct Small(Vec<Hash>);
-
-impl merkle::Nodes for Small {
-    type Error = std::num::TryFromIntError;
-    fn node(&self, level: u8, index: u64) -> Result<Hash, Self::Error> {
-        let width = 1_usize << level;
-        let first = usize::try_from(index)? * width;
-        Ok(merkle::root(self.0.get(first..first + width).unwrap_or_default()))
-    }
-}
-
 fn ntp() -> Result<(), Failure> {
     let request = Packet::request(Version::V4, NtpTimestamp::from_unix(NOW));
     write("ntp_packet", "request-v4", request.encode())?;
@@ -147,7 +95,7 @@ fn ntp() -> Result<(), Failure> {
     write("ntp_packet", "with-extension", [&request.encode()[..], &extension].concat())?;
     let now = NtpTimestamp::from_unix(NOW);
     let reply = Packet {
-        mode: angbu_time::packet::Mode::Server,
+        mode: Mode::Server,
         stratum: 2,
         root_delay: NtpShort::from_bits(1_000),
         root_dispersion: NtpShort::from_bits(2_000),
@@ -161,14 +109,11 @@ fn ntp() -> Result<(), Failure> {
 }
 
 fn uploads() -> Result<(), Failure> {
-    let at = When { system: NOW, centre: Some(NOW) };
-    let start = Start { at, poll: Nanos::from_secs(2), clean: true, software: Software::new("angbu/0.1.0")? };
-    let difference = Nanos::from_secs(-3_600);
-    let alarm = Alarm { at, kind: AlarmKind::Step, difference, since: Nanos::from_secs(1) };
+    let at = when();
     let facts = [
-        ("start", Fact::Start(start)),
-        ("exchange", Fact::Exchange(measured()?)),
-        ("alarm", Fact::Alarm(alarm)),
+        ("start", Fact::Start(start()?)),
+        ("exchange", Fact::Exchange(measured(1)?)),
+        ("alarm", Fact::Alarm(alarm())),
         ("dropped", Fact::Dropped(Dropped { at, last: 9 })),
         ("stop", Fact::Stop(Stop { at: When { system: NOW, centre: None } })),
     ];
@@ -180,14 +125,43 @@ fn uploads() -> Result<(), Failure> {
         seq = record.next_seq();
         records.push(record);
     }
-    let upload =
-        Upload { agent: AgentId::from_bytes([1; 16]), sent: NOW, newest_checkpoint: Some(42), records };
+    let upload = Upload { agent: AGENT, sent: NOW, newest_checkpoint: Some(42), records };
     write("upload", "upload", upload.encode())?;
     write("upload", "signed", [&[7; 64], &upload.encode()[..]].concat())?;
     Ok(())
 }
 
-fn measured() -> Result<Measured, Failure> {
+fn reports() -> Result<(), Failure> {
+    for (kind, body) in report::bodies()?.into_iter().filter(|(kind, _)| kind.as_str().starts_with("time.")) {
+        write("segment", kind.as_str(), body.disclose(|_| true).encode())?;
+    }
+    write("report", "text", report::package(Language::English)?.encode())?;
+    let log = Some(signer()?.verifier_key());
+    let trust = Trust { log, witnesses: Vec::new() };
+    for language in Language::ALL {
+        let package = report::package(language)?;
+        let file = angbu_time::report::render(&package.prove(&trust)?, &package.encode())?;
+        write("report", &format!("file-{}", language.code()), file)?;
+    }
+    Ok(())
+}
+
+fn when() -> When {
+    When { system: NOW + Nanos::from_secs(12), centre: Some(NOW + Nanos::from_secs(12)) }
+}
+
+fn start() -> Result<Start, Failure> {
+    let at = When { system: NOW, centre: None };
+    Ok(Start { at, poll: Nanos::from_secs(2), clean: true, software: Software::new("angbu/0.1.0")? })
+}
+
+fn alarm() -> Alarm {
+    let difference = Nanos::from_secs(-3_600);
+    Alarm { at: when(), kind: AlarmKind::Step, difference, since: Nanos::from_secs(1) }
+}
+
+/// An exchange that many polls after [`NOW`].
+fn measured(number: i64) -> Result<Measured, Failure> {
     let source = Source {
         leap: Leap::None,
         stratum: 10,
@@ -196,13 +170,12 @@ fn measured() -> Result<Measured, Failure> {
         root_dispersion: NtpShort::from_bits(66),
         reference_id: *b"LOCL",
     };
-    let instants = [0, 1_000_000, 1_001_000, 500_000].map(|nanos| NOW + Nanos::new(nanos));
+    let poll = Nanos::from_secs(2);
+    let began = NOW + poll.times(number);
+    let instants = [0, 1_000_000, 1_001_000, 500_000 + number * 1_000].map(|nanos| began + Nanos::new(nanos));
     let judgement = Judgement { rate: Some(Ppb::new(17)), steady: true, in_sync: true };
-    Ok(Measured {
-        server: NtpServerId::from_bytes([3; 16]),
-        exchange: Exchange::new(instants, source)?,
-        judgement,
-    })
+    let exchange = Exchange::new(instants, source)?;
+    Ok(Measured { server: NtpServerId::from_bytes([3; 16]), exchange, judgement, poll })
 }
 
 fn signer() -> Result<Ed25519Signer, Failure> {
@@ -210,11 +183,11 @@ fn signer() -> Result<Ed25519Signer, Failure> {
 }
 
 fn body() -> Result<Body, Failure> {
-    Ok(Body::from_fields(vec![
-        Field { name: "agent".into(), value: b"db-3".to_vec(), salt: [1; 32] },
-        Field { name: "tolerance-ns".into(), value: b"50000000".to_vec(), salt: [2; 32] },
-        Field { name: "note".into(), value: Vec::new(), salt: [3; 32] },
-    ])?)
+    report::body(vec![
+        ("agent", b"db-3".to_vec()),
+        ("tolerance-ns", b"50000000".to_vec()),
+        ("note", Vec::new()),
+    ])
 }
 
 fn id(number: u8) -> EntryId {
@@ -237,13 +210,6 @@ fn entry(body_root: Hash) -> Entry {
         number: 42,
         body_root,
     }
-}
-
-fn draft(number: u8, kind: Kind, customer: CustomerId, clock: (EntryId, ClockVerdict), body: &Body) -> Draft {
-    let (clock_state, verdict) = clock;
-    let time = NOW + Nanos::from_millis(i64::from(number));
-    let instant = ProvenInstant { time, error_bound: Nanos::from_millis(25), verdict, clock_state };
-    Draft { id: id(number), kind, instant, customer, body_root: body.root() }
 }
 
 fn write(target: &str, name: &str, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
