@@ -270,6 +270,7 @@ impl Log {
         self.points.sort_by_key(|point| point.at);
         self.place_events();
         self.events.retain(|event| (from..to).contains(&event.at));
+        self.events.sort_by_key(|event| (event.at, event.record.seq));
         let periods = periods(&self.observed, tolerances, from, to, DRIFT);
         let totals = totals(&periods);
         Server {

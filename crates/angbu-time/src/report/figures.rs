@@ -40,24 +40,25 @@ pub(super) fn exact(length: Nanos) -> String {
     signed(length, magnitude(length.count().unsigned_abs(), 19))
 }
 
-/// A stretch of time in its two largest units: `3 d 4 h`, `12 min 5 s`, `0.8 s`. Rounded down.
+/// A stretch of time in its two largest units: `3 d 4 h`, `12 min 5 s`, `840 ms`. Rounded down.
 pub(super) fn span(length: Nanos, words: &Words) -> String {
     let nanos = length.count().unsigned_abs();
-    if nanos < 10_000_000_000 {
-        return magnitude(nanos, 2);
+    if (1..1_000_000_000).contains(&nanos) {
+        return magnitude(nanos, 3);
     }
     let seconds = nanos / 1_000_000_000;
     let units = [(86_400, words.days), (3_600, words.hours), (60, words.minutes), (1, words.seconds)];
     let mut rest = seconds;
     let mut parts = Vec::new();
     for (unit, word) in units {
-        if !parts.is_empty() || rest >= unit {
+        if !parts.is_empty() || rest >= unit || unit == 1 {
             parts.push((rest / unit, word));
             rest %= unit;
         }
     }
-    let two = parts.into_iter().take(2).filter(|(number, _)| *number > 0);
-    two.map(|(number, word)| format!("{}{word}", count(number))).collect::<Vec<_>>().join(" ")
+    let first = parts.first().map(|(number, word)| format!("{}{word}", count(*number))).unwrap_or_default();
+    let second = parts.get(1).filter(|(number, _)| *number > 0);
+    second.map_or(first.clone(), |(number, word)| format!("{first}{}{number}{word}", words.between_units))
 }
 
 /// Shares of one whole in hundredths of a percent that add up to 100 %. What is within is rounded down and what is outside up,
@@ -218,6 +219,8 @@ mod tests {
     fn spans_in_two_units() {
         let words = words::of(Language::English);
         for (seconds, text) in [
+            (0, "0 s"),
+            (2, "2 s"),
             (12, "12 s"),
             (60, "1 min"),
             (725, "12 min 5 s"),

@@ -8,6 +8,7 @@ mod figures;
 mod html;
 mod page;
 mod pictures;
+mod rows;
 mod words;
 
 use angbu_evidence::Kind;

@@ -9,12 +9,10 @@ use super::facts::{Event, Facts, Server};
 use super::figures::{self, Civil, Shares};
 use super::html::{escape, fill, name};
 use super::pictures::{Graph, Window, strip};
+use super::rows::{self, Row, Rows};
 use super::words::Words;
-use crate::periods::{Period, Totals, Verdict};
+use crate::periods::{Totals, Verdict};
 use crate::record::{AlarmKind, Fact};
-
-/// The most rows of a table of periods, and of one of events.
-const MOST_ROWS: usize = 200;
 
 const STYLE: &str = include_str!("style.css");
 const MARK: &str = "<svg class=\"mark\" viewBox=\"0 0 32 32\" width=\"22\" height=\"22\" aria-hidden=\"true\"><path d=\"M17 3v20H4z\"/><path d=\"M17 23l12 6\"/></svg>";
@@ -81,7 +79,11 @@ impl Page<'_> {
         let tolerance =
             if tolerances.is_empty() { words.no_tolerance.to_owned() } else { tolerances.join(", ") };
         let (from, to) = (facts.proven.subject.from, facts.proven.subject.to);
-        let period = format!("{} \u{2013} {}", figures::instant(from, 0), figures::instant(to, 0));
+        // To the last digit: the period is the reader's question, and nothing else in the file would tell that a digit
+        // of it was changed.
+        let digits = |time: UnixTime| if time.nanos() % 1_000_000_000 == 0 { 0 } else { 9 };
+        let instant = |time| figures::instant(time, digits(time));
+        let period = format!("{} \u{2013} {}", instant(from), instant(to));
         let rows = [
             (words.customer, name(&facts.customer)),
             (words.period, format!("{period} UTC ({})", figures::span(to - from, words))),
@@ -137,13 +139,15 @@ impl Page<'_> {
         let words = self.words;
         let alone = self.facts.servers.len() == 1;
         let shown = escape(&name(&server.name));
-        let _ =
-            writeln!(out, "<section class=\"server\" id=\"{}\">\n<h2><bdi>{shown}</bdi></h2>", server.agent);
+        let _ = writeln!(
+            out,
+            "<section class=\"server\" id=\"{}\">\n<h2><bdi>{shown}</bdi> <code class=\"soft\">{}</code></h2>",
+            server.agent, server.agent
+        );
         if !alone {
             let _ = writeln!(out, "<p>{}</p>", escape(&self.answer_for(server)));
             self.verdicts(server, out);
         }
-        let _ = writeln!(out, "<p class=\"soft\"><code>{}</code></p>", server.agent);
         if server.points.is_empty() {
             let _ =
                 writeln!(out, "<p>{} {}</p>", escape(words.no_exchanges), escape(words.no_exchanges_next));
@@ -195,47 +199,55 @@ impl Page<'_> {
 
     fn periods(&self, server: &Server, out: &mut String) {
         let words = self.words;
-        let listed = listed(&server.periods);
         let _ = write!(
             out,
-            "<h3>{}</h3>\n<p class=\"soft\">{}</p>\n<div class=\"wide\"><table class=\"stack\">\n<thead><tr>",
+            "<h3>{}</h3>\n<p class=\"soft\">{}</p>\n",
             escape(words.periods),
             escape(words.times_in_utc)
         );
-        for heading in [words.from, words.to, words.length, words.verdict, words.why, words.reference] {
-            let _ = write!(out, "<th>{}</th>", escape(heading));
-        }
-        out.push_str("</tr></thead>\n<tbody>\n");
-        let decimals = self.decimals();
-        for period in &listed {
+        begin_table(&[words.from, words.to, words.length, words.verdict, words.why, words.reference], out);
+        let Rows { rows, all, left_out } = Rows::of(&server.periods);
+        for row in &rows {
+            let whys: Vec<_> = row.whys.iter().map(|why| words.why(*why)).collect();
+            let changing = (row.periods > 1).then_some(words.changing);
+            let whys: Vec<_> = changing.into_iter().chain(whys).collect();
+            let references: Vec<_> = row.references().map(|reference| words.reference(reference)).collect();
             let _ = writeln!(
                 out,
                 "<tr><td class=\"fixed\">{}</td><td class=\"fixed\">{}</td><td class=\"fixed\">{}</td>\
-                 <td class=\"fixed\">{}{}</td><td class=\"full\">{}</td><td class=\"fixed\">{}</td></tr>",
-                figures::instant(period.from, decimals),
-                figures::instant(period.to, decimals),
-                escape(&figures::span(period.to - period.from, words)),
-                chip(period.verdict),
-                escape(words.verdict(period.verdict)),
-                escape(words.why(period.why)),
-                escape(words.reference(period.reference)),
+                 <td class=\"fixed\">{}</td><td class=\"full\">{}</td><td>{}</td></tr>",
+                figures::instant(row.from, self.decimals()),
+                figures::instant(row.to, self.decimals()),
+                escape(&figures::span(row.to - row.from, words)),
+                self.verdict(row),
+                escape(&whys.join("; ")),
+                escape(&references.join(", ")),
             );
         }
         out.push_str("</tbody>\n</table></div>\n");
-        if listed.len() < server.periods.len() {
-            let elsewhere = |period: &&Period| period.verdict != Verdict::Within && !listed.contains(period);
-            let length = server
-                .periods
-                .iter()
-                .filter(elsewhere)
-                .fold(Nanos::ZERO, |sum, period| sum + (period.to - period.from));
+        if rows.len() < all {
             let values = [
-                ("count", figures::count(u64::try_from(server.periods.len()).unwrap_or(u64::MAX))),
-                ("listed", figures::count(u64::try_from(listed.len()).unwrap_or(u64::MAX))),
-                ("length", figures::span(length, words)),
+                ("count", figures::count(u64::try_from(all).unwrap_or(u64::MAX))),
+                ("listed", figures::count(u64::try_from(rows.len()).unwrap_or(u64::MAX))),
+                ("length", figures::span(left_out, words)),
             ];
             let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&filled(words.more_periods, &values)));
         }
+    }
+
+    /// A row's verdict, or the shares of each.
+    fn verdict(&self, row: &Row) -> String {
+        if let Some(verdict) = row.verdict() {
+            return format!("{}{}", chip(verdict), escape(self.words.verdict(verdict)));
+        }
+        let Shares { within, outside, not_proven } = Shares::of(&row.totals);
+        let shares =
+            [(within, Verdict::Within), (outside, Verdict::Outside), (not_proven, Verdict::NotProven)];
+        let some = shares.into_iter().filter(|(share, _)| share.any);
+        let told = some.map(|(share, verdict)| {
+            format!("{}{} {}", chip(verdict), share.text(), escape(self.words.verdict(verdict)))
+        });
+        told.collect::<Vec<_>>().join("<br>")
     }
 
     fn events(&self, server: &Server, out: &mut String) {
@@ -245,12 +257,8 @@ impl Page<'_> {
             let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(words.nothing_happened));
             return;
         }
-        out.push_str("<div class=\"wide\"><table class=\"stack\">\n<thead><tr>");
-        for heading in [words.when, words.what, words.entry] {
-            let _ = write!(out, "<th>{}</th>", escape(heading));
-        }
-        out.push_str("</tr></thead>\n<tbody>\n");
-        for event in server.events.iter().take(MOST_ROWS) {
+        begin_table(&[words.when, words.what, words.entry], out);
+        for event in server.events.iter().take(rows::MOST) {
             let _ = writeln!(
                 out,
                 "<tr><td class=\"fixed\">{}</td><td class=\"full\">{}</td><td class=\"fixed\">{}</td></tr>",
@@ -260,7 +268,7 @@ impl Page<'_> {
             );
         }
         out.push_str("</tbody>\n</table></div>\n");
-        if let Some(more) = server.events.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
+        if let Some(more) = server.events.len().checked_sub(rows::MOST).filter(|more| *more > 0) {
             let values = [("count", figures::count(u64::try_from(more).unwrap_or(u64::MAX)))];
             let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&filled(words.more_events, &values)));
         }
@@ -273,13 +281,9 @@ impl Page<'_> {
             let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(words.clock_unused));
             return;
         }
-        let _ = write!(
-            out,
-            "<p class=\"soft\">{} {}</p>\n<div class=\"wide\"><table class=\"stack\">\n<thead><tr>",
-            escape(words.clock_about),
-            escape(words.times_in_utc)
-        );
-        for heading in [
+        let (about, utc) = (escape(words.clock_about), escape(words.times_in_utc));
+        let _ = writeln!(out, "<p class=\"soft\">{about} {utc}</p>");
+        let headings = [
             words.since,
             words.verdict,
             words.source,
@@ -287,11 +291,9 @@ impl Page<'_> {
             words.error_bound,
             words.exchanges,
             words.entry,
-        ] {
-            let _ = write!(out, "<th>{}</th>", escape(heading));
-        }
-        out.push_str("</tr></thead>\n<tbody>\n");
-        for state in self.facts.clock_states.iter().take(MOST_ROWS) {
+        ];
+        begin_table(&headings, out);
+        for state in self.facts.clock_states.iter().take(rows::MOST) {
             let source = name(&state.source);
             let bound = match state.verdict {
                 ClockVerdict::Unproven => words.none.to_owned(),
@@ -304,14 +306,14 @@ impl Page<'_> {
                 figures::instant(state.since, self.decimals()),
                 escape(words.reference(Some(state.verdict))),
                 escape(if source.is_empty() { words.none } else { &source }),
-                escape(&name(&state.reason)),
+                escape(&name(words.reason(&state.reason))),
                 escape(&bound),
                 figures::count(state.exchanges),
                 state.index
             );
         }
         out.push_str("</tbody>\n</table></div>\n");
-        if let Some(more) = self.facts.clock_states.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
+        if let Some(more) = self.facts.clock_states.len().checked_sub(rows::MOST).filter(|more| *more > 0) {
             let values = [("count", figures::count(u64::try_from(more).unwrap_or(u64::MAX)))];
             let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(&filled(words.more_events, &values)));
         }
@@ -508,30 +510,36 @@ impl Page<'_> {
         let words = self.words;
         let Window { from, to } = self.window;
         let (first, last) = (Civil::of(from), Civil::of(to));
-        let month = words.months.get(usize::from(first.month.saturating_sub(1))).copied().unwrap_or_default();
-        let day = first.day.to_string();
-        let values = [("year", first.year.as_str()), ("month", month), ("day", &day)];
         let whole = first.is_midnight()
             && last.is_midnight()
             && from.nanos() % 1_000_000_000 == 0
             && to.nanos() % 1_000_000_000 == 0;
         let next_month = last.day == 1 && last.month == first.month % 12 + 1;
         if whole && first.day == 1 && next_month && to - from <= Nanos::from_secs(31 * 86_400) {
-            return fill(words.whole_month, &values);
+            let month =
+                words.months.get(usize::from(first.month.saturating_sub(1))).copied().unwrap_or_default();
+            return fill(words.whole_month, &[("year", &first.year), ("month", month)]);
         }
         if whole && to - from == Nanos::from_secs(86_400) {
-            return fill(words.one_day, &values);
+            return self.date(&first);
         }
-        let (from, to) = (figures::instant(from, 0), figures::instant(to, 0));
-        let (date, _) = from.split_once(' ').unwrap_or((&from, ""));
-        let to = to.strip_prefix(date).map_or(to.as_str(), str::trim_start);
-        let short = |time: &str| time.strip_suffix(":00").unwrap_or(time).to_owned();
-        let (from, to) = if from.ends_with(":00") && to.ends_with(":00") {
-            (short(&from), short(to))
-        } else {
-            (from.clone(), to.to_owned())
-        };
-        fill(words.from_to, &[("from", &from), ("to", &to)])
+        // Seconds only where there are any.
+        let short = first.clock.ends_with(":00") && last.clock.ends_with(":00");
+        let clock =
+            |civil: &Civil| civil.clock.get(..if short { 5 } else { 8 }).unwrap_or_default().to_owned();
+        let (from, to) = (clock(&first), clock(&last));
+        let (date, until) = (self.date(&first), self.date(&last));
+        if date == until {
+            return filled(words.within_day, &[("date", date), ("from", from), ("to", to)]);
+        }
+        filled(words.across_days, &[("from", format!("{date} {from}")), ("to", format!("{until} {to}"))])
+    }
+
+    fn date(&self, civil: &Civil) -> String {
+        let month =
+            self.words.months.get(usize::from(civil.month.saturating_sub(1))).copied().unwrap_or_default();
+        let values = [("year", civil.year.as_str()), ("month", month), ("day", &civil.day.to_string())];
+        fill(self.words.one_day, &values)
     }
 
     fn data_until(&self) -> UnixTime {
@@ -553,17 +561,12 @@ fn chip(verdict: Verdict) -> &'static str {
     }
 }
 
-/// All periods if they are few, else the longest that are not within, in order of time.
-fn listed(periods: &[Period]) -> Vec<Period> {
-    if periods.len() <= MOST_ROWS {
-        return periods.to_vec();
+fn begin_table(headings: &[&str], out: &mut String) {
+    out.push_str("<div class=\"wide\"><table class=\"stack\">\n<thead><tr>");
+    for heading in headings {
+        let _ = write!(out, "<th>{}</th>", escape(heading));
     }
-    let mut rest: Vec<_> =
-        periods.iter().filter(|period| period.verdict != Verdict::Within).copied().collect();
-    rest.sort_by_key(|period| (-(period.to - period.from), period.from));
-    rest.truncate(MOST_ROWS);
-    rest.sort_by_key(|period| period.from);
-    rest
+    out.push_str("</tr></thead>\n<tbody>\n");
 }
 
 fn figures_of(server: &Server, words: &Words) -> String {

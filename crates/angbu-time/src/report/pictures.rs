@@ -106,13 +106,14 @@ struct Bucket {
 impl Graph<'_> {
     /// The graph at the scale of the tolerance and, where that shows nothing but a line, enlarged.
     pub(super) fn draw(&self) -> String {
-        let largest =
-            self.points.iter().map(|point| point.offset.abs() + point.bound).max().unwrap_or_default();
+        let reaches = || self.points.iter().map(|point| point.offset.abs() + point.bound);
+        let largest = reaches().max().unwrap_or_default();
         let held: Vec<Nanos> = self.held().into_iter().map(|(_, _, tolerance)| tolerance).collect();
         let (least, most) = (held.iter().min().copied(), held.iter().max().copied());
         let scale = most.map_or(largest, |most| {
-            let room = Nanos::new(most.count() / 4 * 5);
-            room.max(enlarge(largest).min(most.times(4)))
+            // What lies far beyond the tolerance is marked at the edge, lest everything else become a line.
+            let near = reaches().filter(|reach| *reach <= most.times(4)).max().unwrap_or_default();
+            enlarge(near).max(Nanos::new(most.count() / 4 * 5))
         });
         let scale = scale.max(Nanos::new(1));
         let mut labels: BTreeSet<Nanos> =
@@ -125,7 +126,12 @@ impl Graph<'_> {
         if let Some(least) = least.filter(|least| largest > Nanos::ZERO && enlarged.times(6) < *least) {
             let times = figures::count((least.count() / enlarged.count()).unsigned_abs());
             let title = super::html::fill(self.words.enlarged, &[("times", &times)]);
-            out.push_str(&self.figure(enlarged, &[enlarged, -enlarged].into(), &title, " small"));
+            out.push_str(&self.figure(
+                Nanos::new(enlarged.count() / 8 * 9),
+                &[enlarged, -enlarged].into(),
+                &title,
+                " small",
+            ));
         }
         out
     }
@@ -143,15 +149,19 @@ impl Graph<'_> {
             let text = if value == Nanos::ZERO { "0".to_owned() } else { figures::offset(value) };
             let _ = write!(out, "<span style=\"top:{top}\">{text}</span>");
         }
-        out.push_str("</div>\n<div class=\"area\"><div class=\"gaps\">");
+        // The band lies under everything, then the gaps, then the data.
+        let drawing = format!(
+            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
+        );
+        let _ = write!(
+            out,
+            "</div>\n<div class=\"area\">{drawing}{}</svg><div class=\"gaps\">",
+            self.band(scale)
+        );
         out.push_str(&columns(self.periods, *window, |verdict| {
             (verdict == Verdict::NotProven).then_some("g")
         }));
-        let _ = write!(
-            out,
-            "</div><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
-        );
-        out.push_str(&self.band(scale));
+        let _ = write!(out, "</div>{drawing}");
         let ticks = ticks(*window);
         for (at, _, _) in &ticks {
             let _ = write!(out, "<path class=\"tick\" d=\"M{x} 0V{HEIGHT}\"/>", x = window.place(*at, WIDTH));
@@ -171,7 +181,9 @@ impl Graph<'_> {
             let _ = write!(out, "<span{odd} style=\"left:{}\">{text}</span>", window.percent(*at));
         }
         out.push_str("</div>\n</div>\n");
-        out.push_str(&keys(words, any));
+        if class.is_empty() {
+            out.push_str(&keys(words, any));
+        }
         out.push_str("</figure>\n");
         out
     }
@@ -222,7 +234,14 @@ impl Graph<'_> {
         buckets.collect()
     }
 
-    /// The area between the least and the most of each column; what lies further apart than an exchange covers is not joined.
+    /// Whether the line goes on: the exchanges lie no further apart than one covers, and nothing happened between them.
+    fn joined(&self, one: &Bucket, next: &Bucket) -> bool {
+        let happened = self.events.partition_point(|event| event.at < one.last);
+        let between = self.events.get(happened).is_some_and(|event| event.at <= next.first);
+        next.first - one.last <= one.covers && !between
+    }
+
+    /// The area between the least and the most of each column.
     fn outline(
         &self,
         buckets: &[Bucket],
@@ -231,7 +250,12 @@ impl Graph<'_> {
     ) -> String {
         let y = |value: Nanos| HEIGHT / 2 - high(value, scale);
         let mut out = String::new();
-        for run in buckets.chunk_by(|one, next| next.first - one.last <= one.covers) {
+        let seen: Vec<Bucket> = buckets
+            .iter()
+            .filter(|bucket| bucket.offset.0 <= scale && bucket.offset.1 >= -scale)
+            .copied()
+            .collect();
+        for run in seen.chunk_by(|one, next| self.joined(one, next)) {
             let mut upper = Vec::with_capacity(run.len() * 2);
             let mut lower = Vec::with_capacity(run.len() * 2);
             for bucket in run {

@@ -1,9 +1,7 @@
 //! The time report, from a log in memory to the file that a stranger checks.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the test writes its sample reports where a person can look at them"
-)]
+#![allow(clippy::disallowed_methods, reason = "samples are written where a person can look at them")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
 mod properties;
 mod samples;

@@ -141,7 +141,7 @@ fn an_hour_of_the_demonstration() {
         let html = file(&site.package(from, to, language));
         write(&format!("demo-{}.html", language.code()), &html);
         if language == Language::English {
-            assert!(html.contains("this-machine was within 50 ms for 99.08 % of 2026-11-21 22:05 to 23:05 UTC; 0.92 % is not proven."));
+            assert!(html.contains("this-machine was within 50 ms for 99.08 % of 21 November 2026, 22:05 to 23:05 UTC; 0.92 % is not proven."));
             assert!(html.contains("which its operator declares to be right"));
         }
     }

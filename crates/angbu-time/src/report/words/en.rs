@@ -11,6 +11,7 @@ pub(super) static WORDS: Words = Words {
     hours: " h",
     minutes: " min",
     seconds: " s",
+    between_units: " ",
     months: [
         "January",
         "February",
@@ -27,7 +28,8 @@ pub(super) static WORDS: Words = Words {
     ],
     whole_month: "{month} {year}",
     one_day: "{day} {month} {year}",
-    from_to: "{from} to {to} UTC",
+    within_day: "{date}, {from} to {to} UTC",
+    across_days: "{from} to {to} UTC",
 
     one_all: "{server} was {within} throughout {period}.",
     one_some: "{server} was {within} for {share} of {period}; {rest}.",
@@ -58,8 +60,8 @@ pub(super) static WORDS: Words = Words {
         unknown: "none",
     },
     whys: Whys {
-        within: "offset and error bound together stay within the tolerance",
-        outside: "the offset is beyond the tolerance by more than its error bound",
+        within: "shown by its exchanges",
+        outside: "shown by its exchanges, by more than their error bound",
         no_data: "no exchange yet",
         silent: "no exchange covers this time",
         stopped: "the agent was stopped",
@@ -74,6 +76,17 @@ pub(super) static WORDS: Words = Words {
         twice: "the centre’s clock was set back and showed this time twice",
         no_tolerance: "no tolerance was settled",
     },
+    reasons: [
+        ("measured", "upstreams show it"),
+        ("declared", "its operator declares it"),
+        ("no-reference", "nothing is declared or configured"),
+        ("starting", "no upstream has answered yet"),
+        ("upstreams-silent", "no upstream answers"),
+        ("upstreams-disagree", "the upstreams disagree"),
+        ("too-far", "the upstreams leave too much open"),
+        ("stepped", "the clock was set"),
+        ("slewed", "the clock was moved in small parts"),
+    ],
 
     servers: "Servers",
     server: "Server",
@@ -101,7 +114,8 @@ pub(super) static WORDS: Words = Words {
 
     figures: "{count} exchanges; offset {least} to {most}, one-way delay up to {delay}, error bound up to {bound}.",
     periods: "Periods",
-    more_periods: "{listed} of {count} periods are listed: the longest that are not within. Those not listed are {length} in all.",
+    changing: "the verdict changed from exchange to exchange",
+    more_periods: "{listed} of {count} rows are listed: the longest in which not everything is within. What is not within in the others is {length} in all.",
     happened: "Starts, stops and alarms",
     nothing_happened: "None in this period.",
     more_events: "{count} more are in the evidence.",

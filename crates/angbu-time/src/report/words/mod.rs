@@ -32,12 +32,14 @@ pub(super) struct Words {
     pub(super) hours: &'static str,
     pub(super) minutes: &'static str,
     pub(super) seconds: &'static str,
+    pub(super) between_units: &'static str,
 
-    // The period: `{year} {month}`, `{from} {to}`, `{day}`.
+    // The period: `{year} {month} {day}`, `{date} {from} {to}`.
     pub(super) months: [&'static str; 12],
     pub(super) whole_month: &'static str,
     pub(super) one_day: &'static str,
-    pub(super) from_to: &'static str,
+    pub(super) within_day: &'static str,
+    pub(super) across_days: &'static str,
 
     // The answer. `{server} {tolerance} {period} {share} {rest} {customer} {count} {good} {least}`
     pub(super) one_all: &'static str,
@@ -65,6 +67,8 @@ pub(super) struct Words {
     pub(super) verdicts: Verdicts,
     pub(super) references: References,
     pub(super) whys: Whys,
+    /// Why the centre's clock was in which state, by the code in its entry.
+    pub(super) reasons: [(&'static str, &'static str); 9],
 
     // Headings and columns.
     pub(super) servers: &'static str,
@@ -95,6 +99,7 @@ pub(super) struct Words {
     // Figures of a server. `{count} {least} {most} {delay} {bound}`
     pub(super) figures: &'static str,
     pub(super) periods: &'static str,
+    pub(super) changing: &'static str,
     /// `{count} {listed} {length}`
     pub(super) more_periods: &'static str,
     pub(super) happened: &'static str,
@@ -195,6 +200,14 @@ impl Words {
             Some(ClockVerdict::Unproven) => self.references.unproven,
             None => self.references.unknown,
         }
+    }
+
+    /// The reason of a clock state in words; a code that is not known, as it stands.
+    pub(super) fn reason<'a>(&self, code: &'a str) -> &'a str
+    where
+        Self: 'static,
+    {
+        self.reasons.iter().find(|(known, _)| *known == code).map_or(code, |(_, words)| words)
     }
 
     pub(super) const fn why(&self, why: Why) -> &'static str {
