@@ -63,6 +63,8 @@ struct State {
     batches: VecDeque<Arc<Batch>>,
     /// How often entries were added.
     additions: u64,
+    /// Why the log does not go on.
+    trouble: Option<StoreError>,
 }
 
 /// What is known of an entry without asking the database.
@@ -101,6 +103,7 @@ impl Board {
         self.published.send_replace(Some(Arc::clone(&batch.published)));
         let mut waiting = Vec::new();
         let mut state = self.lock();
+        state.trouble = None;
         for (position, (id, _)) in batch.entries.iter().enumerate() {
             let place = Place { batch: Arc::clone(&batch), position };
             if let Some(waiters) = state.pending.remove(id) {
@@ -137,6 +140,15 @@ impl Board {
 
     pub(crate) fn published(&self) -> watch::Receiver<Option<Arc<Published>>> {
         self.published.subscribe()
+    }
+
+    /// Something keeps the log from going on, until the next batch is published.
+    pub(crate) fn set_trouble(&self, trouble: StoreError) {
+        self.lock().trouble = Some(trouble);
+    }
+
+    pub(crate) fn trouble(&self) -> Option<StoreError> {
+        self.lock().trouble.clone()
     }
 
     /// Sleeps until entries were added since `seen`, which then is now; `false` when the sequencer should stop.

@@ -28,8 +28,9 @@ const BATCH: usize = 16_384;
 /// How long after the beginning of a batch the next one begins: three times as long as the last one took, within these.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
-/// How long the sequencer rests after an error.
+/// How long the sequencer rests after an error, and at most after many in a row.
 const REST: Duration = Duration::from_millis(250);
+const LONGEST_REST: Duration = Duration::from_secs(10);
 /// How many more batches a sequencer that is told to stop makes of what waits.
 const LAST_BATCHES: u32 = 8;
 
@@ -181,6 +182,7 @@ impl Worker {
                 Err(Failure::Fenced) => return tracing::error!("another sequencer has taken the log over"),
                 Err(Failure::Passing(error)) => {
                     tracing::error!(%error, "the sequencer failed and begins again from the database");
+                    board.set_trouble(error);
                     match self.recover(&board) {
                         Some(true) => more = true,
                         Some(false) => break,
@@ -199,17 +201,22 @@ impl Worker {
 
     /// Reads the log again until that succeeds; `false` when the sequencer should stop, `None` when it is fenced off.
     fn recover(&mut self, board: &Board) -> Option<bool> {
+        let mut rest = REST;
         loop {
-            if !board.rest_until(Instant::now() + REST, &self.stop) {
+            if !board.rest_until(Instant::now() + rest, &self.stop) {
                 return Some(false);
             }
+            rest = (rest * 2).min(LONGEST_REST);
             match self.resume() {
                 Ok(()) => return Some(true),
                 Err(Failure::Fenced) => {
                     tracing::error!("another sequencer has taken the log over");
                     return None;
                 }
-                Err(Failure::Passing(error)) => tracing::error!(%error, "the log cannot be read or signed"),
+                Err(Failure::Passing(error)) => {
+                    tracing::error!(%error, "the log cannot be read or signed");
+                    board.set_trouble(error);
+                }
             }
         }
     }

@@ -57,6 +57,12 @@ impl Store {
         self.board().published()
     }
 
+    /// What kept the sequencer from its last batch, while it has not made another: entries are still durable when they
+    /// are acknowledged, but no proof comes.
+    pub fn trouble(&self) -> Option<StoreError> {
+        self.board().trouble()
+    }
+
     /// Waits until an entry is in the log and gives its proof, made from memory; `None` when that takes longer than
     /// `timeout`, or there is no such entry.
     ///

@@ -112,10 +112,16 @@ fn a_signer_that_fails_delays_the_head_and_loses_nothing() {
     let mut drafter = Drafter::new(3, &clock);
     signer.1.store(2, Ordering::SeqCst);
     let ids: Vec<_> = (0..10).map(|_| append(&store, drafter.any())).collect();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while store.trouble().is_none() && Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    assert!(store.trouble().is_some_and(|trouble| trouble.to_string().contains("pulled out")));
     for id in ids {
         proven(&store, id, &key);
     }
     assert_eq!(signer.1.load(Ordering::SeqCst), 0);
+    assert_eq!(store.trouble(), None);
     let served = vec![checkpoint(&store, &key)];
     store.read_blocking(move |s| check_log(s, &served)).unwrap();
 }
