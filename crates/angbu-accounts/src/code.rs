@@ -64,7 +64,9 @@ impl EnrolmentCode {
                     _ => Err(CodeError::Malformed),
                 }
             }
-            Some((&version, rest)) if version != VERSION && rest.len() >= 16 => Err(CodeError::Version(version)),
+            Some((&version, rest)) if version != VERSION && rest.len() >= 16 => {
+                Err(CodeError::Version(version))
+            }
             _ => Err(CodeError::Malformed),
         };
         bytes.zeroize();
@@ -134,8 +136,8 @@ pub fn possession(code: &EnrolmentCode, name: &str, public_key: &[u8; 32]) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::rngs::StdRng;
     use rand::SeedableRng;
+    use rand::rngs::StdRng;
 
     #[test]
     fn codes_survive_being_typed() {

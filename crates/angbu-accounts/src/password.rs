@@ -107,8 +107,8 @@ impl PasswordHash {
     /// Does the work of [`Self::matches`] for nobody, so that an unknown name takes as long as a known one.
     pub fn waste_as_much_time(attempt: &str) {
         const NOBODY: &[u8; 16] = b"nobody's salt 16";
-        let result: Result<Phc, _> =
-            Argon2::default().hash_password_with_salt(attempt.as_bytes().get(..256).unwrap_or(attempt.as_bytes()), NOBODY);
+        let result: Result<Phc, _> = Argon2::default()
+            .hash_password_with_salt(attempt.as_bytes().get(..256).unwrap_or(attempt.as_bytes()), NOBODY);
         drop(result);
     }
 }
@@ -122,8 +122,8 @@ impl fmt::Debug for PasswordHash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::rngs::StdRng;
     use rand::SeedableRng;
+    use rand::rngs::StdRng;
 
     #[test]
     fn a_password_matches_itself_and_nothing_else() {

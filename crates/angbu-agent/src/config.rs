@@ -190,30 +190,10 @@ const fn default_spool_limit() -> u64 {
 
 /// Reads a length of time written like `50 ms`.
 fn length<'de, D: Deserializer<'de>>(input: D) -> Result<Nanos, D::Error> {
-    let text = String::deserialize(input)?;
-    parse_length(&text).ok_or_else(|| {
-        serde::de::Error::custom(format!(
-            "'{text}' is no length of time; write a whole number and a unit, like 50 ms (ns, us, ms, s, min, h)"
-        ))
-    })
+    String::deserialize(input)?.parse().map_err(serde::de::Error::custom)
 }
 
 /// Reads a whole number and a unit (`ns us ms s min h`), from 1 ns to 1 day.
-fn parse_length(text: &str) -> Option<Nanos> {
-    let text = text.trim();
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-    let unit = match unit.trim() {
-        "ns" => 1,
-        "us" | "µs" => 1_000,
-        "ms" => 1_000_000,
-        "s" => 1_000_000_000,
-        "min" => 60_000_000_000,
-        "h" => 3_600_000_000_000,
-        _ => return None,
-    };
-    let length = Nanos::new(number.parse::<i64>().ok()?.checked_mul(unit)?);
-    (Nanos::new(1)..=Nanos::from_secs(86_400)).contains(&length).then_some(length)
-}
 
 #[cfg(test)]
 mod tests {

@@ -24,7 +24,7 @@ use tower_http::trace::TraceLayer;
 use utoipa::openapi::OpenApi;
 
 pub use centre::{
-    Centre, InForce, OwnClock, Parts, Site, TimeService, UpstreamReading, UpstreamState, clock_history,
+    Centre, InForce, OwnClock, Parts, Seam, Site, TimeService, UpstreamReading, UpstreamState, clock_history,
     clock_state_entry,
 };
 use problem::Refusal;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Add, Neg, Sub};
+use std::str::FromStr;
 
 /// Why a text or a number is not an instant or a length of time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -9,6 +10,11 @@ pub enum TimeError {
     /// The text is not an RFC 3339 date and time with an offset.
     #[error("'{0}' is not an RFC 3339 time; write it like 2026-10-01T00:00:00Z")]
     NotRfc3339(String),
+    /// The text is not a whole number and a unit.
+    #[error(
+        "'{0}' is no length of time; write a whole number and a unit, like 50 ms (ns, us, ms, s, min, h)"
+    )]
+    NotALength(String),
     /// The instant lies outside what 64 bits of nanoseconds hold (years 1677 to 2262).
     #[error("the time lies outside the years 1677 to 2262")]
     OutOfRange,
@@ -81,6 +87,31 @@ impl Nanos {
     /// This length taken `n` times, saturating.
     pub const fn times(self, n: i64) -> Self {
         Self(self.0.saturating_mul(n))
+    }
+}
+
+impl FromStr for Nanos {
+    type Err = TimeError;
+
+    /// Reads a whole number and a unit (`ns us µs ms s min h`), from 1 ns to 1 day: how people write lengths of time in
+    /// configurations.
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        let refused = || TimeError::NotALength(text.chars().take(64).collect());
+        let trimmed = text.trim();
+        let digits = trimmed.find(|c: char| !c.is_ascii_digit()).ok_or_else(refused)?;
+        let (number, unit) = trimmed.split_at(digits);
+        let unit = match unit.trim() {
+            "ns" => 1,
+            "us" | "µs" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "min" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
+            _ => return Err(refused()),
+        };
+        let nanos = number.parse::<i64>().ok().and_then(|number| number.checked_mul(unit));
+        let in_range = nanos.filter(|nanos| (1..=24 * 3_600_000_000_000).contains(nanos));
+        in_range.map(Self).ok_or_else(refused)
     }
 }
 
@@ -277,6 +308,25 @@ mod tests {
             (-3_000_000_000, "-3.000 s"),
         ] {
             assert_eq!(Nanos::new(nanos).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn lengths_have_units() {
+        for (text, nanos) in [
+            ("50 ms", Some(50_000_000)),
+            ("2s", Some(2_000_000_000)),
+            (" 15 min ", Some(900_000_000_000)),
+            ("24 h", Some(86_400_000_000_000)),
+            ("0 s", None),
+            ("-1 s", None),
+            ("25 h", None),
+            ("99999999999999999999 s", None),
+            ("1.5 s", None),
+            ("s", None),
+            ("", None),
+        ] {
+            assert_eq!(text.parse::<Nanos>().ok().map(Nanos::count), nanos, "{text}");
         }
     }
 

@@ -105,30 +105,24 @@ struct Watcher {
 impl Watcher {
     fn look(&self) {
         let now = self.clock.read();
-        let state = {
-            let mut watch = self.own_clock.watch();
-            watch.on_kernel(kernel::state().ok());
-            match watch.on_check(now) {
-                Check::Passed => {}
-                Check::Stepped { difference, .. } => {
-                    tracing::warn!(%difference, "this machine's clock was set")
-                }
-                Check::Slewed { difference, .. } => {
-                    tracing::warn!(%difference, "this machine's clock was moved slowly");
-                }
+        let (check, state) = self.own_clock.look(now, kernel::state().ok());
+        match check {
+            Check::Passed => {}
+            Check::Stepped { difference, .. } => tracing::warn!(%difference, "this machine's clock was set"),
+            Check::Slewed { difference, .. } => {
+                tracing::warn!(%difference, "this machine's clock was moved slowly");
             }
-            watch.state(now)
-        };
+        }
         self.announced.set(state.server);
         let in_force = self.own_clock.in_force();
         if !state.differs_from(&in_force.state) {
             return;
         }
+        let seam = self.own_clock.seam(now);
         match self.centre.append_clock_state(&state, now) {
             Ok(entry) => {
                 tracing::info!(verdict = %state.verdict, reason = state.reason.code(), "the clock's state changed");
-                let ended = in_force.since.max(now.wall);
-                self.own_clock.set(InForce { state, entry, since: now.wall }, ended);
+                self.own_clock.set(InForce { state, entry, since: seam.from }, seam);
                 self.centre.clock_changed();
             }
             Err(error) => {

@@ -68,9 +68,8 @@ impl Upstreams {
                 return;
             }
             if let Ok(measured) = &answer {
-                let mut watch = own_clock.watch();
-                watch.name_upstream(index, upstream::reference_id(measured.address.ip()));
-                watch.on_upstream(index, measured.exchange, clock.read());
+                let reference_id = upstream::reference_id(measured.address.ip());
+                own_clock.measured(index, reference_id, measured.exchange, clock.read());
             }
             self.note(index, &answer);
         }

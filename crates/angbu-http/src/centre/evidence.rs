@@ -47,9 +47,8 @@ impl Centre {
         .map_err(|error| Refusal::Invalid(format!("fields: {error}")))?;
         let id = EntryId::new(instant.time, &mut super::rng());
         let body_root = body.root();
-        self.store
-            .write(move |tx| tx.append(&Draft { id, kind: Kind::NOTE, instant, customer, body_root }, &body))
-            .await?;
+        let draft = Draft { id, kind: Kind::NOTE, instant, customer, body_root };
+        self.store.append(&draft, &body).await?;
         Ok(Appended { id, body_root, at: instant.time })
     }
 

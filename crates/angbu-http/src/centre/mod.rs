@@ -24,7 +24,7 @@ use angbu_units::{CentreId, Clock, CustomerId, EntryId, Nanos, ProvenInstant, Un
 
 pub(crate) use accounts::JoinWish;
 pub(crate) use evidence::Shown;
-pub use own_clock::{InForce, OwnClock};
+pub use own_clock::{InForce, OwnClock, Seam};
 pub(crate) use report::ReportWish;
 pub use state::{clock_history, clock_state_entry};
 use throttle::Throttle;

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use angbu_time::centre_clock::{CentreClock, History, State};
+use angbu_time::centre_clock::{CentreClock, History, Kernel, State};
+use angbu_time::exchange::Exchange;
+use angbu_time::soft_clock::Check;
 use angbu_units::{ClockVerdict, EntryId, ProvenInstant, Reading, UnixTime};
 
 /// A clock state with the entry that shows it.
@@ -16,19 +18,45 @@ pub struct InForce {
     pub since: UnixTime,
 }
 
+/// The watch, and a step that it has noticed and no entry says yet.
+struct Watch {
+    clock: CentreClock,
+    stepped: Option<Seam>,
+}
+
+/// Where one state of the clock ends and the next begins. The two differ where the clock was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seam {
+    /// What the clock had reached under the state before.
+    pub ended: UnixTime,
+    /// From when on the new state holds.
+    pub from: UnixTime,
+}
+
+impl Watch {
+    fn check(&mut self, now: Reading) -> Check {
+        let check = self.clock.on_check(now);
+        if let Check::Stepped { difference, since } = check {
+            // By the new line of time the step came after the last look; by the old one, the clock went on until now.
+            self.stepped = Some(Seam { ended: now.wall - difference, from: now.wall - since });
+        }
+        check
+    }
+}
+
 /// The watch over this centre's clock, shared by the clock job, which feeds it, and by every call, which is stamped by it.
 pub struct OwnClock {
-    watch: Mutex<CentreClock>,
+    watch: Mutex<Watch>,
     in_force: RwLock<Arc<InForce>>,
     history: RwLock<History>,
 }
 
 impl OwnClock {
     /// Begins with a state whose entry is already written, and with what is known of earlier states.
-    pub fn new(watch: CentreClock, in_force: InForce, mut history: History) -> Self {
+    pub fn new(clock: CentreClock, in_force: InForce, mut history: History) -> Self {
         history.push(in_force.entry, in_force.state.verdict, in_force.since, in_force.since);
         Self {
-            watch: Mutex::new(watch),
+            watch: Mutex::new(Watch { clock, stepped: None }),
             in_force: RwLock::new(Arc::new(in_force)),
             history: RwLock::new(history),
         }
@@ -39,14 +67,35 @@ impl OwnClock {
     pub fn instant(&self, now: Reading) -> ProvenInstant {
         let state = {
             let mut watch = self.watch();
-            watch.on_check(now);
-            watch.state(now)
+            watch.check(now);
+            watch.clock.state(now)
         };
         state.instant(now.wall, self.in_force().entry)
     }
 
-    /// The watch itself, for the clock job.
-    pub fn watch(&self) -> MutexGuard<'_, CentreClock> {
+    /// The regular look: what was found, and what can be said now.
+    pub fn look(&self, now: Reading, kernel: Option<Kernel>) -> (Check, State) {
+        let mut watch = self.watch();
+        watch.clock.on_kernel(kernel);
+        let check = watch.check(now);
+        (check, watch.clock.state(now))
+    }
+
+    /// An upstream with this address id has answered.
+    pub fn measured(&self, index: usize, reference_id: [u8; 4], exchange: Exchange, now: Reading) {
+        let mut watch = self.watch();
+        watch.clock.name_upstream(index, reference_id);
+        if watch.check(now) == Check::Passed {
+            watch.clock.on_upstream(index, exchange, now);
+        }
+    }
+
+    /// Where the newest step was that no entry says yet; without one, the states meet at `now`.
+    pub fn seam(&self, now: Reading) -> Seam {
+        self.watch().stepped.unwrap_or(Seam { ended: now.wall, from: now.wall })
+    }
+
+    fn watch(&self) -> MutexGuard<'_, Watch> {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,14 +104,12 @@ impl OwnClock {
         Arc::clone(&self.in_force.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A new state is in force, its entry written. The one before ended at `ended`.
-    pub fn set(&self, new: InForce, ended: UnixTime) {
-        self.history.write().unwrap_or_else(PoisonError::into_inner).push(
-            new.entry,
-            new.state.verdict,
-            new.since,
-            ended,
-        );
+    /// A new state is in force, its entry written; it begins at the seam with the one before.
+    pub fn set(&self, new: InForce, seam: Seam) {
+        self.watch().stepped.take_if(|stepped| *stepped == seam);
+        let mut history = self.history.write().unwrap_or_else(PoisonError::into_inner);
+        history.push(new.entry, new.state.verdict, seam.from, seam.ended);
+        drop(history);
         *self.in_force.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
     }
 
@@ -73,6 +120,6 @@ impl OwnClock {
 
     /// What can be said of this centre's clock now.
     pub fn state(&self, now: Reading) -> State {
-        self.watch().state(now)
+        self.watch().clock.state(now)
     }
 }

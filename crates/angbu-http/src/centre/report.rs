@@ -8,8 +8,9 @@ use angbu_evidence::{Disclosure, Entry, Kind};
 use angbu_store::accounts::CustomerRow;
 use angbu_store::evidence::{ENTRIES_AT_ONCE, LogItem};
 use angbu_store::{Published, Snapshot, StoreError};
+use angbu_time::report::{self as rendering, Language};
 use angbu_time::segment::{self, Segment};
-use angbu_units::{EntryId, UnixTime};
+use angbu_units::{EntryId, Nanos, UnixTime};
 
 use super::Centre;
 use crate::problem::Refusal;
@@ -38,12 +39,15 @@ impl Centre {
     /// gathers what the log then proves. A period that reaches into the future ends now.
     pub(crate) async fn make_report(&self, wish: &ReportWish) -> Result<Report, Refusal> {
         let customer = self.customer(&wish.customer).await?;
-        let to = wish.to.min(self.clock.read().wall);
+        let now = self.clock.read().wall;
+        let whole_second = now - Nanos::new(now.nanos().rem_euclid(1_000_000_000));
+        let to = if wish.to > now { whole_second } else { wish.to };
         if to <= wish.from {
             return Err(Refusal::Invalid("the period ends before it begins, or has not begun yet".into()));
         }
-        let rendering = rendering::rendering(wish.language.as_deref().unwrap_or("en"))
+        let language = Language::from_code(wish.language.as_deref().unwrap_or("en"))
             .ok_or_else(|| Refusal::Invalid("language is en, ko or ja".into()))?;
+        let rendering = rendering::rendering(language);
         let subject = Subject {
             kind: rendering::KIND.to_owned(),
             rendering,
@@ -177,17 +181,4 @@ impl Gathered<'_> {
 fn file_name(customer: &CustomerRow, from: UnixTime, to: UnixTime) -> String {
     let day = |time: UnixTime| time.rfc3339(0).replace([':', '-'], "");
     format!("angbu-time-{}-{}-{}.html", customer.name, day(from), day(to))
-}
-
-mod rendering {
-    pub(super) const KIND: &str = "time";
-    pub(super) fn rendering(_: &str) -> Option<u32> {
-        Some(1)
-    }
-    pub(super) fn shows(_: &super::Kind, _: &str) -> bool {
-        true
-    }
-    pub(super) fn render(_: &angbu_evidence::report::Proven, p: &str) -> Result<String, String> {
-        Ok(angbu_evidence::report::embed("", p, ""))
-    }
 }

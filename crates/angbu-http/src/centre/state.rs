@@ -52,7 +52,7 @@ impl Centre {
             verdict: state.verdict.into(),
             error_bound_ns: state.error_bound.count(),
             source: source(&state).to_owned(),
-            reason: words(&state),
+            reason: state.reason.code().to_owned(),
             since: instant(in_force.since),
             stratum: server.stratum,
             leap: match server.leap {
@@ -148,26 +148,6 @@ fn source(state: &State) -> &'static str {
         Reason::Declared => "local",
         Reason::Measured => "upstream",
         _ => "none",
-    }
-}
-
-/// Why the verdict is what it is, and what to do where something can be done.
-fn words(state: &State) -> String {
-    match state.reason {
-        Reason::Measured => format!("measured against {}", state.source),
-        Reason::Declared => format!("the operator declares {} to be the reference", state.source),
-        Reason::NoReference => {
-            "no reference: configure upstreams, or declare this machine's clock with [clock] reference = \"declared\""
-                .to_owned()
-        }
-        Reason::Starting => "no upstream has answered yet".to_owned(),
-        Reason::Silent => "no upstream has answered for too long; check the network".to_owned(),
-        Reason::Disagree => "the upstreams that answer do not agree; check them one by one".to_owned(),
-        Reason::TooFar => "the upstreams leave more open than is allowed; take nearer ones".to_owned(),
-        Reason::Stepped => "this machine's clock was set; a declaration holds again after a restart".to_owned(),
-        Reason::Slewed => {
-            "this machine's clock was moved slowly; a declaration holds again after a restart".to_owned()
-        }
     }
 }
 

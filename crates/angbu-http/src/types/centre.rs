@@ -27,7 +27,7 @@ pub(crate) struct CentreClock {
     pub(crate) error_bound_ns: i64,
     /// Where it comes from: local, kernel, upstream or none.
     pub(crate) source: String,
-    /// Why the verdict is what it is, in words.
+    /// Stable word for why the verdict is what it is.
     pub(crate) reason: String,
     /// Since when it stands.
     #[schema(format = DateTime)]

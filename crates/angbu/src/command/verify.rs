@@ -3,8 +3,9 @@
 use anyhow::Context as _;
 use serde_json::json;
 
+use angbu_client::verify_report;
 use angbu_evidence::note::VerifierKey;
-use angbu_evidence::report::{self, Proven, Refusal, Trust};
+use angbu_evidence::report::{Proven, Trust};
 
 use super::{Failure, Output, VerifyArguments};
 
@@ -18,7 +19,7 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
     let file = std::fs::read(&arguments.file)
         .with_context(|| format!("cannot read {}", arguments.file.display()))
         .map_err(|error| Failure::Usage(format!("{error:#}")))?;
-    match verify(&file, &trust) {
+    match verify_report(&file, &trust) {
         Ok(proven) => {
             output.result(&summary(&proven), || words(&proven));
             Ok(())
@@ -28,13 +29,6 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
             Err(Failure::Refused(anyhow::anyhow!("not proven: {refusal}")))
         }
     }
-}
-
-fn verify(file: &[u8], trust: &Trust) -> Result<Proven, Refusal> {
-    report::verify_file(file, trust, &|proven, package| {
-        let _ = proven;
-        Ok(report::embed("", package, ""))
-    })
 }
 
 fn key(option: &str, text: &str) -> Result<VerifierKey, Failure> {

@@ -12,22 +12,22 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// How long anything in these tests may take to come true.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The binary under test, as a command.
-pub fn angbu(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+pub(crate) fn angbu(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_angbu"));
     command.args(arguments).env_remove("ANGBU_URL").env_remove("ANGBU_TOKEN").env_remove("RUST_LOG");
     command
 }
 
 /// Runs a command to its end; panics with all it said when it cannot be started.
-pub fn run(command: &mut Command) -> Output {
+pub(crate) fn run(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
 }
 
 /// Runs a command to its end, asserts success and returns what it printed.
-pub fn succeed(command: &mut Command) -> String {
+pub(crate) fn succeed(command: &mut Command) -> String {
     let output = run(command);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(
@@ -41,7 +41,7 @@ pub fn succeed(command: &mut Command) -> String {
 }
 
 /// Waits until `found` returns something; panics with `what` after [`PATIENCE`].
-pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(value) = found() {
@@ -53,18 +53,18 @@ pub fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
 }
 
 /// A running process of ours that prints JSON lines, the first of them when it is ready.
-pub struct Process {
+pub(crate) struct Process {
     child: Child,
     lines: Receiver<Value>,
     /// The first line.
-    pub ready: Value,
+    pub(crate) ready: Value,
     /// Later lines read so far and not asked for.
     seen: VecDeque<Value>,
 }
 
 impl Process {
     /// Starts `command` (which must have `--json`) and waits for its first line.
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -99,12 +99,14 @@ impl Process {
     }
 
     /// A text of the first line.
-    pub fn text(&self, name: &str) -> &str {
-        self.ready[name].as_str().unwrap_or_else(|| panic!("the first line has no text '{name}': {}", self.ready))
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.ready[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("the first line has no text '{name}': {}", self.ready))
     }
 
     /// Waits for an event of this name.
-    pub fn event(&mut self, name: &str) -> Value {
+    pub(crate) fn event(&mut self, name: &str) -> Value {
         let wanted = |value: &Value| value["event"] == name;
         if let Some(place) = self.seen.iter().position(wanted) {
             return self.seen.remove(place).expect("the place was just found");
@@ -121,24 +123,24 @@ impl Process {
     }
 
     /// The process id.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Sends SIGINT, as Ctrl-C does, and waits for a clean end.
-    pub fn interrupt(mut self) {
+    pub(crate) fn interrupt(mut self) {
         self.signal("INT");
         let status = until("a clean end", || self.child.try_wait().expect("its end can be waited for"));
         assert!(status.success(), "it ended with {status}");
     }
 
     /// Sends a signal by name.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         succeed(Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()));
     }
 
     /// Ends it as a power cut would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -151,32 +153,34 @@ impl Drop for Process {
 }
 
 /// `angbu demo` on a folder, on ports of its own.
-pub fn demo(data: &Path) -> Process {
-    Process::start(angbu(["demo", "--json", "--http", "127.0.0.1:0", "--ntp", "127.0.0.1:0", "--data"]).arg(data))
+pub(crate) fn demo(data: &Path) -> Process {
+    Process::start(
+        angbu(["demo", "--json", "--http", "127.0.0.1:0", "--ntp", "127.0.0.1:0", "--data"]).arg(data),
+    )
 }
 
 /// One HTTP answer.
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
     /// The body as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("no JSON ({error}): {}", String::from_utf8_lossy(&self.body)))
     }
 
     /// The body as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 }
 
 /// One plain HTTP/1.1 request on a connection of its own. `None` when the connection breaks on the way.
-pub fn try_http(url: &str, method: &str, path: &str, headers: &str, body: &[u8]) -> Option<Answer> {
+pub(crate) fn try_http(url: &str, method: &str, path: &str, headers: &str, body: &[u8]) -> Option<Answer> {
     let address: SocketAddr = url.strip_prefix("http://")?.trim_end_matches('/').parse().ok()?;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
@@ -214,13 +218,15 @@ fn unchunk(mut rest: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// [`try_http`] that must get an answer.
-pub fn http(url: &str, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
-    try_http(url, method, path, headers, body).unwrap_or_else(|| panic!("{method} {path}: no answer from {url}"))
+pub(crate) fn http(url: &str, method: &str, path: &str, headers: &str, body: &[u8]) -> Answer {
+    try_http(url, method, path, headers, body)
+        .unwrap_or_else(|| panic!("{method} {path}: no answer from {url}"))
 }
 
 /// A call of the API with a token: JSON in, an answer out.
-pub fn call(process: &Process, method: &str, path: &str, body: Option<&Value>) -> Answer {
-    let headers = format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", process.text("token"));
+pub(crate) fn call(process: &Process, method: &str, path: &str, body: Option<&Value>) -> Answer {
+    let headers =
+        format!("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", process.text("token"));
     let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
     http(process.text("http"), method, path, &headers, &body)
 }

@@ -1,0 +1,14 @@
+//! The whole product, as its users meet it: the real binary, real peers, a real browser. One module a subject.
+
+#![allow(clippy::disallowed_methods, reason = "tests start processes, read files and wait for conditions")]
+#![allow(clippy::print_stderr, reason = "what a process under test says belongs into the test's output")]
+
+mod console;
+mod crash;
+mod demo;
+mod evidence;
+mod log;
+mod ntp;
+mod process;
+mod refusals;
+mod report;
