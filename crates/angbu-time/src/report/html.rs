@@ -19,6 +19,31 @@ pub(super) fn escape(text: &str) -> String {
     out
 }
 
+/// A sentence as HTML's content, in which no figure is parted from its unit at the end of a line.
+pub(super) fn sentence(text: &str) -> String {
+    let escaped = escape(text);
+    let mut out = String::with_capacity(escaped.len() + 64);
+    let mut words = escaped.split(' ').peekable();
+    while let Some(word) = words.next() {
+        match words.next_if(|unit| word.ends_with(|c: char| c.is_ascii_digit()) && begins_with_unit(unit)) {
+            Some(unit) => out.push_str(&["<span class=\"fixed\">", word, " ", unit, "</span>"].concat()),
+            None => out.push_str(word),
+        }
+        if words.peek().is_some() {
+            out.push(' ');
+        }
+    }
+    out
+}
+
+fn begins_with_unit(word: &str) -> bool {
+    let rest = |unit| {
+        word.strip_prefix(unit)
+            .is_some_and(|rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+    };
+    ["%", "ns", "µs", "ms", "s", "min", "h", "d", "ppm", "UTC"].into_iter().any(rest)
+}
+
 /// A name to be shown within other text: what would hide, reorder or break the text around it is made visible, and it is cut to a length.
 pub(super) fn name(text: &str) -> String {
     let mut out: String =
@@ -68,6 +93,16 @@ mod tests {
         assert_eq!(shown, "&lt;/template&gt;&lt;script&gt;alert(1)&lt;/script&gt;\u{fffd}gro\u{fffd}");
         assert_eq!(name(&"x".repeat(81)), format!("{}…", "x".repeat(80)));
         assert_eq!(name("db-3 서버 サーバー"), "db-3 서버 サーバー");
+    }
+
+    #[test]
+    fn figures_keep_their_units() {
+        let text = "<b> was within 50 ms for 99.2 % of 3 servers, 0.8 %는";
+        let html = "&lt;b&gt; was within <span class=\"fixed\">50 ms</span> for <span class=\"fixed\">99.2 %</span> of 3 servers, \
+                    <span class=\"fixed\">0.8 %는</span>";
+        assert_eq!(sentence(text), html);
+        assert_eq!(sentence(""), "");
+        assert_eq!(sentence(" a  b "), " a  b ");
     }
 
     #[test]

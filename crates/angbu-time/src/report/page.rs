@@ -7,7 +7,7 @@ use angbu_units::{ClockVerdict, Nanos, UnixTime};
 
 use super::facts::{Event, Facts, Server};
 use super::figures::{self, Civil, Shares};
-use super::html::{escape, fill, name};
+use super::html::{escape, fill, name, sentence};
 use super::pictures::{Graph, Window, strip};
 use super::rows::{self, Row, Rows};
 use super::words::Words;
@@ -56,10 +56,11 @@ impl Page<'_> {
             "<!DOCTYPE html>\n<html lang=\"{code}\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+             <title>{title}</title>\n<meta name=\"description\" content=\"{answer}\">\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
              <header>{MARK}<b>Angbu</b><span>{report}</span></header>\n<main>\n",
             code = words.language.code(),
             title = escape(&fill(words.title, &values)),
+            answer = escape(&self.answer()),
             report = escape(words.report),
         );
     }
@@ -67,9 +68,9 @@ impl Page<'_> {
     /// The answer, what it was measured against, and the period as one picture.
     fn summary(&self, out: &mut String) {
         let (facts, words) = (self.facts, self.words);
-        let _ = writeln!(out, "<h1>{}</h1>", escape(&self.answer()));
-        for sentence in self.against() {
-            let _ = writeln!(out, "<p class=\"lead\">{}</p>", escape(&sentence));
+        let _ = writeln!(out, "<h1>{}</h1>", sentence(&self.answer()));
+        for said in self.against() {
+            let _ = writeln!(out, "<p class=\"lead\">{}</p>", sentence(&said));
         }
         if let [server] = facts.servers.as_slice() {
             self.verdicts(server, out);
@@ -99,8 +100,7 @@ impl Page<'_> {
 
     fn servers(&self, out: &mut String) {
         let words = self.words;
-        let _ =
-            write!(out, "<h2>{}</h2>\n<table class=\"servers stack\">\n<thead><tr>", escape(words.servers));
+        let _ = write!(out, "<h2>{}</h2>\n<table class=\"servers\">\n<thead><tr>", escape(words.servers));
         let verdicts =
             [Verdict::Within, Verdict::Outside, Verdict::NotProven].map(|verdict| words.verdict(verdict));
         for (heading, class) in [
@@ -118,7 +118,7 @@ impl Page<'_> {
             let shares = Shares::of(&server.totals);
             let _ = write!(
                 out,
-                "<tr><td class=\"full\"><a href=\"#{}\"><bdi>{}</bdi></a></td><td class=\"full\">{}</td>",
+                "<tr><td><a href=\"#{}\"><bdi>{}</bdi></a></td><td>{}</td>",
                 server.agent,
                 escape(&name(&server.name)),
                 strip(&server.periods, self.window, words.over_time).trim_end()
@@ -145,14 +145,14 @@ impl Page<'_> {
             server.agent, server.agent
         );
         if !alone {
-            let _ = writeln!(out, "<p>{}</p>", escape(&self.answer_for(server)));
+            let _ = writeln!(out, "<p>{}</p>", sentence(&self.answer_for(server)));
             self.verdicts(server, out);
         }
         if server.points.is_empty() {
             let _ =
                 writeln!(out, "<p>{} {}</p>", escape(words.no_exchanges), escape(words.no_exchanges_next));
         } else {
-            let _ = writeln!(out, "<p>{}</p>", escape(&figures_of(server, words)));
+            let _ = writeln!(out, "<p>{}</p>", sentence(&figures_of(server, words)));
             let graph = Graph {
                 window: self.window,
                 points: &server.points,
@@ -205,23 +205,26 @@ impl Page<'_> {
             escape(words.periods),
             escape(words.times_in_utc)
         );
-        begin_table(&[words.from, words.to, words.length, words.verdict, words.why, words.reference], out);
+        begin_table("rows", &[words.from, words.to, words.length, words.verdict, words.reference], out);
         let Rows { rows, all, left_out } = Rows::of(&server.periods);
         for row in &rows {
             let whys: Vec<_> = row.whys.iter().map(|why| words.why(*why)).collect();
             let changing = (row.periods > 1).then_some(words.changing);
             let whys: Vec<_> = changing.into_iter().chain(whys).collect();
-            let references: Vec<_> = row.references().map(|reference| words.reference(reference)).collect();
+            let references = row.references().map(|reference| words.reference(reference));
             let _ = writeln!(
                 out,
                 "<tr><td class=\"fixed\">{}</td><td class=\"fixed\">{}</td><td class=\"fixed\">{}</td>\
-                 <td class=\"fixed\">{}</td><td class=\"full\">{}</td><td>{}</td></tr>",
+                 <td>{} <span class=\"soft\">{}</span></td><td>{}</td></tr>",
                 figures::instant(row.from, self.decimals()),
                 figures::instant(row.to, self.decimals()),
                 escape(&figures::span(row.to - row.from, words)),
                 self.verdict(row),
                 escape(&whys.join("; ")),
-                escape(&references.join(", ")),
+                references
+                    .map(|reference| format!("<span class=\"fixed\">{}</span>", escape(reference)))
+                    .collect::<Vec<_>>()
+                    .join(", "),
             );
         }
         out.push_str("</tbody>\n</table></div>\n");
@@ -238,16 +241,21 @@ impl Page<'_> {
     /// A row's verdict, or the shares of each.
     fn verdict(&self, row: &Row) -> String {
         if let Some(verdict) = row.verdict() {
-            return format!("{}{}", chip(verdict), escape(self.words.verdict(verdict)));
+            return format!(
+                "<span class=\"fixed\">{}{}</span>",
+                chip(verdict),
+                escape(self.words.verdict(verdict))
+            );
         }
         let Shares { within, outside, not_proven } = Shares::of(&row.totals);
         let shares =
             [(within, Verdict::Within), (outside, Verdict::Outside), (not_proven, Verdict::NotProven)];
         let some = shares.into_iter().filter(|(share, _)| share.any);
         let told = some.map(|(share, verdict)| {
-            format!("{}{} {}", chip(verdict), share.text(), escape(self.words.verdict(verdict)))
+            let word = escape(self.words.verdict(verdict));
+            format!("<span class=\"fixed\">{}{} {word}</span>", chip(verdict), share.text())
         });
-        told.collect::<Vec<_>>().join("<br>")
+        told.collect::<Vec<_>>().join(" ")
     }
 
     fn events(&self, server: &Server, out: &mut String) {
@@ -257,11 +265,11 @@ impl Page<'_> {
             let _ = writeln!(out, "<p class=\"soft\">{}</p>", escape(words.nothing_happened));
             return;
         }
-        begin_table(&[words.when, words.what, words.entry], out);
+        begin_table("events", &[words.when, words.what, words.entry], out);
         for event in server.events.iter().take(rows::MOST) {
             let _ = writeln!(
                 out,
-                "<tr><td class=\"fixed\">{}</td><td class=\"full\">{}</td><td class=\"fixed\">{}</td></tr>",
+                "<tr><td class=\"fixed\">{}</td><td>{}</td><td class=\"fixed\">{}</td></tr>",
                 figures::instant(event.at, self.decimals()),
                 escape(&self.happened(event)),
                 event.index
@@ -292,7 +300,7 @@ impl Page<'_> {
             words.exchanges,
             words.entry,
         ];
-        begin_table(&headings, out);
+        begin_table("states", &headings, out);
         for state in self.facts.clock_states.iter().take(rows::MOST) {
             let source = name(&state.source);
             let bound = match state.verdict {
@@ -301,7 +309,7 @@ impl Page<'_> {
             };
             let _ = writeln!(
                 out,
-                "<tr><td class=\"fixed\">{}</td><td class=\"fixed\">{}</td><td class=\"full\"><bdi>{}</bdi></td><td>{}</td>\
+                "<tr><td class=\"fixed\">{}</td><td class=\"fixed\">{}</td><td><bdi>{}</bdi></td><td>{}</td>\
                  <td class=\"fixed\">{}</td><td class=\"fixed\">{}</td><td class=\"fixed\">{}</td></tr>",
                 figures::instant(state.since, self.decimals()),
                 escape(words.reference(Some(state.verdict))),
@@ -337,8 +345,8 @@ impl Page<'_> {
             ),
         ] {
             let _ = writeln!(out, "<h2>{}</h2>\n<ul class=\"says\">", escape(heading));
-            for sentence in sentences {
-                let _ = writeln!(out, "<li>{}</li>", escape(&filled(sentence, &values)));
+            for said in sentences {
+                let _ = writeln!(out, "<li>{}</li>", sentence(&filled(said, &values)));
             }
             out.push_str("</ul>\n");
         }
@@ -561,8 +569,8 @@ fn chip(verdict: Verdict) -> &'static str {
     }
 }
 
-fn begin_table(headings: &[&str], out: &mut String) {
-    out.push_str("<div class=\"wide\"><table class=\"stack\">\n<thead><tr>");
+fn begin_table(class: &str, headings: &[&str], out: &mut String) {
+    let _ = write!(out, "<div class=\"wide\"><table class=\"{class}\">\n<thead><tr>");
     for heading in headings {
         let _ = write!(out, "<th>{}</th>", escape(heading));
     }

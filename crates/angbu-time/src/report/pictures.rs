@@ -214,7 +214,8 @@ impl Graph<'_> {
 
     fn buckets(&self) -> Vec<Bucket> {
         let column = |point: &Point| self.window.place(point.at, COLUMNS);
-        let columns = self.points.chunk_by(|one, next| column(one) == column(next));
+        let columns =
+            self.points.chunk_by(|one, next| column(one) == column(next) && !self.parted(one.at, next.at));
         let buckets = columns.filter_map(|points| {
             let (first, last) = (points.first()?, points.last()?);
             let mut bucket = Bucket {
@@ -236,9 +237,13 @@ impl Graph<'_> {
 
     /// Whether the line goes on: the exchanges lie no further apart than one covers, and nothing happened between them.
     fn joined(&self, one: &Bucket, next: &Bucket) -> bool {
-        let happened = self.events.partition_point(|event| event.at < one.last);
-        let between = self.events.get(happened).is_some_and(|event| event.at <= next.first);
-        next.first - one.last <= one.covers && !between
+        next.first - one.last <= one.covers && !self.parted(one.last, next.first)
+    }
+
+    /// Whether anything happened between two exchanges.
+    fn parted(&self, one: UnixTime, next: UnixTime) -> bool {
+        let happened = self.events.partition_point(|event| event.at < one);
+        self.events.get(happened).is_some_and(|event| event.at <= next)
     }
 
     /// The area between the least and the most of each column.

@@ -86,14 +86,15 @@ impl Row {
         self.totals.outside + self.totals.not_proven
     }
 
-    /// What the row's verdicts rest on.
+    /// What the row's verdicts rest on: nothing, or these clocks.
     pub(super) fn references(&self) -> impl Iterator<Item = Option<ClockVerdict>> {
+        let any = self.references.len() > 1;
         let verdict = |rank| match rank {
             0 => ClockVerdict::Proven,
             1 => ClockVerdict::Declared,
             _ => ClockVerdict::Unproven,
         };
-        self.references.iter().map(move |rank| rank.map(verdict))
+        self.references.iter().filter(move |rank| !any || rank.is_some()).map(move |rank| rank.map(verdict))
     }
 }
 

@@ -7,7 +7,7 @@ use angbu_units::Nanos;
 use proptest::prelude::*;
 
 use crate::samples::demonstration;
-use crate::site::{Site, file};
+use crate::site::{Site, file, read};
 
 fn render(proven: &Proven, text: &str) -> Result<String, String> {
     report::render(proven, text).map_err(|why| why.to_string())
@@ -59,12 +59,14 @@ fn what_evidence_is_missing_is_named() {
 fn a_report_about_another_period_says_so() {
     let (mut site, from, to) = demonstration();
     let package = site.package(from - Nanos::from_secs(7 * 3_600), from, Language::English);
-    let html = file(&package);
+    let html = read(&file(&package));
     assert!(html.contains("is not shown to have been within"));
     assert!(html.contains("No exchange in this period."));
     assert!(html.contains("Nothing was measured."));
     let package = site.package(to - Nanos::from_secs(60), to, Language::English);
-    assert!(file(&package).contains("was within 50 ms throughout 21 November 2026, 23:04 to 23:05 UTC."));
+    assert!(
+        read(&file(&package)).contains("was within 50 ms throughout 21 November 2026, 23:04 to 23:05 UTC.")
+    );
 }
 
 proptest! {

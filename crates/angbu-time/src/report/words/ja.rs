@@ -19,7 +19,7 @@ pub(super) static WORDS: Words = Words {
     across_days: "{from} から {to} まで(UTC)",
 
     one_all: "{period}を通して、{server} の時刻は{within}内にありました。",
-    one_some: "{period}のうち {share} で、{server} の時刻は{within}内にありました。残りは、{rest}です。",
+    one_some: "{period}のうち {share} で、{server} の時刻は{within}内にありました。{rest}です。",
     one_none: "{period}のうち、{server} の時刻が{within}内にあったと証明された時間はありません。{rest}です。",
     many_all: "{period}を通して、{customer} のサーバー{count}台すべての時刻が{within}内にありました。",
     many_some: "{customer} のサーバー{count}台のうち{good}台の時刻が、{period}を通して{within}内にありました。最も低いのは {least} の {share} です。",

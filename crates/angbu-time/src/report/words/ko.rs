@@ -19,7 +19,7 @@ pub(super) static WORDS: Words = Words {
     across_days: "{from}부터 {to}까지(UTC)",
 
     one_all: "{period} 내내 {server}의 시각은 {within} 안에 있었습니다.",
-    one_some: "{period} 중 {share}에서 {server}의 시각은 {within} 안에 있었습니다. 나머지 중 {rest}입니다.",
+    one_some: "{period} 중 {share}에서 {server}의 시각은 {within} 안에 있었습니다. {rest}입니다.",
     one_none: "{period} 중 {server}의 시각이 {within} 안에 있었음이 입증된 때는 없습니다. {rest}입니다.",
     many_all: "{period} 내내 {customer}의 서버 {count}대 모두 시각이 {within} 안에 있었습니다.",
     many_some: "{customer}의 서버 {count}대 중 {good}대의 시각이 {period} 내내 {within} 안에 있었습니다. 가장 낮은 서버는 {least}(으)로, {share}입니다.",
