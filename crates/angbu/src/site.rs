@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use angbu_accounts::{Name, Password, Scope, Scopes, fingerprint};
 use angbu_agent::clock::{SystemClock, UnslewedClock};
-use angbu_evidence::note::Signer as _;
+use angbu_evidence::note::{Ed25519Signer, Signer as _, VerifierKey};
 use angbu_evidence::{Kind, Promise};
 use angbu_http::{Centre, Parts, Site, TimeService, UpstreamState};
 use angbu_store::{Options, Sequencer, SigningKey, Store};
@@ -59,13 +59,8 @@ impl RunningSite {
         config.check()?;
         // One clock for everything that is compared: readings of two would not belong together.
         let clock: Arc<dyn Clock> = Arc::new(UnslewedClock::new());
-        let store = Store::open(&Options::new(&config.data), Arc::clone(&clock))
-            .with_context(|| format!("cannot open the site in {}", config.data.display()))?;
-        let (origin, centre_id) = found(&store, config, &*clock).await?;
-        let log_signer = Arc::new(store.signer(SigningKey::Log, &origin)?);
-        let promise_signer = store.signer(SigningKey::Promise, &Promise::key_name(&origin))?;
-        let log_key = log_signer.verifier_key();
-        let sequencer = Sequencer::start(&store, log_signer)?;
+        let Log { store, origin, centre: centre_id, key: log_key, promise_signer, sequencer } =
+            Log::open(config, &clock).await?;
         let tls = tls::load(&config.http, &config.data)?;
         let web = TcpListener::bind(config.http.listen)
             .await
@@ -111,20 +106,7 @@ impl RunningSite {
             config.clock.poll_interval,
             clock,
         )?;
-        let name: Name = FIRST_OPERATOR.parse()?;
-        let first_password = centre.first_operator(&name).await?;
-        for customer in &config.customers {
-            if store
-                .read({
-                    let name = customer.name.clone();
-                    move |snapshot| snapshot.customer_named(name.as_str())
-                })
-                .await?
-                .is_none()
-            {
-                centre.make_customer(&customer.name, customer.tolerance).await?;
-            }
-        }
+        let first_password = furnish(&centre, config).await?;
         let mut tasks = JoinSet::new();
         let router = angbu_http::router(Arc::clone(&centre), get(console::file));
         tasks.spawn(listener::serve(web, tls.map(|tls| tls.config), router, stopped.clone()));
@@ -193,6 +175,43 @@ impl RunningSite {
         drop(self.ntp);
         Ok(())
     }
+}
+
+/// An open database with its log going on.
+struct Log {
+    store: Store,
+    origin: String,
+    centre: CentreId,
+    key: VerifierKey,
+    promise_signer: Ed25519Signer,
+    sequencer: Sequencer,
+}
+
+impl Log {
+    async fn open(config: &ServeConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let store = Store::open(&Options::new(&config.data), Arc::clone(clock))
+            .with_context(|| format!("cannot open the site in {}", config.data.display()))?;
+        let (origin, centre) = found(&store, config, &**clock).await?;
+        let signer = Arc::new(store.signer(SigningKey::Log, &origin)?);
+        let promise_signer = store.signer(SigningKey::Promise, &Promise::key_name(&origin))?;
+        let key = signer.verifier_key();
+        let sequencer = Sequencer::start(&store, signer)?;
+        Ok(Self { store, origin, centre, key, promise_signer, sequencer })
+    }
+}
+
+/// Makes what the first start makes: an operator, whose one-time password is returned, and the configured customers.
+async fn furnish(centre: &Centre, config: &ServeConfig) -> anyhow::Result<Option<Password>> {
+    let name: Name = FIRST_OPERATOR.parse()?;
+    let first_password = centre.first_operator(&name).await?;
+    for customer in &config.customers {
+        let wanted = customer.name.clone();
+        let found = centre.store().read(move |snapshot| snapshot.customer_named(wanted.as_str())).await?;
+        if found.is_none() {
+            centre.make_customer(&customer.name, customer.tolerance).await?;
+        }
+    }
+    Ok(first_password)
 }
 
 /// Makes the site at the first start, and counts this one.

@@ -52,85 +52,57 @@ fn the_demo_watches_this_machine_and_carries_on_after_a_stop() {
 #[test]
 fn serve_and_agent_do_the_same_from_the_sample_files_over_https() {
     let folder = tempfile::tempdir().unwrap();
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/samples");
-    // As it stands, but for the reference: the sample's upstreams are nobody's.
-    let sample = std::fs::read_to_string(samples.join("serve.toml")).unwrap();
-    let mut config: toml::Table = sample.parse().unwrap();
-    config.insert("clock".to_owned(), toml::toml! { reference = "declared" }.into());
     let serve = folder.path().join("serve.toml");
-    std::fs::write(&serve, config.to_string()).unwrap();
+    // As it stands, but for the reference: the sample's upstreams are nobody's.
+    let reference = toml::toml! { reference = "declared" };
+    std::fs::write(&serve, sample("serve.toml", [("clock", reference.into())])).unwrap();
+    let data = folder.path().join("data");
     let mut centre = Process::start(
         angbu(["serve", "--json", "--http", "127.0.0.1:0", "--ntp", "127.0.0.1:0", "--config"])
             .arg(&serve)
             .arg("--data")
-            .arg(folder.path().join("data")),
+            .arg(&data),
     );
     centre.event("operator-made");
-    let (url, token) = (centre.text("http").to_owned(), centre.text("token").to_owned());
+    let (url, customer) = (centre.text("http").to_owned(), centre.text("customer").to_owned());
     assert!(url.starts_with("https://127.0.0.1:"), "{url}");
-    let ca = folder.path().join("data/site-certificate.pem");
-    let customer = centre.text("customer").to_owned();
-    let enrolled = succeed(
-        angbu([
-            "enrol",
-            "agent",
-            "--customer",
-            &customer,
-            "--name",
-            "db-3",
-            "--json",
-            "--url",
-            &url,
-            "--token",
-            &token,
-            "--ca",
-        ])
-        .arg(&ca),
-    );
+    let ask = |arguments: &[&str]| {
+        let mut command = angbu(arguments);
+        command
+            .args(["--customer", &customer])
+            .env("ANGBU_URL", &url)
+            .env("ANGBU_TOKEN", centre.text("token"));
+        command.env("ANGBU_CA", data.join("site-certificate.pem"));
+        succeed(&mut command)
+    };
+
+    let enrolled = ask(&["enrol", "agent", "--name", "db-3", "--json"]);
     let code = serde_json::from_str::<Value>(&enrolled).unwrap()["code"].as_str().unwrap().to_owned();
-    let sample = std::fs::read_to_string(samples.join("agent.toml")).unwrap();
-    let mut agent_config: toml::Table = sample.parse().unwrap();
-    for (name, value) in [
-        ("centre", url.clone()),
-        ("code", code),
-        ("name", "db-3".to_owned()),
-        ("poll_interval", "1 s".to_owned()),
-        ("state", folder.path().join("agent").display().to_string()),
-    ] {
-        agent_config.insert(name.to_owned(), toml::Value::String(value));
-    }
-    let file = folder.path().join("agent.toml");
-    std::fs::write(&file, agent_config.to_string()).unwrap();
-    let mut agent = Process::start(angbu(["agent", "--json", "--config"]).arg(&file));
+    let state = folder.path().join("agent").display().to_string();
+    let own =
+        [("centre", url.clone()), ("code", code), ("poll_interval", "1 s".to_owned()), ("state", state)];
+    let agent_file = folder.path().join("agent.toml");
+    std::fs::write(&agent_file, sample("agent.toml", own.map(|(name, value)| (name, value.into())))).unwrap();
+    let mut agent = Process::start(angbu(["agent", "--json", "--config"]).arg(&agent_file));
     assert_eq!(agent.ready["event"], "joined");
-    agent.event("started");
-    agent.event("exchange");
-    agent.event("uploaded");
+    for event in ["started", "exchange", "uploaded"] {
+        agent.event(event);
+    }
     agent.interrupt();
-    let report = folder.path().join("report.html");
-    let to = "2200-01-01T00:00:00Z";
-    succeed(
-        angbu([
-            "report",
-            "time",
-            "--customer",
-            &customer,
-            "--from",
-            "2026-01-01T00:00:00Z",
-            "--to",
-            to,
-            "--url",
-            &url,
-            "--token",
-            &token,
-            "--ca",
-        ])
-        .arg(&ca)
-        .arg("-o")
-        .arg(&report),
-    );
-    succeed(angbu(["verify", "--key", centre.text("log_key")]).arg(&report));
+
+    let report = folder.path().join("report.html").display().to_string();
+    let period = ["--from", "2026-01-01T00:00:00Z", "--to", "2200-01-01T00:00:00Z"];
+    ask(&[&["report", "time", "-o", &report], &period[..]].concat());
+    succeed(&mut angbu(["verify", "--key", centre.text("log_key"), &report]));
     centre.interrupt();
+}
+
+/// A sample configuration with some keys set.
+fn sample<const N: usize>(name: &str, keys: [(&str, toml::Value); N]) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/samples").join(name);
+    let mut table: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+    table.extend(keys.map(|(key, value)| (key.to_owned(), value)));
+    table.to_string()
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The whole product, as its users meet it: the real binary, real peers, a real browser. One module a subject.
 
 #![allow(clippy::disallowed_methods, reason = "tests start processes, read files and wait for conditions")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, reason = "what a process under test says belongs into the test's output")]
 
 mod console;

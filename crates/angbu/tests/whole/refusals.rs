@@ -124,13 +124,13 @@ fn uploads_are_taken_in_order_and_once() {
     centre.interrupt();
 }
 
+/// What a JSON call says of its body.
+const JSON: &str = "Content-Type: application/json\r\n";
+
 #[test]
-fn calls_are_refused_with_their_reason() {
+fn strangers_are_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let centre = demo(folder.path());
-    let url = centre.text("http");
-    let json = "Content-Type: application/json\r\n";
-    let token = format!("Authorization: Bearer {}\r\n{json}", centre.text("token"));
     for (method, path, headers, body, status, name) in [
         ("GET", "/api/v1/centre", "", "", 401, "not-signed-in"),
         ("GET", "/api/v1/centre", "Authorization: Bearer nonsense\r\n", "", 401, "not-signed-in"),
@@ -139,7 +139,7 @@ fn calls_are_refused_with_their_reason() {
         (
             "POST",
             "/api/v1/session",
-            json,
+            JSON,
             "{\"name\":\"operator\",\"password\":\"wrong\"}",
             401,
             "wrong-password",
@@ -147,13 +147,13 @@ fn calls_are_refused_with_their_reason() {
         (
             "POST",
             "/api/v1/session",
-            json,
+            JSON,
             "{\"name\":\"nobody\",\"password\":\"wrong\"}",
             401,
             "wrong-password",
         ),
-        ("POST", "/api/v1/session", json, "{", 422, "invalid"),
-        ("POST", "/api/v1/session", json, "{\"name\":1,\"password\":\"x\"}", 422, "invalid"),
+        ("POST", "/api/v1/session", JSON, "{", 422, "invalid"),
+        ("POST", "/api/v1/session", JSON, "{\"name\":1,\"password\":\"x\"}", 422, "invalid"),
         (
             "POST",
             "/api/v1/session",
@@ -162,10 +162,23 @@ fn calls_are_refused_with_their_reason() {
             403,
             "cross-site",
         ),
+    ] {
+        let answer = http(centre.text("http"), method, path, headers, body.as_bytes());
+        assert_eq!(problem(&answer), (status, name.to_owned()), "{method} {path} {body}: {}", answer.text());
+    }
+    centre.interrupt();
+}
+
+#[test]
+fn wrong_calls_of_an_operator_are_refused_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let centre = demo(folder.path());
+    let headers = format!("Authorization: Bearer {}\r\n{JSON}", centre.text("token"));
+    let ask = |method, path, body: &str| http(centre.text("http"), method, path, &headers, body.as_bytes());
+    for (method, path, body, status, name) in [
         (
             "POST",
             "/api/v1/enrolments",
-            &token,
             "{\"kind\":\"agent\",\"customer\":\"nobody\",\"name\":\"a\"}",
             404,
             "unknown",
@@ -173,7 +186,6 @@ fn calls_are_refused_with_their_reason() {
         (
             "POST",
             "/api/v1/enrolments",
-            &token,
             "{\"kind\":\"agent\",\"customer\":\"demo\",\"name\":\"A b\"}",
             422,
             "invalid",
@@ -181,41 +193,32 @@ fn calls_are_refused_with_their_reason() {
         (
             "POST",
             "/api/v1/enrolments",
-            &token,
             "{\"kind\":\"ghost\",\"customer\":\"demo\",\"name\":\"a\"}",
             422,
             "invalid",
         ),
-        ("POST", "/api/v1/customers", &token, "{\"name\":\"demo\",\"tolerance_ns\":1000000}", 409, "taken"),
-        ("POST", "/api/v1/customers", &token, "{\"name\":\"next\",\"tolerance_ns\":-1}", 422, "invalid"),
-        (
-            "POST",
-            "/api/v1/customers",
-            &token,
-            "{\"name\":\"' OR 1=1 --\",\"tolerance_ns\":1000000}",
-            422,
-            "invalid",
-        ),
-        ("POST", "/api/v1/tokens", &token, "{\"holder\":\"x\",\"scopes\":[\"root\"]}", 422, "invalid"),
-        ("POST", "/api/v1/evidence/entries", &token, "{\"customer\":\"demo\",\"fields\":{}}", 422, "invalid"),
+        ("POST", "/api/v1/customers", "{\"name\":\"demo\",\"tolerance_ns\":1000000}", 409, "taken"),
+        ("POST", "/api/v1/customers", "{\"name\":\"next\",\"tolerance_ns\":-1}", 422, "invalid"),
+        ("POST", "/api/v1/customers", "{\"name\":\"' OR 1=1 --\",\"tolerance_ns\":1000000}", 422, "invalid"),
+        ("POST", "/api/v1/tokens", "{\"holder\":\"x\",\"scopes\":[\"root\"]}", 422, "invalid"),
+        ("POST", "/api/v1/evidence/entries", "{\"customer\":\"demo\",\"fields\":{}}", 422, "invalid"),
         (
             "POST",
             "/api/v1/evidence/entries",
-            &token,
             "{\"customer\":\"demo\",\"fields\":{\"Bad Name\":\"x\"}}",
             422,
             "invalid",
         ),
-        ("GET", "/api/v1/evidence/entries/nonsense/receipt", &token, "", 422, "invalid"),
-        ("GET", "/api/v1/evidence/entries/01ARZ3NDEKTSV4RRFFQ69G5FAV/receipt", &token, "", 404, "unknown"),
-        ("GET", "/api/v1/time/agents/agt_00000000000000000000000000000000", &token, "", 404, "unknown"),
-        ("GET", "/api/v1/time/agents?colour=red", &token, "", 422, "invalid"),
+        ("GET", "/api/v1/evidence/entries/nonsense/receipt", "", 422, "invalid"),
+        ("GET", "/api/v1/evidence/entries/01ARZ3NDEKTSV4RRFFQ69G5FAV/receipt", "", 404, "unknown"),
+        ("GET", "/api/v1/time/agents/agt_00000000000000000000000000000000", "", 404, "unknown"),
+        ("GET", "/api/v1/time/agents?colour=red", "", 422, "invalid"),
     ] {
-        let answer = http(url, method, path, headers, body.as_bytes());
+        let answer = ask(method, path, body);
         assert_eq!(problem(&answer), (status, name.to_owned()), "{method} {path} {body}: {}", answer.text());
     }
     let huge = format!("{{\"customer\":\"demo\",\"fields\":{{\"a\":\"{}\"}}}}", "x".repeat(10 << 20));
-    assert_eq!(problem(&http(url, "POST", "/api/v1/evidence/entries", &token, huge.as_bytes())).0, 413);
+    assert_eq!(problem(&ask("POST", "/api/v1/evidence/entries", &huge)).0, 413);
     centre.interrupt();
 }
 
