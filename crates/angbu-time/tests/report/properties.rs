@@ -14,7 +14,7 @@ fn render(proven: &Proven, text: &str) -> Result<String, String> {
 }
 
 fn small() -> Package {
-    let (mut site, from, to) = demonstration();
+    let (mut site, from, to) = demonstration(Nanos::from_secs(3_600));
     site.package(from, to, Language::English)
 }
 
@@ -57,7 +57,7 @@ fn what_evidence_is_missing_is_named() {
 
 #[test]
 fn a_report_about_another_period_says_so() {
-    let (mut site, from, to) = demonstration();
+    let (mut site, from, to) = demonstration(Nanos::from_secs(3_600));
     let package = site.package(from - Nanos::from_secs(7 * 3_600), from, Language::English);
     let html = read(&file(&package));
     assert!(html.contains("is not shown to have been within"));

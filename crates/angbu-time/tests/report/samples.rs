@@ -81,9 +81,10 @@ pub(crate) fn month() -> (Site, UnixTime, UnixTime) {
     (site, from, to)
 }
 
-/// One hour of the demonstration: this machine against itself.
-pub(crate) fn demonstration() -> (Site, UnixTime, UnixTime) {
-    let (from, to) = (time("2026-11-21T22:05:00Z"), time("2026-11-21T23:05:00Z"));
+/// Some time of the demonstration: this machine against itself.
+pub(crate) fn demonstration(length: Nanos) -> (Site, UnixTime, UnixTime) {
+    let from = time("2026-11-21T22:05:00Z");
+    let to = from + length;
     let mut site = Site::new();
     let start = time("2026-11-21T22:05:30Z");
     let state =
@@ -137,7 +138,7 @@ fn a_month_of_three_servers() {
 #[test]
 fn an_hour_of_the_demonstration() {
     for language in Language::ALL {
-        let (mut site, from, to) = demonstration();
+        let (mut site, from, to) = demonstration(Nanos::from_secs(3_600));
         let html = file(&site.package(from, to, language));
         write(&format!("demo-{}.html", language.code()), &html);
         if language == Language::English {
