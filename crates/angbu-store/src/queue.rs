@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
@@ -62,24 +61,17 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Takes all work that waits, at most `most`; when there is none, what comes first until `deadline`.
-    pub(crate) fn take_until(&self, most: usize, deadline: Option<Instant>) -> Vec<T> {
+    /// Takes all work that waits, at most `most`.
+    pub(crate) fn take(&self, most: usize) -> Vec<T> {
         let mut state = self.lock();
-        loop {
-            let count = state.waiting.len().min(most);
-            if count > 0 {
-                self.room.add_permits(count);
-                return state.waiting.drain(..count).collect();
-            }
-            let left = deadline
-                .map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if state.closed || left.is_zero() {
-                return Vec::new();
-            }
-            state.sleepers += 1;
-            state = self.ready.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
-            state.sleepers -= 1;
-        }
+        let count = state.waiting.len().min(most);
+        self.room.add_permits(count);
+        state.waiting.drain(..count).collect()
+    }
+
+    /// How much work waits.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().waiting.len()
     }
 
     /// Takes no more work; what is there is still handed out.

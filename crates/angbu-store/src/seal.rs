@@ -82,13 +82,16 @@ impl RootSecret {
     fn create(path: &Path) -> Result<Self, StoreError> {
         let secret = random_key()?;
         let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
+        options.write(true).create(true).truncate(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        // Onto the disk before the first key is wrapped with it: a database must never outlive its secret.
-        let written = options.open(path).and_then(|mut file| {
+        // Whole under its own name or not there at all, and on the disk before the first key is wrapped with it: a
+        // database must never outlive its secret.
+        let unfinished = path.with_extension("unfinished");
+        let written = options.open(&unfinished).and_then(|mut file| {
             file.write_all(&*secret)?;
-            file.sync_all()
+            file.sync_all()?;
+            std::fs::rename(&unfinished, path)
         });
         written.map_err(|error| unusable(path, &error))?;
         sync_folder(path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;

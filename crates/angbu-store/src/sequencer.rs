@@ -25,7 +25,8 @@ use crate::{Snapshot, Store, StoreError, Tx};
 
 /// With how many entries a batch is full.
 const BATCH: usize = 16_384;
-/// How long after the beginning of a batch the next one begins: three times as long as the last one took, within these.
+/// How long after the beginning of a batch the next one begins: half as long again as the last one took, within these, so
+/// that the writer has time for others.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
 /// How long the sequencer rests after an error, and at most after many in a row.
@@ -190,7 +191,7 @@ impl Worker {
                     }
                 }
             }
-            interval = (now.elapsed() * 3).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
+            interval = (now.elapsed() * 3 / 2).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
         }
         for _ in 0..LAST_BATCHES {
             if !matches!(self.round(), Ok(true)) {

@@ -1,6 +1,6 @@
 //! The store: a folder with one database, its threads, and the two ways to it.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::future::Future;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -51,8 +51,9 @@ pub struct Store {
 }
 
 struct Inner {
-    writer: Writer,
+    // Closed in this order: the last connection to close, which tidies the write-ahead log away, is one that writes.
     readers: Readers,
+    writer: Writer,
     keys: Arc<Keyring>,
     board: Arc<Board>,
     clock: Arc<dyn Clock>,
@@ -104,13 +105,14 @@ impl Store {
         let is_new = !path.exists();
         // A database without its root secret is lost; a fresh secret beside it would only hide that.
         let root = RootSecret::open(&options.root_secret, is_new)?;
+        make_file(&path)?;
         let connection = sqlite::open_writer(&path)?;
         let keys = Arc::new(Keyring::open(&connection, &root, clock.read().wall)?);
         sync_folder(&options.folder)?;
         let board = Arc::new(Board::new());
         let readers = Readers::start(&path, options.readers, &keys)?;
         let writer = Writer::start(connection, &path, Arc::clone(&keys), Arc::clone(&board))?;
-        Ok(Self { inner: Arc::new(Inner { writer, readers, keys, board, clock, _lock: lock }) })
+        Ok(Self { inner: Arc::new(Inner { readers, writer, keys, board, clock, _lock: lock }) })
     }
 
     /// Runs a transaction and resolves when it is on the disk, or when nothing of it was kept.
@@ -273,6 +275,15 @@ fn make_folder(folder: &Path) -> Result<(), StoreError> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).map_err(|error| unusable(folder, &error))
+}
+
+/// Makes the database's file for its owner alone; what SQLite puts beside it takes after it.
+fn make_file(path: &Path) -> Result<(), StoreError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop).map_err(|error| unusable(path, &error))
 }
 
 fn lock(folder: &Path) -> Result<File, StoreError> {

@@ -23,8 +23,10 @@ const ROOM: usize = 16_384;
 const GROUP: usize = 1_024;
 /// How long a group that has begun takes in more.
 const GROUP_TIME: Duration = Duration::from_millis(20);
-/// How long a group waits for company when the one before had some: a flush costs more than this wait.
-const LINGER: Duration = Duration::from_millis(2);
+/// How long a group waits for company when the one before had as much as `COMPANY`: under load, fewer flushes give back
+/// more than this wait takes.
+const LINGER: Duration = Duration::from_millis(4);
+const COMPANY: usize = 4;
 /// From how many pages in the write-ahead log on they are moved into the database file, by a thread beside the writer: 8 MiB.
 const PAGES_TO_MOVE: i64 = 2_048;
 /// From how many pages on the writer itself moves what that thread left, so that the write-ahead log begins anew instead of
@@ -176,6 +178,10 @@ struct Group {
 impl Work {
     fn run(&mut self) {
         while let Some(first) = self.queue.pop() {
+            if self.had_company && self.queue.len() < GROUP {
+                // Asleep for good: nobody has to wake it for every transaction that comes.
+                std::thread::sleep(LINGER);
+            }
             self.commit_group(first);
         }
     }
@@ -185,7 +191,6 @@ impl Work {
             return first.refuse(error.clone()).tell(Err(error));
         }
         let begun = Instant::now();
-        let company_until = self.had_company.then(|| begun + LINGER);
         let (mut group, mut next) = (Group::default(), vec![first]);
         let mut outcome = Ok(());
         while !next.is_empty() {
@@ -198,9 +203,9 @@ impl Work {
             if outcome.is_err() || begun.elapsed() > GROUP_TIME {
                 break;
             }
-            next = self.queue.take_until(GROUP.saturating_sub(group.answers.len()), company_until);
+            next = self.queue.take(GROUP.saturating_sub(group.answers.len()));
         }
-        self.had_company = group.answers.len() > 1;
+        self.had_company = group.answers.len() >= COMPANY;
         let outcome = outcome
             .and_then(|()| evidence::fill_outbox(&self.connection, &group.drafts))
             .and_then(|()| sqlite::control(&self.connection, "COMMIT"));

@@ -40,9 +40,9 @@ impl<'a> Bundles<'a> {
 
     /// The index of the entry with an id in the batch that begins at an index.
     pub(crate) fn find(&mut self, first: u64, id: EntryId) -> Result<Option<u64>, StoreError> {
-        let line = format!("\nid {id}\n");
-        // The first line is short and free of further line ends, so that the id can stand nowhere else.
-        let holds = |entry: &[u8]| entry.windows(line.len()).any(|window| window == line.as_bytes());
+        let line = format!("id {id}");
+        // An entry's second line is its id.
+        let holds = |entry: &[u8]| entry.split(|byte| *byte == b'\n').nth(1) == Some(line.as_bytes());
         self.entry(first)?;
         let Some(kept) = &self.kept else { return Ok(None) };
         Ok(kept.entries().zip(kept.first..).find(|(entry, _)| holds(entry)).map(|(_, index)| index))

@@ -165,22 +165,23 @@ impl Snapshot<'_> {
         if !self.is_entry(id)? {
             return Ok(None);
         }
-        // No batch before the first that reaches the id can hold it. After a clock was set back several can.
-        let mut found = None;
-        let mut bundles = Bundles::new(self.sql);
-        let candidates = self.sql.all(
-            "SELECT first FROM evidence_batches WHERE reach >= ?1 AND min_id <= ?1 AND max_id >= ?1
-             ORDER BY reach, first",
-            values![id],
-            |row| column::<u64>(row, 0),
-        )?;
-        for first in candidates {
-            found = bundles.find(first, id)?;
-            if found.is_some() {
-                break;
+        // No batch before the first that reaches the id can hold it, and nearly always that one does; after a clock was set
+        // back several can.
+        let (mut bundles, mut from) = (Bundles::new(self.sql), 0u64);
+        loop {
+            let candidate = self.sql.first(
+                "SELECT first FROM evidence_batches
+                 WHERE reach >= ?1 AND first >= ?2 AND min_id <= ?1 AND max_id >= ?1
+                 ORDER BY reach, first LIMIT 1",
+                values![id, from],
+                |row| column::<u64>(row, 0),
+            )?;
+            let Some(first) = candidate else { return Ok(None) };
+            if let Some(found) = bundles.find(first, id)? {
+                return Ok(Some(found));
             }
+            from = first + 1;
         }
-        Ok(found)
     }
 
     /// Whether there is an entry with this id, in the log or on its way there.

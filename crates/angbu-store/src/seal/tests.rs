@@ -40,7 +40,11 @@ fn a_store_opens_only_with_its_own_root_secret() {
     let path = folder.path().join("root.secret");
     drop(opened(folder.path()).unwrap());
     let secret = std::fs::read(&path).unwrap();
-    assert_eq!((secret.len(), std::fs::metadata(&path).unwrap().permissions().mode() & 0o777), (32, 0o600));
+    assert_eq!(secret.len(), 32);
+    for name in ["root.secret", "angbu.sqlite"] {
+        let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "{name}");
+    }
     drop(opened(folder.path()).unwrap());
 
     let refused = |why: &str| match opened(folder.path()).map(drop) {

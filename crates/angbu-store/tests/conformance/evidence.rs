@@ -279,6 +279,8 @@ pub(crate) fn a_log_holds_whatever_is_appended_and_however_often_it_is_reopened(
                         store = place.open(clock.clone()).unwrap();
                         running = sequencer(&store).0;
                         served.push(Checkpoint::verify(&head(&store).checkpoint, &key).unwrap());
+                        let checkpoints = served.clone();
+                        store.read_blocking(move |s| check_log(s, &checkpoints)).unwrap();
                     }
                     Step::Fail => {
                         let (draft, body) = drafter.draft(Kind::NOTE, customer(1));
