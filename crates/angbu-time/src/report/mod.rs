@@ -9,6 +9,8 @@ mod html;
 mod page;
 mod pictures;
 mod rows;
+mod server;
+mod window;
 mod words;
 
 use angbu_evidence::Kind;
@@ -130,10 +132,8 @@ pub enum RenderError {
         agent: AgentId,
     },
     /// One record of an agent stands in two entries.
-    #[error("entry {index} holds record {seq} of {agent}, which another entry holds as well")]
+    #[error("two entries hold record {seq} of {agent}")]
     Twice {
-        /// The entry.
-        index: u64,
         /// The agent.
         agent: AgentId,
         /// The record.

@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 
 use angbu_units::{ClockVerdict, Nanos, UnixTime};
 
-use super::facts::{Event, Facts, Server};
+use super::facts::Facts;
 use super::figures::{self, Civil, Shares};
 use super::html::{escape, fill, name, sentence};
-use super::pictures::{Graph, Window, strip};
+use super::pictures::{Graph, strip};
 use super::rows::{self, Row, Rows};
+use super::server::{Event, Server, Summary};
+use super::window::Window;
 use super::words::Words;
 use crate::periods::{Totals, Verdict};
 use crate::record::{AlarmKind, Fact};
@@ -19,11 +21,7 @@ const MARK: &str = "<svg class=\"mark\" viewBox=\"0 0 32 32\" width=\"22\" heigh
 
 /// The file up to the evidence, and what follows it.
 pub(super) fn page(facts: &Facts<'_>, words: &Words) -> (String, String) {
-    let page = Page {
-        facts,
-        words,
-        window: Window { from: facts.proven.subject.from, to: facts.proven.subject.to },
-    };
+    let page = Page { facts, words, window: facts.window };
     let mut out = String::new();
     page.head(&mut out);
     page.summary(&mut out);
@@ -82,7 +80,11 @@ impl Page<'_> {
         let (from, to) = (facts.proven.subject.from, facts.proven.subject.to);
         // To the last digit: the period is the reader's question, and nothing else in the file would tell that a digit
         // of it was changed.
-        let digits = |time: UnixTime| if time.nanos() % 1_000_000_000 == 0 { 0 } else { 9 };
+        let digits = |time: UnixTime| match time.nanos() {
+            nanos if nanos % 1_000_000_000 == 0 => 0,
+            nanos if nanos % 1_000_000 == 0 => 3,
+            _ => 9,
+        };
         let instant = |time| figures::instant(time, digits(time));
         let period = format!("{} \u{2013} {}", instant(from), instant(to));
         let rows = [
@@ -148,19 +150,12 @@ impl Page<'_> {
             let _ = writeln!(out, "<p>{}</p>", sentence(&self.answer_for(server)));
             self.verdicts(server, out);
         }
-        if server.points.is_empty() {
+        if server.summary.exchanges == 0 {
             let _ =
                 writeln!(out, "<p>{} {}</p>", escape(words.no_exchanges), escape(words.no_exchanges_next));
         } else {
             let _ = writeln!(out, "<p>{}</p>", sentence(&figures_of(server, words)));
-            let graph = Graph {
-                window: self.window,
-                points: &server.points,
-                periods: &server.periods,
-                events: &server.events,
-                tolerances: &self.facts.tolerances,
-                words,
-            };
+            let graph = Graph { window: self.window, server, tolerances: &self.facts.tolerances, words };
             out.push_str(&graph.draw());
         }
         self.periods(server, out);
@@ -447,9 +442,9 @@ impl Page<'_> {
         let of = |verdict| states.iter().filter(move |state| state.verdict == verdict);
         let sources: BTreeSet<_> = of(ClockVerdict::Declared).map(|state| name(&state.source)).collect();
         let bound = of(ClockVerdict::Proven).map(|state| state.bound).max();
-        let exchanges: usize = self.facts.servers.iter().map(|server| server.points.len()).sum();
+        let exchanges: u64 = self.facts.servers.iter().map(|server| server.summary.exchanges).sum();
         let resting: u64 = states.iter().map(|state| state.exchanges).sum();
-        let unknown = u64::try_from(exchanges).unwrap_or(u64::MAX) > resting;
+        let unknown = exchanges > resting;
         let unproven = unknown || of(ClockVerdict::Unproven).next().is_some();
         let main = match (sources.is_empty(), bound) {
             (true, None) if unproven => words.against_unproven,
@@ -578,13 +573,11 @@ fn begin_table(class: &str, headings: &[&str], out: &mut String) {
 }
 
 fn figures_of(server: &Server, words: &Words) -> String {
-    let offsets = || server.points.iter().map(|point| point.offset);
-    let delay = server.points.iter().map(|point| point.delay).max().unwrap_or_default();
-    let bound = server.points.iter().map(|point| point.bound).max().unwrap_or_default();
+    let Summary { exchanges, offset: (least, most), delay, bound } = server.summary;
     let values = [
-        ("count", figures::count(u64::try_from(server.points.len()).unwrap_or(u64::MAX))),
-        ("least", figures::offset(offsets().min().unwrap_or_default())),
-        ("most", figures::offset(offsets().max().unwrap_or_default())),
+        ("count", figures::count(exchanges)),
+        ("least", figures::offset(least)),
+        ("most", figures::offset(most)),
         ("delay", figures::length(delay)),
         ("bound", figures::bound(bound)),
     ];

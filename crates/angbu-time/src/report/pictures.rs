@@ -8,41 +8,19 @@ use std::fmt::Write as _;
 
 use angbu_units::{Nanos, UnixTime};
 
-use super::facts::{Event, Point};
 use super::figures::{self, Civil};
-use super::html::escape;
+use super::html::{escape, fill};
+use super::server::{Bucket, Server, parted};
+use super::window::{COLUMNS, Window};
 use super::words::Words;
 use crate::periods::{Period, Verdict};
 use crate::record::Fact;
 
-/// How many columns a picture has.
-const COLUMNS: i64 = 960;
 /// The units of a drawing: ten a column across, and its height, half of it on either side of zero.
 const WIDTH: i64 = COLUMNS * 10;
 const HEIGHT: i64 = 2_400;
 /// The most marks of events on one graph.
 const MOST_MARKS: usize = 200;
-
-/// The stretch of time that a picture shows.
-#[derive(Clone, Copy)]
-pub(super) struct Window {
-    pub(super) from: UnixTime,
-    pub(super) to: UnixTime,
-}
-
-impl Window {
-    /// Where an instant lies, in `units` of the whole.
-    fn place(&self, at: UnixTime, units: i64) -> i64 {
-        let whole = i128::from((self.to - self.from).count().max(1));
-        let part = i128::from((at.min(self.to).max(self.from) - self.from).count());
-        i64::try_from(part * i128::from(units) / whole).unwrap_or(0)
-    }
-
-    /// The same as CSS writes it, in hundredths of a percent.
-    fn percent(&self, at: UnixTime) -> String {
-        percent(self.place(at, 10_000))
-    }
-}
 
 /// The strip: all of it within, but for the columns that hold anything else.
 pub(super) fn strip(periods: &[Period], window: Window, label: &str) -> String {
@@ -85,30 +63,18 @@ fn columns(periods: &[Period], window: Window, class: impl Fn(Verdict) -> Option
 /// What a graph is drawn from.
 pub(super) struct Graph<'a> {
     pub(super) window: Window,
-    pub(super) points: &'a [Point],
-    pub(super) periods: &'a [Period],
-    pub(super) events: &'a [Event],
+    pub(super) server: &'a Server,
     pub(super) tolerances: &'a [(UnixTime, Nanos)],
     pub(super) words: &'a Words,
-}
-
-/// The points of one column.
-#[derive(Clone, Copy)]
-struct Bucket {
-    first: UnixTime,
-    last: UnixTime,
-    covers: Nanos,
-    offset: (Nanos, Nanos),
-    /// Offset minus and plus bound.
-    range: (Nanos, Nanos),
 }
 
 impl Graph<'_> {
     /// The graph at the scale of the tolerance and, where that shows nothing but a line, enlarged.
     pub(super) fn draw(&self) -> String {
-        let reaches = || self.points.iter().map(|point| point.offset.abs() + point.bound);
+        let reaches = || self.server.buckets.iter().map(Bucket::reach);
         let largest = reaches().max().unwrap_or_default();
-        let held: Vec<Nanos> = self.held().into_iter().map(|(_, _, tolerance)| tolerance).collect();
+        let held: Vec<Nanos> =
+            self.held().into_iter().map(|(_, _, held)| held).filter(|held| *held > Nanos::ZERO).collect();
         let (least, most) = (held.iter().min().copied(), held.iter().max().copied());
         let scale = most.map_or(largest, |most| {
             // What lies far beyond the tolerance is marked at the edge, lest everything else become a line.
@@ -125,7 +91,7 @@ impl Graph<'_> {
         let enlarged = nice(enlarge(largest)).max(Nanos::new(10));
         if let Some(least) = least.filter(|least| largest > Nanos::ZERO && enlarged.times(6) < *least) {
             let times = figures::count((least.count() / enlarged.count()).unsigned_abs());
-            let title = super::html::fill(self.words.enlarged, &[("times", &times)]);
+            let title = fill(self.words.enlarged, &[("times", &times)]);
             out.push_str(&self.figure(
                 Nanos::new(enlarged.count() / 8 * 9),
                 &[enlarged, -enlarged].into(),
@@ -138,7 +104,7 @@ impl Graph<'_> {
 
     fn figure(&self, scale: Nanos, labels: &BTreeSet<Nanos>, title: &str, class: &str) -> String {
         let Self { window, words, .. } = self;
-        let buckets = self.buckets();
+        let buckets = &self.server.buckets;
         let mut out = format!(
             "<figure class=\"graph{class}\" role=\"img\" aria-label=\"{title}\">\n<h3>{title}</h3>\n<div class=\"plot\">\n",
             title = escape(title)
@@ -158,7 +124,7 @@ impl Graph<'_> {
             "</div>\n<div class=\"area\">{drawing}{}</svg><div class=\"gaps\">",
             self.band(scale)
         );
-        out.push_str(&columns(self.periods, *window, |verdict| {
+        out.push_str(&columns(&self.server.periods, *window, |verdict| {
             (verdict == Verdict::NotProven).then_some("g")
         }));
         let _ = write!(out, "</div>{drawing}");
@@ -169,16 +135,17 @@ impl Graph<'_> {
         let _ = write!(out, "<path class=\"zero\" d=\"M0 {}H{WIDTH}\"/>", HEIGHT / 2);
         let bound = |bucket: &Bucket| bucket.range;
         let offset = |bucket: &Bucket| bucket.offset;
-        let _ = write!(out, "<path class=\"bound\" d=\"{}\"/>", self.outline(&buckets, scale, bound));
-        let _ = write!(out, "<path class=\"offset\" d=\"{}\"/>", self.outline(&buckets, scale, offset));
-        let (beyond, any) = self.beyond(&buckets, scale);
+        let _ = write!(out, "<path class=\"bound\" d=\"{}\"/>", self.outline(buckets, scale, bound));
+        let _ = write!(out, "<path class=\"offset\" d=\"{}\"/>", self.outline(buckets, scale, offset));
+        let (beyond, any) = self.beyond(buckets, scale);
         out.push_str(&beyond);
         out.push_str("</svg></div>\n");
         out.push_str(&self.marks());
         out.push_str("<div class=\"ticks\">");
         for (at, text, odd) in &ticks {
             let odd = if *odd { " class=\"odd\"" } else { "" };
-            let _ = write!(out, "<span{odd} style=\"left:{}\">{text}</span>", window.percent(*at));
+            let _ =
+                write!(out, "<span{odd} style=\"left:{}\">{text}</span>", percent(window.place(*at, 10_000)));
         }
         out.push_str("</div>\n</div>\n");
         if class.is_empty() {
@@ -212,38 +179,9 @@ impl Graph<'_> {
         out
     }
 
-    fn buckets(&self) -> Vec<Bucket> {
-        let column = |point: &Point| self.window.place(point.at, COLUMNS);
-        let columns =
-            self.points.chunk_by(|one, next| column(one) == column(next) && !self.parted(one.at, next.at));
-        let buckets = columns.filter_map(|points| {
-            let (first, last) = (points.first()?, points.last()?);
-            let mut bucket = Bucket {
-                first: first.at,
-                last: last.at,
-                covers: last.covers,
-                offset: (first.offset, first.offset),
-                range: (first.offset - first.bound, first.offset + first.bound),
-            };
-            for point in points {
-                bucket.offset = (bucket.offset.0.min(point.offset), bucket.offset.1.max(point.offset));
-                let (low, high) = (point.offset - point.bound, point.offset + point.bound);
-                bucket.range = (bucket.range.0.min(low), bucket.range.1.max(high));
-            }
-            Some(bucket)
-        });
-        buckets.collect()
-    }
-
     /// Whether the line goes on: the exchanges lie no further apart than one covers, and nothing happened between them.
     fn joined(&self, one: &Bucket, next: &Bucket) -> bool {
-        next.first - one.last <= one.covers && !self.parted(one.last, next.first)
-    }
-
-    /// Whether anything happened between two exchanges.
-    fn parted(&self, one: UnixTime, next: UnixTime) -> bool {
-        let happened = self.events.partition_point(|event| event.at < one);
-        self.events.get(happened).is_some_and(|event| event.at <= next)
+        next.first - one.last <= one.covers && !parted(&self.server.events, one.last, next.first)
     }
 
     /// The area between the least and the most of each column.
@@ -299,7 +237,7 @@ impl Graph<'_> {
     fn marks(&self) -> String {
         let mut out = String::from("<div class=\"events\">");
         let mut taken = BTreeSet::new();
-        for event in self.events {
+        for event in &self.server.events {
             let at = event.at;
             let (class, shape) = match &event.record.fact {
                 Fact::Alarm(_) => ("alarm", "<path d=\"M7 0l7 7-7 7-7-7z\"/>"),
@@ -311,7 +249,7 @@ impl Graph<'_> {
             if taken.len() >= MOST_MARKS || !taken.insert((self.window.place(at, COLUMNS / 4), class)) {
                 continue;
             }
-            let left = self.window.percent(at);
+            let left = percent(self.window.place(at, 10_000));
             let title = escape(&figures::instant(at, 0));
             let _ = write!(
                 out,
