@@ -74,6 +74,14 @@ fn one_process_at_a_time_has_a_store_open() {
     let first = opened(folder.path()).unwrap();
     assert!(matches!(opened(folder.path()).map(drop), Err(StoreError::InUse { .. })));
     drop(first);
+    let name = |file: std::io::Result<std::fs::DirEntry>| file.unwrap().file_name().into_string().unwrap();
+    let mut files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(name).collect();
+    files.sort();
+    assert_eq!(
+        files,
+        ["angbu.lock", "angbu.sqlite", "root.secret"],
+        "a store that was closed is one whole file"
+    );
     drop(opened(folder.path()).unwrap());
 }
 
