@@ -272,6 +272,10 @@ impl CentreClock {
             *slot = Some(Measured { exchange, reference: now.wall + exchange.offset(), at: now.monotonic });
             self.answered = true;
             self.reference_time = now.wall;
+            // A declaration stays void: what was moved once is not the reference that was declared.
+            if self.settings.local.is_none() {
+                self.moved = None;
+            }
             // Only a clock that upstreams show is shown; a declaration explains nothing.
             self.soft_clock.shown(now);
         }
@@ -572,6 +576,7 @@ mod tests {
         check(&clock, reading(71 * S, 66 * S), ClockVerdict::Unproven, Reason::TooFar, 16);
         clock.on_upstream(0, exchange(72 * S, 0, MS, 3), reading(72 * S, 67 * S));
         check(&clock, reading(72 * S, 67 * S), ClockVerdict::Proven, Reason::Measured, 4);
+        check(&clock, reading(4_072 * S, 4_067 * S), ClockVerdict::Unproven, Reason::Silent, 16);
         // A stratum of 16 cannot be served, however well it is measured.
         clock.on_upstream(0, exchange(73 * S, 0, MS, 15), reading(73 * S, 68 * S));
         assert!(!clock.state(reading(73 * S, 68 * S)).server.is_synchronised());

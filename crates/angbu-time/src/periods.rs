@@ -180,13 +180,15 @@ pub fn periods(
     let mut latest = UnixTime::MIN;
     let mut twice = Vec::new();
     let mut next_seq = None;
+    let mut exchanges = observed.iter().enumerate().filter_map(exchanged_at).peekable();
     for (index, now) in observed.iter().enumerate() {
         if next_seq.is_some_and(|expected| expected != now.seq) {
             knowledge = knowledge.lost(Why::Dropped);
         }
         next_seq = Some(now.next_seq);
-        let later = observed.get(index + 1..).unwrap_or_default();
-        knowledge = painter.advance(knowledge, &now.what, || first_exchange(later));
+        while exchanges.next_if(|(place, _)| *place <= index).is_some() {}
+        let next_exchange = exchanges.peek().map(|(_, at)| *at);
+        knowledge = painter.advance(knowledge, &now.what, next_exchange);
         let at = knowledge.since();
         if at < latest {
             twice.push((at, latest));
@@ -245,15 +247,10 @@ struct Painter<'a> {
 
 impl Painter<'_> {
     /// The next record: what was known until then is written down, and what is known from then on returned.
-    fn advance(
-        &mut self,
-        known: Knowledge,
-        what: &What,
-        next_exchange: impl Fn() -> Option<UnixTime>,
-    ) -> Knowledge {
+    fn advance(&mut self, known: Knowledge, what: &What, next_exchange: Option<UnixTime>) -> Knowledge {
         // An agent's reckoning cannot put an event before what came before it, nor after what came after. An event
         // that it could not reckon may have been at any time since.
-        let place = |at: UnixTime| next_exchange().map_or(at, |next| at.min(next)).max(known.since());
+        let place = |at: UnixTime| next_exchange.map_or(at, |next| at.min(next)).max(known.since());
         match *what {
             What::Exchange(sample) => {
                 self.until_exchange(known, &sample);
@@ -362,11 +359,12 @@ fn age_until(room: Nanos, drift: Ppb) -> Nanos {
     Nanos::new(i64::try_from(age).unwrap_or(i64::MAX))
 }
 
-fn first_exchange(observed: &[Observed]) -> Option<UnixTime> {
-    observed.iter().find_map(|observed| match observed.what {
-        What::Exchange(sample) => Some(sample.at),
+/// The place and the instant of an exchange among the records.
+fn exchanged_at((place, observed): (usize, &Observed)) -> Option<(usize, UnixTime)> {
+    match observed.what {
+        What::Exchange(sample) => Some((place, sample.at)),
         _ => None,
-    })
+    }
 }
 
 /// One row of periods from pieces, which may overlap only where time was shown twice.

@@ -47,6 +47,7 @@ impl<'a> Facts<'a> {
         for log in logs(proven, &settings)?.into_values() {
             servers.push(Server::judge(log, &mut states, &settings.tolerances, window)?);
         }
+        servers.retain(|server| server.takes_part(window));
         servers.sort_by(|one, next| (&one.name, one.agent).cmp(&(&next.name, next.agent)));
         Ok(Self {
             proven,
@@ -139,7 +140,8 @@ fn logs<'a>(proven: &'a Proven, settings: &Settings) -> Result<BTreeMap<AgentId,
     for entry in proven.of_kind(&events::ENROLMENT) {
         let Enrolment { agent, name, .. } = Enrolment::read(|field| entry.fields.get(field))
             .map_err(|why| RenderError::Event { index: entry.index, why })?;
-        logs.insert(agent, Log { agent, name, segments: Vec::new(), events: Vec::new() });
+        let enrolled = entry.entry.time;
+        logs.insert(agent, Log { agent, name, enrolled, segments: Vec::new(), events: Vec::new() });
     }
     for entry in proven.of_kind(&segment::KIND) {
         let index = entry.index;

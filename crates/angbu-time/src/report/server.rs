@@ -18,6 +18,7 @@ use crate::segment::Segment;
 pub(super) struct Server {
     pub(super) agent: AgentId,
     pub(super) name: String,
+    pub(super) enrolled: UnixTime,
     pub(super) summary: Summary,
     /// In order of time.
     pub(super) buckets: Vec<Bucket>,
@@ -62,6 +63,7 @@ pub(super) struct Bucket {
 pub(super) struct Log<'a> {
     pub(super) agent: AgentId,
     pub(super) name: String,
+    pub(super) enrolled: UnixTime,
     pub(super) segments: Vec<&'a ProvenEntry>,
     pub(super) events: Vec<&'a ProvenEntry>,
 }
@@ -98,7 +100,15 @@ impl Server {
         samples.sort_by_key(|(_, sample)| sample.at);
         let buckets = gather(&samples, &events, window);
         let totals = totals(&periods);
-        Ok(Self { agent: log.agent, name: log.name, summary, buckets, events, periods, totals })
+        let Log { agent, name, enrolled, .. } = log;
+        Ok(Self { agent, name, enrolled, summary, buckets, events, periods, totals })
+    }
+}
+
+impl Server {
+    /// Whether the report is about this server: one that was enrolled after the period has no part in it.
+    pub(super) fn takes_part(&self, window: Window) -> bool {
+        self.enrolled < window.to || self.summary.exchanges > 0 || !self.events.is_empty()
     }
 }
 

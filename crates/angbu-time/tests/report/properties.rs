@@ -58,11 +58,14 @@ fn what_evidence_is_missing_is_named() {
 #[test]
 fn a_report_about_another_period_says_so() {
     let (mut site, from, to) = demonstration(Nanos::from_secs(3_600));
-    let package = site.package(from - Nanos::from_secs(7 * 3_600), from, Language::English);
+    // The server was enrolled 31 s after the hour began.
+    let package = site.package(from, from + Nanos::from_secs(32), Language::English);
     let html = read(&file(&package));
     assert!(html.contains("is not shown to have been within"));
     assert!(html.contains("No exchange in this period."));
     assert!(html.contains("Nothing was measured."));
+    let package = site.package(from - Nanos::from_secs(7 * 3_600), from, Language::English);
+    assert!(file(&package).contains("No server of Hanbit Exchange is in this report, so nothing is proven"));
     let package = site.package(to - Nanos::from_secs(60), to, Language::English);
     assert!(
         read(&file(&package)).contains("was within 50 ms throughout 21 November 2026, 23:04 to 23:05 UTC.")
