@@ -114,6 +114,10 @@ fn gather(
     for settings in snapshot.customer_settings(subject.customer)? {
         gathered.wanted.extend(snapshot.entry_index(settings.settings_entry)?);
     }
+    // Every agent of the customer is named, so that one of which nothing is shown is not taken for none.
+    for agent in snapshot.agents_of(subject.customer)? {
+        gathered.wanted.extend(snapshot.entry_index(agent.enrolment)?);
+    }
     gathered.add_at(manifest_index)?;
     gathered.add_wanted()?;
     let checkpoint = published.checkpoint.clone();

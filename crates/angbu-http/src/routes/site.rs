@@ -37,11 +37,12 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Whether the centre can answer: its database takes and gives
+/// Whether the centre can answer: its database gives and its log goes on
 #[utoipa::path(get, path = "/readyz", tag = "centre",
     responses((status = 200, body = String), (status = 503, body = Problem)))]
 async fn readyz(State(centre): State<Arc<RunningCentre>>) -> Result<&'static str, Refusal> {
     centre.store().read(|snapshot| snapshot.site()).await?;
+    centre.store().trouble().map_or(Ok(()), Err)?;
     Ok("ok\n")
 }
 
