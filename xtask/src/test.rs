@@ -47,10 +47,9 @@ pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
         let offline = ["deny", "--workspace", "check", "bans", "licenses", "sources"];
         tally.check("cargo deny", || process::run(&mut cargo(&offline)));
     }
-    tally.runner(
-        "documentation tests",
-        &mut cargo(&["test", "--locked", "--workspace", "--doc", "--no-fail-fast"]),
-    );
+    tally.check("examples in the documentation", || {
+        process::run(&mut cargo(&["test", "--locked", "--workspace", "--doc", "--no-fail-fast"]))
+    });
     tally.runner("tests", &mut cargo(&["nextest", "run", "--locked", "--workspace", "--profile", "ci"]));
     tally.close()
 }

@@ -12,6 +12,7 @@ use crate::process;
 pub(crate) struct Tally {
     passed: u64,
     failed: u64,
+    ignored: u64,
     failures: Vec<String>,
 }
 
@@ -29,13 +30,18 @@ impl Tally {
     pub(crate) fn runner(&mut self, name: &str, command: &mut Command) {
         eprintln!("\n== {name}");
         match watched(command) {
-            Ok((counts, true)) if counts.failed == 0 && counts.passed > 0 => self.passed += counts.passed,
+            Ok((counts, true)) if counts.failed == 0 && counts.passed > 0 => self.add(counts),
             Ok((counts, true)) if counts.failed == 0 => {
                 self.fail(name, 1, "it ended well, but ran no test");
             }
             Ok((counts, _)) => {
-                self.passed += counts.passed;
-                self.fail(name, counts.failed.max(1), &format!("{} failed", process::shown(command)));
+                self.add(counts);
+                // What the runner counted is added; a runner that died without counting is one failure.
+                self.fail(
+                    name,
+                    u64::from(counts.failed == 0),
+                    &format!("{} failed", process::shown(command)),
+                );
             }
             Err(error) => self.fail(name, 1, &format!("{error:#}")),
         }
@@ -43,8 +49,13 @@ impl Tally {
 
     /// Prints the closing line; an error when anything failed.
     pub(crate) fn close(self) -> anyhow::Result<()> {
-        let Self { passed, failed, failures } = self;
+        let Self { passed, failed, ignored, failures } = self;
         eprintln!();
+        if ignored > 0 {
+            eprintln!(
+                "{ignored} are no tests of their own: long trials (cargo xtask judge), and what other tests start"
+            );
+        }
         for failure in &failures {
             eprintln!("failed: {failure}");
         }
@@ -54,6 +65,12 @@ impl Tally {
             std::process::exit(1);
         }
         Ok(())
+    }
+
+    fn add(&mut self, counts: Counts) {
+        self.passed += counts.passed;
+        self.failed += counts.failed;
+        self.ignored += counts.ignored;
     }
 
     fn fail(&mut self, name: &str, failed: u64, why: &str) {
@@ -68,6 +85,17 @@ impl Tally {
 struct Counts {
     passed: u64,
     failed: u64,
+    ignored: u64,
+}
+
+impl Counts {
+    fn and(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            ignored: self.ignored + other.ignored,
+        }
+    }
 }
 
 /// Runs the command, shows both its streams line by line, and reads the summaries in them.
@@ -91,10 +119,7 @@ fn watched(command: &mut Command) -> anyhow::Result<(Counts, bool)> {
     });
     let from_out =
         from_out.map_err(|_| anyhow::anyhow!("the thread that reads a child's output panicked"))??;
-    let from_err = from_err?;
-    let counts =
-        Counts { passed: from_out.passed + from_err.passed, failed: from_out.failed + from_err.failed };
-    Ok((counts, child.wait()?.success()))
+    Ok((from_out.and(from_err?), child.wait()?.success()))
 }
 
 fn read(stream: impl Read) -> anyhow::Result<Counts> {
@@ -103,10 +128,7 @@ fn read(stream: impl Read) -> anyhow::Result<Counts> {
     let mut line = Vec::new();
     while lines.read_until(b'\n', &mut line)? > 0 {
         std::io::stderr().write_all(&line)?;
-        if let Some(found) = summary(&without_colours(&String::from_utf8_lossy(&line))) {
-            counts.passed += found.passed;
-            counts.failed += found.failed;
-        }
+        counts = counts.and(summary(&without_colours(&String::from_utf8_lossy(&line))).unwrap_or_default());
         line.clear();
     }
     Ok(counts)
@@ -125,6 +147,7 @@ fn summary(line: &str) -> Option<Counts> {
     Some(Counts {
         passed: before(numbers, "passed"),
         failed: before(numbers, "failed") + before(numbers, "timed out") + before(numbers, "exec failed"),
+        ignored: before(numbers, "ignored") + before(numbers, "skipped"),
     })
 }
 
@@ -158,22 +181,30 @@ mod tests {
         for (line, expected) in [
             (
                 "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.31s",
-                Some((3, 0)),
+                Some((3, 0, 1)),
             ),
-            ("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured", Some((3, 2))),
-            ("     Summary [   1.203s] 30 tests run: 29 passed (1 slow), 1 failed, 2 skipped", Some((29, 1))),
-            ("     Summary [   0.003s] 1 test run: 1 passed, 0 skipped", Some((1, 0))),
-            ("     Summary [  90.1s] 5 tests run: 3 passed, 1 failed, 1 timed out, 2 skipped", Some((3, 2))),
-            ("      Tests  1 failed | 12 passed (13)", Some((12, 1))),
-            ("      Tests  12 passed (12)", Some((12, 0))),
+            ("test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured", Some((3, 2, 0))),
+            (
+                "     Summary [   1.203s] 30 tests run: 29 passed (1 slow), 1 failed, 2 skipped",
+                Some((29, 1, 2)),
+            ),
+            ("     Summary [   0.003s] 1 test run: 1 passed, 0 skipped", Some((1, 0, 0))),
+            (
+                "     Summary [  90.1s] 5 tests run: 3 passed, 1 failed, 1 timed out, 2 skipped",
+                Some((3, 2, 2)),
+            ),
+            ("      Tests  1 failed | 12 passed (13)", Some((12, 1, 0))),
+            ("      Tests  12 passed (12)", Some((12, 0, 0))),
+            ("      Tests  12 passed | 1 skipped (13)", Some((12, 0, 1))),
             (" Test Files  2 passed (2)", None),
             (
-                "\u{1b}[32;1m     Summary\u{1b}[0m [   0.1s] \u{1b}[1m2\u{1b}[0m tests run: \u{1b}[1m2\u{1b}[0m \u{1b}[32mpassed\u{1b}[0m, 0 skipped",
-                Some((2, 0)),
+                "\u{1b}[32;1m     Summary\u{1b}[0m [   0.1s] \u{1b}[1m2\u{1b}[0m tests run: \u{1b}[1m2\u{1b}[0m \
+                 \u{1b}[32mpassed\u{1b}[0m, 0 skipped",
+                Some((2, 0, 0)),
             ),
             ("everything passed", None),
         ] {
-            let expected = expected.map(|(passed, failed)| Counts { passed, failed });
+            let expected = expected.map(|(passed, failed, ignored)| Counts { passed, failed, ignored });
             assert_eq!(summary(&without_colours(line)), expected, "{line}");
         }
     }
