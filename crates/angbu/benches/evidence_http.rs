@@ -135,7 +135,9 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> bool {
         assert!(head.starts_with("HTTP/1.1 201"), "{}", String::from_utf8_lossy(buffer));
         let length = head
             .lines()
-            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse::<usize>().ok())
+            .find_map(|line| {
+                line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse::<usize>().ok()
+            })
             .unwrap();
         if buffer.len() >= end + 4 + length {
             return find(buffer, b"\"proof\":").is_some();

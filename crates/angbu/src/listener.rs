@@ -10,7 +10,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
@@ -21,6 +21,21 @@ const MAX_CONNECTIONS: usize = 8_192;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long open requests may go on after the stop.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// Connections that the system holds ready for us; with fewer, a burst of callers waits for their retransmissions.
+const BACKLOG: u32 = 4_096;
+
+/// Takes the address that the web interface listens on; port 0 takes any free one.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A centre that is started again does not wait for the connections of the one before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves `router` on `listener` until `stop` turns true, then lets open requests end for a short while.
 /// Handlers find the peer's address as `ConnectInfo<SocketAddr>`.

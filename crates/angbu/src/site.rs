@@ -9,7 +9,6 @@ use anyhow::Context as _;
 use axum::routing::get;
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -62,8 +61,7 @@ impl RunningSite {
         let Log { store, origin, centre: centre_id, key: log_key, promise_signer, sequencer } =
             Log::open(config, &clock).await?;
         let tls = tls::load(&config.http, &config.data)?;
-        let web = TcpListener::bind(config.http.listen)
-            .await
+        let web = listener::bind(config.http.listen)
             .with_context(|| format!("cannot listen on {} for HTTP", config.http.listen))?;
         let http = web.local_addr()?;
         let upstreams = Upstreams::new(&config.clock.upstreams);

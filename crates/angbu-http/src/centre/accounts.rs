@@ -141,9 +141,18 @@ impl Centre {
     /// What a live token allows.
     pub(crate) async fn token_scopes(&self, secret: &Secret) -> Result<Scopes, Refusal> {
         let hash = *secret.hash().as_bytes();
-        let now = self.clock.read().wall;
-        let token = self.store.read(move |snapshot| snapshot.token_by_secret(&hash)).await?;
-        let live = token.filter(|token| !token.revoked && token.expires.is_none_or(|end| now < end));
+        let now = self.clock.read();
+        let token = match self.recent_tokens.get(&hash, now.monotonic) {
+            Some(token) => Some(token),
+            None => {
+                let token = self.store.read(move |snapshot| snapshot.token_by_secret(&hash)).await?;
+                if let Some(token) = &token {
+                    self.recent_tokens.put(hash, token.clone(), now.monotonic);
+                }
+                token
+            }
+        };
+        let live = token.filter(|token| !token.revoked && token.expires.is_none_or(|end| now.wall < end));
         let token = live.ok_or(Refusal::NotSignedIn)?;
         token.scopes.parse().map_err(|error| Refusal::Internal(format!("token {}: {error}", token.id)))
     }
@@ -190,7 +199,9 @@ impl Centre {
     /// # Errors
     /// [`StoreError::NotFound`] for an unknown one, or where the database does not take it.
     pub async fn revoke_token(&self, id: TokenId) -> Result<(), StoreError> {
-        self.store.write(move |tx| tx.revoke_token(id)).await
+        self.store.write(move |tx| tx.revoke_token(id)).await?;
+        self.recent_tokens.forget();
+        Ok(())
     }
 
     /// Makes the first operator if there is none yet, and returns the one-time password then.
@@ -256,6 +267,10 @@ impl Centre {
     /// The customer with this name or id.
     pub(crate) async fn customer(&self, name_or_id: &str) -> Result<CustomerRow, Refusal> {
         let wanted: String = name_or_id.chars().take(64).collect();
+        let now = self.clock.read().monotonic;
+        if let Some(customer) = self.recent_customers.get(&wanted, now) {
+            return Ok(customer);
+        }
         let id = wanted.parse::<CustomerId>().ok();
         let asked = wanted.clone();
         let found = self
@@ -265,7 +280,9 @@ impl Centre {
                 None => snapshot.customer_named(&asked),
             })
             .await?;
-        found.ok_or_else(|| Refusal::unknown("customer", &wanted))
+        let customer = found.ok_or_else(|| Refusal::unknown("customer", &wanted))?;
+        self.recent_customers.put(wanted, customer.clone(), now);
+        Ok(customer)
     }
 
     /// Makes a one-time code by which an agent of this name joins for a customer.

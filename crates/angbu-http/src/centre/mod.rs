@@ -4,6 +4,7 @@
 mod accounts;
 mod evidence;
 mod own_clock;
+mod recent;
 mod report;
 mod state;
 mod throttle;
@@ -19,12 +20,14 @@ use tokio::sync::{Semaphore, broadcast, watch};
 
 use angbu_evidence::note::{Signer, VerifierKey};
 use angbu_evidence::{Body, Draft, Kind};
+use angbu_store::accounts::{CustomerRow, TokenRow};
 use angbu_store::{Published, Store, StoreError, Tx};
 use angbu_units::{CentreId, Clock, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
 
 pub(crate) use accounts::JoinWish;
 pub(crate) use evidence::Shown;
 pub use own_clock::{InForce, OwnClock, Seam};
+use recent::Recent;
 pub(crate) use report::ReportWish;
 pub use state::{clock_history, clock_state_entry};
 use throttle::Throttle;
@@ -116,6 +119,8 @@ pub struct Centre {
     tries_by_name: Throttle<String>,
     tries_by_source: Throttle<IpAddr>,
     password_places: Semaphore,
+    recent_tokens: Recent<[u8; 32], TokenRow>,
+    recent_customers: Recent<String, CustomerRow>,
 }
 
 /// The parts that a centre is put together from.
@@ -151,6 +156,8 @@ impl Centre {
             tries_by_name: Throttle::new(),
             tries_by_source: Throttle::new(),
             password_places: Semaphore::new(PASSWORD_PLACES),
+            recent_tokens: Recent::new(),
+            recent_customers: Recent::new(),
         })
     }
 
