@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::log::Log;
-use super::process::{Process, angbu, call, demo, run, succeed, until};
+use super::process::{Process, angbu, call, demo, moved_clock, run, succeed, until};
 
 #[test]
 fn the_demo_watches_this_machine_and_carries_on_after_a_stop() {
@@ -103,6 +103,46 @@ fn sample<const N: usize>(name: &str, keys: [(&str, toml::Value); N]) -> String 
     let mut table: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
     table.extend(keys.map(|(key, value)| (key.to_owned(), value)));
     table.to_string()
+}
+
+#[test]
+fn an_agent_whose_clock_is_moved_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let centre = demo(&folder.path().join("data"));
+    let wish = json!({"kind": "agent", "customer": "demo", "name": "db-3"});
+    let code =
+        call(&centre, "POST", "/api/v1/enrolments", Some(&wish)).json()["code"].as_str().unwrap().to_owned();
+    let own = [
+        ("centre", centre.text("http").to_owned()),
+        ("code", code),
+        ("poll_interval", "1 s".to_owned()),
+        ("check_interval", "100 ms".to_owned()),
+        ("state", folder.path().join("agent").display().to_string()),
+    ];
+    let (file, offset) = (folder.path().join("agent.toml"), folder.path().join("offset"));
+    std::fs::write(&file, sample("agent.toml", own.map(|(name, value)| (name, value.into())))).unwrap();
+    std::fs::write(&offset, "+0\n").unwrap();
+    let mut agent =
+        Process::start(angbu(["agent", "--json", "--config"]).arg(&file).envs(moved_clock(&offset)));
+    let verdict = |wanted: &str| {
+        let agents = call(&centre, "GET", "/api/v1/time/agents?customer=demo", None).json();
+        let agents = agents["agents"].as_array().unwrap().clone();
+        agents.into_iter().find(|agent| agent["name"] == "db-3" && agent["verdict"] == wanted)
+    };
+    until("a right clock", || verdict("within"));
+    std::fs::write(&offset, "+2\n").unwrap();
+    let alarm = agent.event("alarm");
+    assert_eq!(alarm["kind"], "step");
+    let difference = alarm["difference_ns"].as_i64().unwrap();
+    assert!((1_900_000_000..2_100_000_000).contains(&difference), "{alarm}");
+    let outside = until("a wrong clock", || verdict("outside"));
+    assert!(outside["offset_ns"].as_i64().unwrap().abs() > 1_900_000_000, "{outside}");
+    std::fs::write(&offset, "+0\n").unwrap();
+    until("a right clock again", || verdict("within"));
+    agent.interrupt();
+    let kinds: Vec<String> = Log::fetch(&centre).entries.iter().map(|entry| entry.kind.to_string()).collect();
+    assert_eq!(kinds.iter().filter(|kind| *kind == "time.alarm").count(), 2, "{kinds:?}");
+    centre.interrupt();
 }
 
 #[test]

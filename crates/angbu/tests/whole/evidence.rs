@@ -6,7 +6,7 @@ use angbu_units::{ClockVerdict, Nanos};
 use serde_json::json;
 
 use super::log::{Log, check_receipt};
-use super::process::{Process, angbu, call, demo, until};
+use super::process::{Process, angbu, call, demo, moved_clock, until};
 
 #[test]
 fn an_answer_carries_its_proof() {
@@ -56,13 +56,6 @@ fn entries_need_a_scope_and_hashes_none() {
 
 #[test]
 fn a_clock_set_back_under_the_centre_is_said_and_changes_no_order() {
-    let library = [
-        "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
-        "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
-    ]
-    .into_iter()
-    .find(|path| std::path::Path::new(path).exists())
-    .expect("libfaketime is installed: apt-get install libfaketime");
     let folder = tempfile::tempdir().unwrap();
     let offset = folder.path().join("offset");
     let config = folder.path().join("serve.toml");
@@ -77,10 +70,7 @@ fn a_clock_set_back_under_the_centre_is_said_and_changes_no_order() {
             .arg(&config)
             .arg("--data")
             .arg(folder.path().join("data"))
-            .env("LD_PRELOAD", library)
-            .env("FAKETIME_TIMESTAMP_FILE", &offset)
-            .env("FAKETIME_NO_CACHE", "1")
-            .env("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+            .envs(moved_clock(&offset)),
     );
     let append = |what: &str| {
         let statement = json!({"customer": "demo", "fields": {"what": what}});

@@ -1,7 +1,7 @@
 //! Starts the real binary and talks to it as its users do.
 
 use std::collections::VecDeque;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -157,6 +157,21 @@ pub(crate) fn demo(data: &Path) -> Process {
     Process::start(
         angbu(["demo", "--json", "--http", "127.0.0.1:0", "--ntp", "127.0.0.1:0", "--data"]).arg(data),
     )
+}
+
+/// What makes a process see its wall clock off by the number of seconds that stands in a file, at once when the file
+/// changes, while its monotonic clocks go on. Nobody else's clock is touched.
+pub(crate) fn moved_clock(offset: &Path) -> [(&'static str, OsString); 4] {
+    let folders = ["x86_64-linux-gnu", "aarch64-linux-gnu"];
+    let library = folders.map(|folder| format!("/usr/lib/{folder}/faketime/libfaketimeMT.so.1"));
+    let library = library.iter().find(|path| Path::new(path).exists());
+    let library = library.expect("libfaketime is installed: apt-get install libfaketime");
+    [
+        ("LD_PRELOAD", library.into()),
+        ("FAKETIME_TIMESTAMP_FILE", offset.into()),
+        ("FAKETIME_NO_CACHE", "1".into()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+    ]
 }
 
 /// One HTTP answer.
