@@ -61,6 +61,8 @@ pub struct Kernel {
     pub estimated_error: Nanos,
     /// Its largest error.
     pub max_error: Nanos,
+    /// The leap second that it will insert or delete at the end of the day; a declared reference announces it.
+    pub leap: Leap,
 }
 
 /// How the centre judges its clock.
@@ -367,7 +369,7 @@ impl CentreClock {
         let error_bound = local.bound + precision_length(self.settings.precision);
         let stratum = local.stratum.clamp(1, MAX_STRATUM - 1);
         let server = ServerState {
-            leap: Leap::None,
+            leap: self.kernel.map_or(Leap::None, |kernel| kernel.leap),
             stratum,
             precision: self.settings.precision,
             root_delay: Nanos::ZERO,
@@ -525,6 +527,7 @@ mod tests {
             synchronised: true,
             estimated_error: Nanos::new(5),
             max_error: Nanos::new(9),
+            leap: Leap::Insert,
         }));
         check(&clock, reading(S, S), ClockVerdict::Unproven, Reason::Starting, 16);
     }
@@ -541,6 +544,14 @@ mod tests {
         assert!(
             state.error_bound >= Nanos::from_millis(1) && state.server.root_dispersion >= state.error_bound
         );
+        let leaping = Kernel {
+            synchronised: true,
+            estimated_error: Nanos::new(5),
+            max_error: Nanos::new(9),
+            leap: Leap::Insert,
+        };
+        clock.on_kernel(Some(leaping));
+        assert_eq!(clock.state(reading(100 * S, 100 * S)).server.leap, Leap::Insert);
         // Back by an hour, and even back again: what was moved once is not the reference that was declared.
         clock.on_check(reading(101 * S - 3_600 * S, 101 * S));
         check(&clock, reading(101 * S, 101 * S), ClockVerdict::Unproven, Reason::Stepped, 16);

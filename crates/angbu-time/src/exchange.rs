@@ -150,13 +150,13 @@ impl Exchange {
     }
 
     /// What the server's clock is ahead of the client's: ((T2-T1)+(T3-T4))/2, towards zero
-    /// (RFC 5905, section 8; KR 10-0645290, paragraph 28).
+    /// (RFC 5905, section 8; JP 4190181 B2, paragraph 28).
     pub fn offset(&self) -> Nanos {
         let [t1, t2, t3, t4] = self.instants;
         ((t2 - t1) + (t3 - t4)).half()
     }
 
-    /// The one-way delay: ((T4-T1)-(T3-T2))/2, towards zero (KR 10-0645290, paragraph 28).
+    /// The one-way delay: ((T4-T1)-(T3-T2))/2, towards zero (JP 4190181 B2, paragraph 28).
     /// It is half of RFC 5905's round-trip delay.
     pub fn delay(&self) -> Nanos {
         let [t1, t2, t3, t4] = self.instants;

@@ -2,7 +2,7 @@
 //!
 //! The monotonic clock, which nobody can set, carries the wall clock's last checked reading forward. When the wall clock
 //! shows something else, it was set: a **step**. After a check that passed, the soft clock takes the wall clock's time, so that
-//! the small corrections of an honest time service never add up to a false alarm (KR 10-0645290, paragraph 36).
+//! the small corrections of an honest time service never add up to a false alarm (JP 4190181 B2, figure 10).
 //!
 //! That alone would let a patient hand move the clock as far as it likes, a little less than Tmax at each check. So a
 //! second sum is kept, wall minus monotonic since the start, which no passed check re-bases. What it gained since the last

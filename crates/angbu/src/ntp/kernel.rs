@@ -5,6 +5,7 @@
 use std::io;
 
 use angbu_time::centre_clock::Kernel;
+use angbu_time::packet::Leap;
 use angbu_units::{Clock, Nanos};
 
 /// How often the clock is read to learn its precision.
@@ -29,6 +30,11 @@ pub fn state() -> io::Result<Kernel> {
         synchronised: state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0,
         estimated_error: Nanos::from_micros(timex.esterror),
         max_error: Nanos::from_micros(timex.maxerror),
+        leap: match timex.status & (libc::STA_INS | libc::STA_DEL) {
+            libc::STA_INS => Leap::Insert,
+            libc::STA_DEL => Leap::Delete,
+            _ => Leap::None,
+        },
     })
 }
 
