@@ -9,9 +9,10 @@ mod stream;
 mod types;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, Request, header};
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use axum::response::IntoResponse as _;
 use axum::routing::{any, get};
 use axum::{Json, Router};
@@ -20,6 +21,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate as _};
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use utoipa::openapi::OpenApi;
 
@@ -33,6 +35,9 @@ use problem::Refusal;
 const JSON_LIMIT: usize = 256 * 1_024;
 /// The largest upload of an agent, in bytes.
 const UPLOAD_LIMIT: usize = angbu_time::ingest::MAX_WIRE;
+
+/// How long a call may take, its body's arrival included; an event stream has then long begun.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a browser may do with an answer: everything comes from here, nothing is framed.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -51,7 +56,8 @@ pub fn router(centre: Arc<Centre>, pages: axum::routing::MethodRouter) -> Router
         .layer(if_absent(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(if_absent(header::REFERRER_POLICY, "no-referrer"))
         .layer(if_absent(header::CACHE_CONTROL, "no-store"))
-        .layer(CompressionLayer::new().compress_when(compressed));
+        .layer(CompressionLayer::new().compress_when(compressed))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE));
     routes
         .route("/api/openapi.json", get(move || async move { Json(document.as_ref().clone()) }))
         .route("/api/{*rest}", any(|| async { Refusal::unknown("route", "under /api").into_response() }))
