@@ -68,7 +68,7 @@ async function reader({ size, dark, language, state }) {
 
 /** Waits until the page has nothing more to ask, checks it, and takes its picture. */
 async function look({ page, where, file, says, full = true }) {
-  await page.locator("h1").waitFor({ timeout: 10_000 });
+  await page.locator("h1").waitFor({ timeout: 30_000 });
   const missing = async () => {
     const text = (await page.locator("body").innerText()).replace(/\s+/g, " ");
     return says.filter((each) => !text.includes(each));
@@ -91,7 +91,7 @@ async function signIn() {
   await look({ page, where, file: "sign-in-refused", says: ["Check both"] });
   const changed = await tryPassword(page, where, password);
   if (!changed && (await page.locator("input[name=name]").count()) > 0) await tryPassword(page, where, newPassword);
-  await page.locator("nav.pages").waitFor({ timeout: 10_000 });
+  await page.locator("nav.pages").waitFor({ timeout: 30_000 });
   const state = await context.storageState();
   await context.close();
   return state;
@@ -104,7 +104,7 @@ async function tryPassword(page, where, text) {
   const next = await Promise.race([
     page.locator("nav.pages").waitFor().then(() => "in"),
     page.locator("input[name=new]").waitFor().then(() => "change"),
-    page.waitForTimeout(6_000).then(() => "refused"),
+    page.waitForTimeout(20_000).then(() => "refused"),
   ]);
   if (next !== "change") return next === "in";
   await page.locator("input[name=new]").fill("short");
@@ -114,7 +114,7 @@ async function tryPassword(page, where, text) {
   await page.locator("input[name=new]").fill(newPassword);
   await page.locator("input[name=repeat]").fill(newPassword);
   await page.keyboard.press("Enter");
-  await page.locator("nav.pages").waitFor({ timeout: 10_000 });
+  await page.locator("nav.pages").waitFor({ timeout: 30_000 });
   return true;
 }
 
@@ -132,8 +132,8 @@ async function pages({ size, dark, language, state, customers }) {
       await look({ page, where, file: `${customer.name}-${suffix}`, says: [...says.empty, `--customer ${customer.name}`] });
       continue;
     }
-    await page.locator(".graph-box svg .data, .notice.is-empty").first().waitFor({ state: "attached", timeout: 10_000 });
-    await page.locator(".connection.is-live").waitFor({ timeout: 10_000 });
+    await page.locator(".graph-box svg .data, .notice.is-empty").first().waitFor({ state: "attached", timeout: 30_000 });
+    await page.locator(".connection.is-live").waitFor({ timeout: 30_000 });
     await look({ page, where, file: `${customer.name}-${suffix}`, says: [...says.customer, customer.name, ...(await declared())] });
   }
   if (suffix === "wide-light-en") await everyAgent(page, where);
@@ -149,7 +149,7 @@ async function everyAgent(page, where) {
   const { agents } = await page.evaluate(async () => (await fetch("/api/v1/time/agents")).json());
   for (const agent of agents.slice(0, 6)) {
     await page.goto(`${url}/customers/${agent.customer}?lang=en&agent=${agent.name}&scale=data`);
-    await page.locator(".graph-box > svg").waitFor({ timeout: 10_000 });
+    await page.locator(".graph-box > svg").waitFor({ timeout: 30_000 });
     for (const rows of await page.locator("details.rows summary").all()) await rows.click();
     await look({ page, where, file: `${agent.customer}-${agent.name}`, says: [`${agent.name}, over time`, "against the centre"] });
   }
@@ -159,7 +159,7 @@ async function everyAgent(page, where) {
 async function use(state, customer) {
   const { context, page, where } = await reader({ size: "wide", dark: false, language: "en", state });
   await page.goto(`${url}/customers/${customer.name}?lang=en`);
-  await page.locator(".graph-box svg .data").first().waitFor({ state: "attached", timeout: 10_000 });
+  await page.locator(".graph-box svg .data").first().waitFor({ state: "attached", timeout: 30_000 });
 
   await page.keyboard.press("Tab");
   if ((await page.evaluate(() => document.activeElement?.className)) !== "skip") fail(where, "the first Tab does not reach the skip link");
@@ -206,15 +206,15 @@ async function use(state, customer) {
   page.removeAllListeners("console");
   await page.route("**/api/v1/time/stream**", (route) => route.abort());
   await page.reload();
-  await page.locator(".connection.is-polling").waitFor({ timeout: 15_000 });
+  await page.locator(".connection.is-polling").waitFor({ timeout: 30_000 });
   stdout.write("polling is shown\n");
   await page.route("**/api/**", (route) => route.abort());
-  await page.locator(".connection.is-lost").waitFor({ timeout: 15_000 });
+  await page.locator(".connection.is-lost").waitFor({ timeout: 30_000 });
   await page.setViewportSize(SIZES.phone);
   await look({ page, where, file: "lost", says: ["No answer from the centre since"], full: false });
   await page.unroute("**/api/**");
   await page.unroute("**/api/v1/time/stream**");
-  await page.locator(".connection.is-live").waitFor({ timeout: 45_000 });
+  await page.locator(".connection.is-live").waitFor({ timeout: 60_000 });
   stdout.write("the connection comes back by itself\n");
   await context.close();
 }
