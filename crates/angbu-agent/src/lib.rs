@@ -1,6 +1,6 @@
 //! The agent on a customer's server: plain threads, blocking sockets.
 //!
-//! [`run`] joins a centre, watches this machine's clock, compares it with the centre's, and sends what it saw. What
+//! [`run()`] joins a centre, watches this machine's clock, compares it with the centre's, and sends what it saw. What
 //! that means is decided in [`angbu_time::agent`]; here are the threads, the sockets and the files around it.
 
 #![allow(
