@@ -193,8 +193,6 @@ fn length<'de, D: Deserializer<'de>>(input: D) -> Result<Nanos, D::Error> {
     String::deserialize(input)?.parse().map_err(serde::de::Error::custom)
 }
 
-/// Reads a whole number and a unit (`ns us ms s min h`), from 1 ns to 1 day.
-
 #[cfg(test)]
 mod tests {
     use super::*;
