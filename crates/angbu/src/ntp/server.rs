@@ -1,6 +1,6 @@
 //! The NTP server: plain threads on blocking sockets around [`angbu_time::server`].
 //!
-//! T2 is the kernel's receive stamp where there is one (see [`super::stamps`]). T3 is read just before the
+//! T2 is the kernel's receive stamp where there is one (see `stamps`). T3 is read just before the
 //! system call that sends, for a few replies at a time: never later than the reply leaves, so that a client's
 //! bound stays a bound, and at most a few microseconds earlier.
 
