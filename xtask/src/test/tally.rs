@@ -136,13 +136,13 @@ fn read(stream: impl Read) -> anyhow::Result<Counts> {
 
 /// Reads one line of a runner's summary: cargo's and rustdoc's, nextest's, vitest's.
 fn summary(line: &str) -> Option<Counts> {
-    let line = line.trim();
+    // Cargo's stands at the line's beginning: nextest shows a failed test's own output, with such a line in it, indented.
     let numbers = if let Some(rest) = line.strip_prefix("test result:") {
         rest
-    } else if line.starts_with("Summary [") {
+    } else if line.trim_start().starts_with("Summary [") {
         line.split_once("tests run:").or_else(|| line.split_once("test run:"))?.1
     } else {
-        line.strip_prefix("Tests  ")?
+        line.trim_start().strip_prefix("Tests  ")?
     };
     Some(Counts {
         passed: before(numbers, "passed"),
@@ -153,7 +153,8 @@ fn summary(line: &str) -> Option<Counts> {
 
 /// The number that stands before a word: 12 for "passed" in "1 failed | 12 passed (13)".
 fn before(text: &str, word: &str) -> u64 {
-    text.split([',', ';', '|', '.'])
+    text.trim_end()
+        .split([',', ';', '|', '.'])
         .filter_map(|part| part.trim().split_once(' '))
         .find(|(_, rest)| *rest == word || rest.starts_with(&format!("{word} (")))
         .and_then(|(number, _)| number.parse().ok())
@@ -202,6 +203,7 @@ mod tests {
                  \u{1b}[32mpassed\u{1b}[0m, 0 skipped",
                 Some((2, 0, 0)),
             ),
+            ("    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured", None),
             ("everything passed", None),
         ] {
             let expected = expected.map(|(passed, failed, ignored)| Counts { passed, failed, ignored });
