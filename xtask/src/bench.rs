@@ -17,6 +17,9 @@ const BENCHES: &[(&str, &[(&str, &str)])] = &[
     ("evidence", &[("angbu-store", "evidence"), ("angbu", "evidence_http")]),
 ];
 
+/// A figure: names and values, in the order in which they are read.
+type Figure = Vec<(String, Value)>;
+
 /// Runs a pillar's benchmarks and prints their figures.
 pub(crate) fn run(workspace: &Workspace, pillar: &str, as_json: bool) -> anyhow::Result<()> {
     let Some((_, benches)) = BENCHES.iter().find(|(name, _)| *name == pillar) else {
@@ -28,6 +31,8 @@ pub(crate) fn run(workspace: &Workspace, pillar: &str, as_json: bool) -> anyhow:
         figures.extend(measure(workspace, package, name)?);
     }
     if as_json {
+        let figures: Vec<Map<String, Value>> =
+            figures.into_iter().map(|figure| figure.into_iter().collect()).collect();
         println!("{}", json!({ "pillar": pillar, "machine": machine(), "figures": figures }));
     } else {
         println!("{pillar}, on {}\n", machine().values().map(plain).collect::<Vec<_>>().join(", "));
@@ -37,7 +42,7 @@ pub(crate) fn run(workspace: &Workspace, pillar: &str, as_json: bool) -> anyhow:
 }
 
 /// Runs one benchmark and gathers its lines.
-fn measure(workspace: &Workspace, package: &str, name: &str) -> anyhow::Result<Vec<Map<String, Value>>> {
+fn measure(workspace: &Workspace, package: &str, name: &str) -> anyhow::Result<Vec<Figure>> {
     let mut command = process::cargo();
     command
         .current_dir(&workspace.root)
@@ -48,14 +53,19 @@ fn measure(workspace: &Workspace, package: &str, name: &str) -> anyhow::Result<V
     if !output.status.success() {
         bail!("the benchmark {name} of {package} failed ({})", output.status);
     }
-    let figures: Vec<Map<String, Value>> = String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
+    let figures: Vec<Figure> = String::from_utf8_lossy(&output.stdout).lines().filter_map(figure).collect();
     if figures.is_empty() {
         bail!("the benchmark {name} of {package} printed no figure");
     }
     Ok(figures)
+}
+
+/// Reads one line: words first, which say what was measured, then numbers; both in the line's order.
+fn figure(line: &str) -> Option<Figure> {
+    let values: Map<String, Value> = serde_json::from_str(line).ok()?;
+    let mut figure: Figure = values.into_iter().collect();
+    figure.sort_by_key(|(name, value)| (!value.is_string(), line.find(&format!("{name:?}:"))));
+    Some(figure)
 }
 
 /// What the figures were measured on.
@@ -77,13 +87,14 @@ fn machine() -> Map<String, Value> {
 }
 
 /// One table for each run of figures with the same keys.
-fn tables(figures: &[Map<String, Value>]) -> String {
+fn tables(figures: &[Figure]) -> String {
+    let names = |figure: &Figure| -> Vec<String> { figure.iter().map(|(name, _)| name.clone()).collect() };
     let mut text = String::new();
-    for group in figures.chunk_by(|one, other| one.keys().eq(other.keys())) {
-        let Some(first) = group.first() else { continue };
-        let heads: Vec<String> = first.keys().map(|key| key.replace('_', " ")).collect();
+    for group in figures.chunk_by(|one, other| names(one) == names(other)) {
+        let heads: Vec<String> =
+            group.first().map(names).unwrap_or_default().iter().map(|name| name.replace('_', " ")).collect();
         let rows: Vec<Vec<String>> =
-            group.iter().map(|figure| figure.values().map(plain).collect()).collect();
+            group.iter().map(|figure| figure.iter().map(|(_, value)| plain(value)).collect()).collect();
         text += &table(&heads, &rows);
         text.push('\n');
     }
@@ -107,8 +118,10 @@ fn table(heads: &[String], rows: &[Vec<String>]) -> String {
             .zip(&widths)
             .enumerate()
             .map(|(column, (cell, width))| {
-                let number =
-                    rows.first().and_then(|row| row.get(column)).is_some_and(|c| c.parse::<f64>().is_ok());
+                let number = rows
+                    .first()
+                    .and_then(|row| row.get(column))
+                    .is_some_and(|c| c == "-" || c.parse::<f64>().is_ok());
                 if number { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
             })
             .collect();
@@ -124,6 +137,7 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Null => "-".into(),
         Value::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() && float.abs() >= 1_000.0 => format!("{float:.0}"),
             Some(float) if number.is_f64() => format!("{float:.3}"),
             _ => number.to_string(),
         },
@@ -137,16 +151,16 @@ mod tests {
 
     #[test]
     fn figures_become_tables() {
-        let figures: Vec<Map<String, Value>> = [
+        let figures: Vec<Figure> = [
             r#"{"figure": "reply", "cpu_s": 3.71234, "ratio": 1.05}"#,
             r#"{"figure": "echo", "cpu_s": 12.5, "ratio": 1}"#,
             r#"{"rate": 1000}"#,
         ]
         .iter()
-        .map(|line| serde_json::from_str(line).unwrap())
+        .map(|line| figure(line).unwrap())
         .collect();
         let text = tables(&figures);
-        assert!(text.contains("3.712"), "{text}");
+        assert!(text.starts_with("figure   cpu s  ratio\nreply    3.712  1.050\n"), "{text}");
         assert_eq!(text.lines().filter(|line| line.is_empty()).count(), 2, "{text}");
         assert!(text.ends_with("rate\n1000\n\n"), "{text}");
     }
