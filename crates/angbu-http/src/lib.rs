@@ -26,8 +26,8 @@ use tower_http::trace::TraceLayer;
 use utoipa::openapi::OpenApi;
 
 pub use centre::{
-    Centre, InForce, OwnClock, Parts, Seam, Site, TimeService, UpstreamReading, UpstreamState, clock_history,
-    clock_state_entry,
+    Centre, InForce, OwnClock, Parts, SITE_START, Seam, Site, TimeService, UpstreamReading, UpstreamState,
+    clock_history, clock_state_entry,
 };
 use problem::Refusal;
 

@@ -33,7 +33,7 @@ fn main() {
         "[clock]\nreference = \"declared\"\n[[customer]]\nname = \"bench\"\ntolerance = \"50 ms\"\n",
     )
     .unwrap();
-    let mut server = Command::new(env!("CARGO_BIN_EXE_angbu"))
+    let server = Command::new(env!("CARGO_BIN_EXE_angbu"))
         .args(["serve", "--json", "--http", "127.0.0.1:0", "--ntp", "127.0.0.1:0", "--config"])
         .arg(&config)
         .arg("--data")
@@ -41,18 +41,27 @@ fn main() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    let mut server = Server(server);
     let mut first = String::new();
-    BufReader::new(server.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut first).unwrap();
     let ready: Value = serde_json::from_str(&first).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     for rate in RATES {
-        let before = cpu_seconds(&server);
+        let before = cpu_seconds(&server.0);
         let mut run = runtime.block_on(offer(&ready, rate));
-        let cpu = cpu_seconds(&server) - before;
+        let cpu = cpu_seconds(&server.0) - before;
         println!("{}", run.summary(rate, cpu));
     }
-    server.kill().unwrap();
-    server.wait().unwrap();
+}
+
+/// The server's process; it ends with the benchmark, however that ends.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 #[derive(Default)]

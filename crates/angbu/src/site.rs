@@ -16,7 +16,7 @@ use angbu_accounts::{Name, Password, Scope, Scopes, fingerprint};
 use angbu_agent::clock::{SystemClock, UnslewedClock};
 use angbu_evidence::note::{Ed25519Signer, Signer as _, VerifierKey};
 use angbu_evidence::{Kind, Promise};
-use angbu_http::{Centre, Parts, Site, TimeService, UpstreamState};
+use angbu_http::{Centre, Parts, SITE_START, Site, TimeService, UpstreamState};
 use angbu_store::{Options, Sequencer, SigningKey, Store};
 use angbu_units::{CentreId, Clock, TokenId};
 
@@ -26,7 +26,6 @@ use crate::ntp::server::{Listen, Published, Server};
 use crate::upstreams::Upstreams;
 use crate::{console, jobs, listener, tls};
 
-const STARTED: Kind = Kind::constant("site.start");
 const STOPPED: Kind = Kind::constant("site.stop");
 /// The name of a site's first operator.
 const FIRST_OPERATOR: &str = "operator";
@@ -92,7 +91,7 @@ impl RunningSite {
         });
         centre
             .append_of_site(
-                STARTED,
+                SITE_START,
                 [("centre", centre_id.to_string()), ("version", env!("CARGO_PKG_VERSION").to_owned())],
             )
             .await?;

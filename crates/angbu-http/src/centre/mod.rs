@@ -29,7 +29,7 @@ pub(crate) use evidence::Shown;
 pub use own_clock::{InForce, OwnClock, Seam};
 use recent::Recent;
 pub(crate) use report::ReportWish;
-pub use state::{clock_history, clock_state_entry};
+pub use state::{SITE_START, clock_history, clock_state_entry};
 use throttle::Throttle;
 
 /// Passwords hashed at once: each takes 19 MiB and a core, and signing in must not starve the log.

@@ -10,6 +10,8 @@ use super::{Centre, rng};
 use crate::types::centre::{CentreClock, HttpFace, LeapWord, Ntp, StoreFace, Upstream};
 use crate::types::instant;
 
+/// A centre's start, written down right after its first clock state.
+pub const SITE_START: Kind = Kind::constant("site.start");
 /// How many of the site's newest entries are searched for earlier clock states at the start.
 const SEARCHED: u64 = 1_024;
 
@@ -120,18 +122,22 @@ pub fn clock_history(snapshot: &Snapshot<'_>) -> Result<History, StoreError> {
     let mut history = History::default();
     let Some(counter) = snapshot.counter(CustomerId::SITE)? else { return Ok(history) };
     let first = counter.count.saturating_sub(SEARCHED).max(1);
-    let mut before: Option<(EntryId, angbu_units::ClockVerdict, UnixTime)> = None;
+    let mut entries = Vec::new();
     for item in snapshot.entries_of(CustomerId::SITE, first, SEARCHED + 1)? {
-        let Ok(entry) = Entry::decode(&item.entry) else { continue };
-        if entry.kind != Kind::CLOCK_STATE {
-            continue;
-        }
-        if let Some((id, verdict, since)) = before.replace((entry.id, entry.verdict, entry.time)) {
-            history.push(id, verdict, since, last_stamp(snapshot, item.index)?.unwrap_or(since));
+        if let Ok(entry) = Entry::decode(&item.entry) {
+            entries.push((item.index, entry));
         }
     }
-    if let Some((id, verdict, since)) = before {
-        history.push(id, verdict, since, since);
+    for (place, (index, state)) in entries.iter().enumerate() {
+        if state.kind != Kind::CLOCK_STATE {
+            continue;
+        }
+        let stamped = last_stamp(snapshot, *index)?.unwrap_or(state.time);
+        // A run writes its first clock state down just before its start. Within a run the states meet, unless the clock
+        // was set back: then the one before had reached the later instant.
+        let starts_a_run = entries.get(place + 1).is_some_and(|(_, next)| next.kind == SITE_START);
+        let ended = if starts_a_run { stamped } else { stamped.max(state.time) };
+        history.push(state.id, state.verdict, state.time, ended);
     }
     Ok(history)
 }
@@ -161,5 +167,69 @@ fn reference(id: [u8; 4], stratum: u8) -> String {
             .collect()
     } else {
         std::net::Ipv4Addr::from(id).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use angbu_evidence::note::Signer as _;
+    use angbu_store::{Options, Sequencer, SigningKey, Store};
+    use angbu_units::{Clock, ClockVerdict, Monotonic, Nanos, ProvenInstant};
+
+    use super::*;
+
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn read(&self) -> Reading {
+            Reading { wall: UnixTime::from_nanos(0), monotonic: Monotonic::from_nanos(0) }
+        }
+    }
+
+    fn append(store: &Store, kind: Kind, verdict: ClockVerdict, at: i64, state: Option<EntryId>) -> EntryId {
+        let time = UnixTime::from_nanos(at);
+        let body = Body::new(&mut rng(), [("what", b"x".to_vec())]).unwrap();
+        let id = EntryId::new(time, &mut rng());
+        let instant =
+            ProvenInstant { time, error_bound: Nanos::ZERO, verdict, clock_state: state.unwrap_or(id) };
+        let draft = Draft { id, kind, instant, customer: CustomerId::SITE, body_root: body.root() };
+        store.write_blocking(move |tx| tx.append(&draft, &body)).unwrap();
+        id
+    }
+
+    #[tokio::test]
+    async fn each_state_holds_from_its_entry_to_the_next_and_not_while_nothing_ran() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&Options::new(folder.path()), Arc::new(Stopped)).unwrap();
+        let signer = Arc::new(store.signer(SigningKey::Log, "test/log").unwrap());
+        assert_eq!(signer.verifier_key().name(), "test/log");
+        let _sequencer = Sequencer::start(&store, signer).unwrap();
+        let (proven, unproven) = (ClockVerdict::Proven, ClockVerdict::Unproven);
+        let first = append(&store, Kind::CLOCK_STATE, proven, 100, None);
+        append(&store, SITE_START, proven, 110, Some(first));
+        append(&store, Kind::NOTE, proven, 150, Some(first));
+        let second = append(&store, Kind::CLOCK_STATE, unproven, 200, None);
+        append(&store, Kind::NOTE, unproven, 250, Some(second));
+        let third = append(&store, Kind::CLOCK_STATE, proven, 300, None);
+        append(&store, Kind::NOTE, proven, 350, Some(third));
+        // Killed, and started again.
+        let fourth = append(&store, Kind::CLOCK_STATE, proven, 500, None);
+        append(&store, SITE_START, proven, 510, Some(fourth));
+        assert!(store.settle(Duration::from_secs(30)).await.unwrap());
+        let history = store.read(clock_history).await.unwrap();
+        for (at, expected) in [
+            (50, None),
+            (120, Some((first, proven))),
+            (190, Some((first, proven))),
+            (220, Some((second, unproven))),
+            (320, Some((third, proven))),
+            (400, None),
+            (520, Some((fourth, proven))),
+        ] {
+            assert_eq!(history.at(UnixTime::from_nanos(at)), expected, "at {at}");
+        }
     }
 }
