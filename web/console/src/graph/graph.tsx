@@ -58,7 +58,8 @@ export function GraphFigure(props: {
     <figure class="graph" aria-busy={props.busy}>
       <Readout graph={graph} cursorMs={cursorMs} boundNs={props.boundNs} spoken={cursor?.by === "keys"} />
       <div ref={box} class="graph-box">
-        {width > 0 && (
+        {/* A box that is just being laid out, or paper, can be narrower than the axis; it is drawn once there is room. */}
+        {at.right > at.left && (
           <svg
             viewBox={`0 0 ${at.width} ${at.height}`}
             role="application"
