@@ -476,7 +476,8 @@ impl Prepared {
 
 fn raise_epoch(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
     tx.sql.execute(
-        "INSERT INTO evidence_head (one, size, root, epoch, signed_at, note) VALUES (1, 0, ?1, 0, 0, '')
+        "INSERT INTO evidence_head (one, size, root, epoch, signed_at, note, noted, beat, era, doubted)
+         VALUES (1, 0, ?1, 0, 0, '', 0, 0, 0, '')
          ON CONFLICT (one) DO NOTHING",
         values![merkle::empty_root()],
     )?;

@@ -30,14 +30,32 @@ CREATE TABLE evidence_tiles (
     PRIMARY KEY (level, idx)
 );
 
--- The log's head: one row. note: the newest checkpoint that was kept, which can be of an earlier head.
+-- The log's head: one row. note: the newest checkpoint that was kept, of the log's first `noted` entries.
+-- holder: the centre that sequences, empty after one that stopped cleanly; beat: counted up for as long as it lives.
+-- era: how often an operator confirmed the log; doubt: the size of a checkpoint that was seen and that this log does not
+-- lead to, empty while there is none; while there is, the head does not move.
 CREATE TABLE evidence_head (
     one       BIGINT PRIMARY KEY CHECK (one = 1),
     size      BIGINT NOT NULL,
-    root      BYTEA    NOT NULL,
+    root      BYTEA NOT NULL,
     epoch     BIGINT NOT NULL,
     signed_at BIGINT NOT NULL,
-    note      TEXT COLLATE "C" NOT NULL
+    note      TEXT COLLATE "C" NOT NULL,
+    noted     BIGINT NOT NULL,
+    holder    BYTEA,
+    beat      BIGINT NOT NULL,
+    era       BIGINT NOT NULL,
+    doubt     BIGINT,
+    doubted   TEXT COLLATE "C" NOT NULL
+);
+
+-- What an operator confirmed: the log went on from `size`, and checkpoints beyond it up to `lost` are of entries that are
+-- lost.
+CREATE TABLE evidence_confirmations (
+    era      BIGINT PRIMARY KEY,
+    size     BIGINT NOT NULL,
+    lost     BIGINT NOT NULL,
+    entry_id BYTEA NOT NULL
 );
 
 CREATE TABLE evidence_counters (
@@ -65,8 +83,50 @@ CREATE TABLE evidence_clock_states (
     idx      BIGINT
 );
 
+CREATE UNIQUE INDEX evidence_clock_states_by_index ON evidence_clock_states (idx);
+
+-- hour: of which hour since 1970 it is the one hourly manifest; empty for all others.
 CREATE TABLE evidence_manifests (
-    entry_id BYTEA    PRIMARY KEY,
+    entry_id BYTEA PRIMARY KEY,
     size     BIGINT NOT NULL,
-    leaves   BYTEA    NOT NULL
+    leaves   BYTEA NOT NULL,
+    hour     BIGINT UNIQUE
+);
+
+-- How many entries a customer has of each kind; last: the log index of the newest, last_at: its instant.
+CREATE TABLE evidence_kinds (
+    customer_id BYTEA NOT NULL,
+    kind        TEXT COLLATE "C" NOT NULL,
+    count       BIGINT NOT NULL,
+    last        BIGINT NOT NULL,
+    last_at     BIGINT NOT NULL,
+    PRIMARY KEY (customer_id, kind)
+);
+
+-- Which entries hold fields of a person, so that erasing the person finds them.
+CREATE TABLE evidence_subjects (
+    person_id BYTEA NOT NULL,
+    entry_id  BYTEA NOT NULL,
+    PRIMARY KEY (person_id, entry_id)
+);
+
+-- Which fields of an entry were erased, and the entry that says so.
+CREATE TABLE evidence_erasures (
+    entry_id  BYTEA NOT NULL,
+    field     TEXT COLLATE "C" NOT NULL,
+    erased_by BYTEA NOT NULL,
+    PRIMARY KEY (entry_id, field)
+);
+
+-- The newest cosignature of each witness. line: as it stands in a note; trouble: why the newest try failed.
+CREATE TABLE evidence_cosignatures (
+    name        TEXT COLLATE "C" NOT NULL,
+    key_id      BYTEA NOT NULL,
+    vkey        TEXT COLLATE "C" NOT NULL,
+    kind        TEXT COLLATE "C" NOT NULL,
+    size        BIGINT NOT NULL,
+    line        TEXT COLLATE "C" NOT NULL,
+    cosigned_at BIGINT,
+    trouble     TEXT COLLATE "C",
+    PRIMARY KEY (name, key_id)
 );

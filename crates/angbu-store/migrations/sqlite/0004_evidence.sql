@@ -30,14 +30,32 @@ CREATE TABLE evidence_tiles (
     PRIMARY KEY (level, idx)
 );
 
--- The log's head: one row. note: the newest checkpoint that was kept, which can be of an earlier head.
+-- The log's head: one row. note: the newest checkpoint that was kept, of the log's first `noted` entries.
+-- holder: the centre that sequences, empty after one that stopped cleanly; beat: counted up for as long as it lives.
+-- era: how often an operator confirmed the log; doubt: the size of a checkpoint that was seen and that this log does not
+-- lead to, empty while there is none; while there is, the head does not move.
 CREATE TABLE evidence_head (
     one       INTEGER PRIMARY KEY CHECK (one = 1),
     size      INTEGER NOT NULL,
-    root      BLOB    NOT NULL,
+    root      BLOB NOT NULL,
     epoch     INTEGER NOT NULL,
     signed_at INTEGER NOT NULL,
-    note      TEXT    NOT NULL
+    note      TEXT NOT NULL,
+    noted     INTEGER NOT NULL,
+    holder    BLOB,
+    beat      INTEGER NOT NULL,
+    era       INTEGER NOT NULL,
+    doubt     INTEGER,
+    doubted   TEXT NOT NULL
+);
+
+-- What an operator confirmed: the log went on from `size`, and checkpoints beyond it up to `lost` are of entries that are
+-- lost.
+CREATE TABLE evidence_confirmations (
+    era      INTEGER PRIMARY KEY,
+    size     INTEGER NOT NULL,
+    lost     INTEGER NOT NULL,
+    entry_id BLOB NOT NULL
 );
 
 CREATE TABLE evidence_counters (
@@ -65,8 +83,50 @@ CREATE TABLE evidence_clock_states (
     idx      INTEGER
 ) WITHOUT ROWID;
 
+CREATE UNIQUE INDEX evidence_clock_states_by_index ON evidence_clock_states (idx);
+
+-- hour: of which hour since 1970 it is the one hourly manifest; empty for all others.
 CREATE TABLE evidence_manifests (
-    entry_id BLOB    PRIMARY KEY,
+    entry_id BLOB PRIMARY KEY,
     size     INTEGER NOT NULL,
-    leaves   BLOB    NOT NULL
+    leaves   BLOB NOT NULL,
+    hour     INTEGER UNIQUE
+) WITHOUT ROWID;
+
+-- How many entries a customer has of each kind; last: the log index of the newest, last_at: its instant.
+CREATE TABLE evidence_kinds (
+    customer_id BLOB NOT NULL,
+    kind        TEXT NOT NULL,
+    count       INTEGER NOT NULL,
+    last        INTEGER NOT NULL,
+    last_at     INTEGER NOT NULL,
+    PRIMARY KEY (customer_id, kind)
+) WITHOUT ROWID;
+
+-- Which entries hold fields of a person, so that erasing the person finds them.
+CREATE TABLE evidence_subjects (
+    person_id BLOB NOT NULL,
+    entry_id  BLOB NOT NULL,
+    PRIMARY KEY (person_id, entry_id)
+) WITHOUT ROWID;
+
+-- Which fields of an entry were erased, and the entry that says so.
+CREATE TABLE evidence_erasures (
+    entry_id  BLOB NOT NULL,
+    field     TEXT NOT NULL,
+    erased_by BLOB NOT NULL,
+    PRIMARY KEY (entry_id, field)
+) WITHOUT ROWID;
+
+-- The newest cosignature of each witness. line: as it stands in a note; trouble: why the newest try failed.
+CREATE TABLE evidence_cosignatures (
+    name        TEXT NOT NULL,
+    key_id      BLOB NOT NULL,
+    vkey        TEXT NOT NULL,
+    kind        TEXT NOT NULL,
+    size        INTEGER NOT NULL,
+    line        TEXT NOT NULL,
+    cosigned_at INTEGER,
+    trouble     TEXT,
+    PRIMARY KEY (name, key_id)
 ) WITHOUT ROWID;
