@@ -64,7 +64,7 @@ fn fact() -> impl Strategy<Value = Fact> {
 }
 
 prop_compose! {
-    pub(crate) fn upload()(agent: [u8; 16], sent: i64, newest_checkpoint: Option<u64>, first in 1u64..1_000_000, facts in prop::collection::vec(fact(), 1..40)) -> Upload {
+    pub(crate) fn upload()(agent: [u8; 16], sent: i64, newest_checkpoint in prop::option::of("[ -~\n—]{1,600}"), first in 1u64..1_000_000, facts in prop::collection::vec(fact(), 1..40)) -> Upload {
         let mut seq = first;
         let records = facts.into_iter().map(|mut fact| {
             if let Fact::Dropped(dropped) = &mut fact {

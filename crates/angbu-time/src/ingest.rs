@@ -36,8 +36,8 @@ pub struct Accepted {
     pub records: Vec<Record>,
     /// What is expected after them.
     pub next_seq: u64,
-    /// The size of the largest checkpoint that the agent has seen.
-    pub newest_checkpoint: Option<u64>,
+    /// The largest checkpoint that the agent has checked, as it sent it: a signed note of which nothing is checked yet.
+    pub newest_checkpoint: Option<String>,
 }
 
 /// Why an upload is refused. Nothing of a refused upload is in effect.
@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn upload(records: Vec<Record>) -> Upload {
-        Upload { agent: AgentId::from_bytes([1; 16]), sent: NOW, newest_checkpoint: Some(7), records }
+        Upload { agent: AgentId::from_bytes([1; 16]), sent: NOW, newest_checkpoint: Some("a checkpoint\n".to_owned()), records }
     }
 
     #[track_caller]

@@ -16,8 +16,13 @@ pub const MAX_RECORDS: usize = 1_024;
 /// The shortest and the longest poll interval.
 pub const POLL: std::ops::RangeInclusive<Nanos> = Nanos::from_millis(1)..=Nanos::from_secs(1 << 17);
 
-/// The format of records and uploads that this crate writes and reads.
-const FORMAT: u8 = 1;
+/// The longest checkpoint that an upload shows, a signed note: room for the signatures of a log that changes its key
+/// and for the agent's own.
+pub const LONGEST_CHECKPOINT: usize = 2 * 1_024;
+
+/// The format of uploads that this crate writes and reads. Format 1 showed only a size of the log, not the signed
+/// checkpoint.
+const FORMAT: u8 = 2;
 
 /// Why bytes are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +62,9 @@ pub enum DecodeError {
         /// What does.
         found: u64,
     },
+    /// A checkpoint that is longer than [`LONGEST_CHECKPOINT`] or no text.
+    #[error("the checkpoint that an upload shows is a text of at most {LONGEST_CHECKPOINT} bytes")]
+    Checkpoint,
     /// Not 1 to [`MAX_RECORDS`] records.
     #[error("an upload holds 1 to {MAX_RECORDS} records, not {0}")]
     Count(usize),
@@ -170,8 +178,9 @@ pub struct Upload {
     pub agent: AgentId,
     /// When, by the centre's clock as the agent reckons it ([`crate::agent::Agent::centre_time`]).
     pub sent: UnixTime,
-    /// The size of the largest checkpoint of the log that the agent has seen.
-    pub newest_checkpoint: Option<u64>,
+    /// The largest checkpoint of the log that the agent has checked, a signed note of at most [`LONGEST_CHECKPOINT`]
+    /// bytes: the log's signatures and the agent's own cosignature. Whoever reads it checks them.
+    pub newest_checkpoint: Option<String>,
     /// 1 to [`MAX_RECORDS`] records, each beginning where the one before ends.
     pub records: Vec<Record>,
 }
@@ -288,10 +297,9 @@ impl Upload {
         out.push(FORMAT);
         out.extend(self.agent.as_bytes());
         out.extend(self.sent.nanos().to_be_bytes());
-        out.push(u8::from(self.newest_checkpoint.is_some()));
-        if let Some(size) = self.newest_checkpoint {
-            out.extend(size.to_be_bytes());
-        }
+        let checkpoint = self.newest_checkpoint.as_deref().unwrap_or_default();
+        out.extend(u16::try_from(checkpoint.len()).unwrap_or(u16::MAX).to_be_bytes());
+        out.extend(checkpoint.as_bytes());
         out.extend(u16::try_from(self.records.len()).unwrap_or(u16::MAX).to_be_bytes());
         for record in &self.records {
             record.encode_into(&mut out);
@@ -308,7 +316,7 @@ impl Upload {
         let mut reader = Reader::new(bytes);
         let agent = Self::read_agent(&mut reader)?;
         let sent = UnixTime::from_nanos(reader.i64()?);
-        let newest_checkpoint = if reader.flag()? { Some(reader.u64()?) } else { None };
+        let newest_checkpoint = read_checkpoint(&mut reader)?;
         let count = usize::from(reader.u16()?);
         if !(1..=MAX_RECORDS).contains(&count) {
             return Err(DecodeError::Count(count));
@@ -375,6 +383,16 @@ impl Measured {
         let poll = read_poll(reader)?;
         Ok(Self { server, exchange: Exchange::new(instants, source)?, judgement, poll })
     }
+}
+
+/// A text behind its length; none where that is zero.
+fn read_checkpoint(reader: &mut Reader<'_>) -> Result<Option<String>, DecodeError> {
+    let length = usize::from(reader.u16()?);
+    if length > LONGEST_CHECKPOINT {
+        return Err(DecodeError::Checkpoint);
+    }
+    let text = std::str::from_utf8(reader.bytes(length)?).map_err(|_| DecodeError::Checkpoint)?;
+    Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 fn read_poll(reader: &mut Reader<'_>) -> Result<Nanos, DecodeError> {
@@ -513,6 +531,24 @@ mod tests {
             }
             let _ = Upload::decode(&bytes);
         }
+    }
+
+    #[test]
+    fn a_checkpoint_is_a_short_text() {
+        let at = When { system: UnixTime::from_nanos(0), centre: None };
+        let of = |checkpoint: &str| Upload {
+            agent: AgentId::from_bytes([1; 16]),
+            sent: UnixTime::from_nanos(0),
+            newest_checkpoint: Some(checkpoint.to_owned()),
+            records: vec![Record { seq: 1, fact: Fact::Stop(Stop { at }) }],
+        };
+        assert!(Upload::decode(&of(&"x".repeat(LONGEST_CHECKPOINT)).encode()).is_ok());
+        let long = of(&"x".repeat(LONGEST_CHECKPOINT + 1)).encode();
+        assert_eq!(Upload::decode(&long), Err(DecodeError::Checkpoint));
+        let mut no_text = of("x").encode();
+        let place = no_text.iter().position(|byte| *byte == b'x').unwrap();
+        no_text[place] = 0xff;
+        assert_eq!(Upload::decode(&no_text), Err(DecodeError::Checkpoint));
     }
 
     #[test]

@@ -125,7 +125,9 @@ fn uploads() -> Result<(), Failure> {
         seq = record.next_seq();
         records.push(record);
     }
-    let upload = Upload { agent: AGENT, sent: NOW, newest_checkpoint: Some(42), records };
+    let checkpoint = Checkpoint { origin: ORIGIN.into(), size: 42, root: Hash::from_bytes([9; 32]) };
+    let newest_checkpoint = Some(checkpoint.sign(&signer()?)?);
+    let upload = Upload { agent: AGENT, sent: NOW, newest_checkpoint, records };
     write("upload", "upload", upload.encode())?;
     write("upload", "signed", [&[7; 64], &upload.encode()[..]].concat())?;
     Ok(())
