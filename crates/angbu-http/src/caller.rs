@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
 use angbu_accounts::{Scope, Scopes, Secret};
-use angbu_store::accounts::OperatorRow;
+use angbu_store::accounts::StaffRow;
 
 use crate::centre::Centre;
 use crate::problem::Refusal;
@@ -21,7 +21,7 @@ pub(crate) enum Caller {
     /// An operator's browser.
     Browser {
         /// The operator's row as it stood when the request came.
-        operator: OperatorRow,
+        operator: StaffRow,
         /// The session's secret, to end it by.
         secret: Secret,
     },

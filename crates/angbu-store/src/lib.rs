@@ -12,7 +12,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`site`] | the site, its centres, how often each was started |
-//! | [`accounts`] | customers, operators, tokens, sessions, enrolment codes |
+//! | [`accounts`] | customers, staff, people, machines, tokens, sessions, enrolment codes |
 //! | [`time`] | agents, their exchanges, events and segments |
 //! | [`evidence`] | outbox, sealed bodies, batches, tiles, counters, proofs |
 

@@ -5,7 +5,8 @@
 
 use angbu_evidence::Hash;
 use angbu_units::{
-    AgentId, CentreId, CodeId, CustomerId, EntryId, Nanos, OperatorId, Ppb, SessionId, TokenId, UnixTime,
+    AgentId, CentreId, CodeId, CustomerId, EntryId, MachineId, Nanos, PersonId, Ppb, SessionId, StaffId,
+    TokenId, UnixTime,
 };
 
 use crate::StoreError;
@@ -283,7 +284,7 @@ macro_rules! ids {
         }
     )*};
 }
-ids!(CustomerId, AgentId, CentreId, OperatorId, TokenId, SessionId, CodeId, Hash);
+ids!(CustomerId, AgentId, CentreId, StaffId, PersonId, MachineId, TokenId, SessionId, CodeId, Hash);
 
 impl ToValue for EntryId {
     fn to_value(&self) -> Value<'_> {

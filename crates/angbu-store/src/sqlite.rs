@@ -17,9 +17,11 @@ const MIGRATIONS: [(i64, &str, &str); 4] = [
 ];
 
 /// What is said to be taken when a unique column of this name refuses a value.
-const TAKEN: [(&str, &str); 3] = [
+const TAKEN: [(&str, &str); 5] = [
     ("accounts_customers.name", "the customer's name"),
-    ("accounts_operators.name", "the operator's name"),
+    ("accounts_staff.name", "the name"),
+    ("accounts_people.login_hash", "the login id"),
+    ("accounts_machines.name", "the machine's name"),
     ("time_agents.name", "the agent's name"),
 ];
 

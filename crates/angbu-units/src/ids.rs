@@ -91,9 +91,19 @@ random_id!(
     "ctr"
 );
 random_id!(
-    /// Somebody who runs the site.
-    OperatorId,
-    "opr"
+    /// Somebody who signs in to the console: who runs the site, or works for a customer.
+    StaffId,
+    "sta"
+);
+random_id!(
+    /// A person of a customer, who signs in to what relying parties offer.
+    PersonId,
+    "per"
+);
+random_id!(
+    /// A machine that joined for a customer: a relying party's, or the host of a product.
+    MachineId,
+    "mac"
 );
 random_id!(
     /// An API token (its name, not its secret).

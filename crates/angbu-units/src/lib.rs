@@ -12,7 +12,8 @@ mod time;
 
 pub use clock::{Clock, Reading};
 pub use ids::{
-    AgentId, CentreId, CodeId, CustomerId, EntryId, IdError, NtpServerId, OperatorId, SessionId, TokenId,
+    AgentId, CentreId, CodeId, CustomerId, EntryId, IdError, MachineId, NtpServerId, PersonId, SessionId,
+    StaffId, TokenId,
 };
 pub use ntp::{NtpShort, NtpTimestamp};
 pub use proven::{ClockVerdict, ProvenInstant};

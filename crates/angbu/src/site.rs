@@ -221,11 +221,7 @@ async fn found(store: &Store, config: &ServeConfig, clock: &dyn Clock) -> anyhow
             let site = tx.found_site(&origin, now, &mut rng)?;
             let centre = tx.start_centre("centre", now, &mut rng)?;
             // A run that was killed could not take its token back.
-            for token in
-                tx.tokens()?.into_iter().filter(|token| token.holder == START_HOLDER && !token.revoked)
-            {
-                tx.revoke_token(token.id)?;
-            }
+            tx.revoke_tokens_held_by(START_HOLDER)?;
             Ok::<_, angbu_store::StoreError>((site, centre))
         })
         .await?;

@@ -9,13 +9,11 @@ use angbu_accounts::{
     SessionTimes, possession,
 };
 use angbu_evidence::Kind;
-use angbu_store::accounts::{CodeRow, CustomerRow, OperatorRow, SessionRow, TokenRow};
+use angbu_store::accounts::{CodeRow, CustomerRow, SessionRow, StaffRow, TokenRow};
 use angbu_store::time::AgentRow;
 use angbu_store::{StoreError, Tx};
 use angbu_time::events::{ENROLMENT, Enrolment};
-use angbu_units::{
-    AgentId, CodeId, CustomerId, Nanos, OperatorId, ProvenInstant, SessionId, TokenId, UnixTime,
-};
+use angbu_units::{AgentId, CodeId, CustomerId, Nanos, ProvenInstant, SessionId, StaffId, TokenId, UnixTime};
 
 use super::{Centre, append, append_text, rng};
 use crate::problem::Refusal;
@@ -41,7 +39,7 @@ impl Centre {
         name: &str,
         password: String,
         source: IpAddr,
-    ) -> Result<(Secret, OperatorRow), Refusal> {
+    ) -> Result<(Secret, StaffRow), Refusal> {
         let reading = self.clock.read();
         let name: String = name.chars().take(64).collect();
         let waits = [
@@ -52,7 +50,7 @@ impl Centre {
             return Err(Refusal::Throttled { seconds: seconds_up(wait) });
         }
         let asked = name.clone();
-        let row = self.store.read(move |snapshot| snapshot.operator_named(&asked)).await?;
+        let row = self.store.read(move |snapshot| snapshot.staff_named(&asked)).await?;
         let hash = row.as_ref().map(|row| PasswordHash::from_stored(row.password_hash.clone()));
         let right = self.check_password(hash, password).await?;
         let Some(operator) = row.filter(|_| right) else {
@@ -65,7 +63,7 @@ impl Centre {
         let session = SessionRow {
             id: SessionId::random(&mut rng()),
             secret_hash: *secret.hash().as_bytes(),
-            operator: operator.id,
+            staff: operator.id,
             created: reading.wall,
             last_used: reading.wall,
             expires: reading.wall + SESSION_LIFETIME,
@@ -75,14 +73,14 @@ impl Centre {
     }
 
     /// The operator of a live session, whose last use is noted now and then.
-    pub(crate) async fn session_operator(&self, secret: &Secret) -> Result<OperatorRow, Refusal> {
+    pub(crate) async fn session_operator(&self, secret: &Secret) -> Result<StaffRow, Refusal> {
         let hash = *secret.hash().as_bytes();
         let now = self.clock.read().wall;
         let found = self
             .store
             .read(move |snapshot| {
                 let Some(session) = snapshot.session_by_secret(&hash)? else { return Ok(None) };
-                Ok::<_, StoreError>(snapshot.operator(session.operator)?.map(|operator| (session, operator)))
+                Ok::<_, StoreError>(snapshot.staff_member(session.staff)?.map(|operator| (session, operator)))
             })
             .await?;
         let (session, operator) = found.ok_or(Refusal::NotSignedIn)?;
@@ -111,7 +109,7 @@ impl Centre {
     /// Changes an operator's own password and ends every other session of theirs.
     pub(crate) async fn change_password(
         &self,
-        operator: &OperatorRow,
+        operator: &StaffRow,
         old: String,
         new: String,
         session: &Secret,
@@ -125,11 +123,15 @@ impl Centre {
             .await
             .map_err(|error| Refusal::Internal(error.to_string()))??;
         let kept = *session.hash().as_bytes();
-        let changed =
-            OperatorRow { password_hash: hash.as_str().to_owned(), must_change: false, ..operator.clone() };
+        let changed = StaffRow {
+            password_hash: hash.as_str().to_owned(),
+            password_expires: None,
+            must_change: false,
+            ..operator.clone()
+        };
         self.store
             .write(move |tx| {
-                tx.update_operator(&changed)?;
+                tx.update_staff(&changed)?;
                 let kept = tx.session_by_secret(&kept)?.map(|session| session.id);
                 tx.delete_other_sessions(changed.id, kept)?;
                 Ok::<_, StoreError>(())
@@ -174,6 +176,8 @@ impl Centre {
             secret_hash: *secret.hash().as_bytes(),
             holder: holder.chars().filter(|c| !c.is_control()).take(120).collect(),
             scopes: scopes.to_string(),
+            customer: CustomerId::SITE,
+            machine: None,
             created: instant.time,
             expires,
             revoked: false,
@@ -209,7 +213,7 @@ impl Centre {
     /// # Errors
     /// Where the database does not take it.
     pub async fn first_operator(&self, name: &Name) -> Result<Option<Password>, StoreError> {
-        if !self.store.read(|snapshot| snapshot.operators()).await?.is_empty() {
+        if !self.store.read(|snapshot| snapshot.staff()).await?.is_empty() {
             return Ok(None);
         }
         let instant = self.instant();
@@ -217,16 +221,21 @@ impl Centre {
         let hash = password
             .hash(&mut rng())
             .map_err(|error| StoreError::Corrupt { what: format!("the new operator's password: {error}") })?;
-        let operator = OperatorRow {
-            id: OperatorId::random(&mut rng()),
+        let operator = StaffRow {
+            id: StaffId::random(&mut rng()),
             name: name.as_str().to_owned(),
             password_hash: hash.as_str().to_owned(),
+            role: "operator".to_owned(),
+            customer: CustomerId::SITE,
+            password_expires: None,
             must_change: true,
+            language: "en".to_owned(),
+            disabled: false,
             version: 1,
         };
         self.store
             .write(move |tx| {
-                tx.insert_operator(&operator)?;
+                tx.insert_staff(&operator)?;
                 append_text(tx, OPERATOR, CustomerId::SITE, instant, [("name", operator.name.clone())])?;
                 Ok::<_, StoreError>(())
             })
@@ -254,6 +263,8 @@ impl Centre {
                     id,
                     name: name.clone(),
                     tolerance,
+                    language: "en".to_owned(),
+                    contacts: Vec::new(),
                     revision: 1,
                     settings_entry,
                     version: 1,

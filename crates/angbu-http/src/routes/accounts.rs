@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use angbu_accounts::{Name, SESSION_LIFETIME, Scope, Scopes};
-use angbu_store::accounts::OperatorRow;
+use angbu_store::accounts::StaffRow;
 use angbu_units::Nanos;
 
 use super::{Body, Parts};
@@ -138,7 +138,7 @@ fn tolerance(nanos: i64) -> Result<Nanos, Refusal> {
     }
 }
 
-fn session_of(operator: &OperatorRow) -> Session {
+fn session_of(operator: &StaffRow) -> Session {
     Session {
         operator: Operator { id: operator.id.to_string(), name: operator.name.clone() },
         must_change_password: operator.must_change,

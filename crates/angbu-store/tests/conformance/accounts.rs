@@ -1,6 +1,6 @@
-use angbu_store::accounts::{CodeRow, CustomerRow, OperatorRow, SessionRow, TokenRow};
+use angbu_store::accounts::{CodeRow, CustomerRow, SessionRow, StaffRow, TokenRow};
 use angbu_store::{Store, StoreError};
-use angbu_units::{CodeId, EntryId, Nanos, OperatorId, SessionId, TokenId};
+use angbu_units::{CodeId, CustomerId, EntryId, Nanos, SessionId, StaffId, TokenId, UnixTime};
 
 use crate::support::{Place, TestClock, customer};
 
@@ -9,6 +9,8 @@ fn customer_row(n: u8, name: &str) -> CustomerRow {
         id: customer(n),
         name: name.to_owned(),
         tolerance: Nanos::from_millis(50),
+        language: "en".to_owned(),
+        contacts: vec!["ops@acme.example".to_owned(), "두번째@acme.example".to_owned()],
         revision: 1,
         settings_entry: EntryId::from_bytes([n; 16]),
         version: 0,
@@ -62,25 +64,30 @@ pub(crate) fn customers_have_versions_and_revisions(place: &dyn Place) {
     assert_eq!(revisions, [(1, now, Nanos::from_millis(50)), (2, later, Nanos::from_millis(10))]);
 }
 
-pub(crate) fn operators_have_versions(place: &dyn Place) {
+pub(crate) fn staff_have_versions(place: &dyn Place) {
     let store = place.open(TestClock::new()).unwrap();
-    let row = OperatorRow {
-        id: OperatorId::from_bytes([3; 16]),
+    let row = StaffRow {
+        id: StaffId::from_bytes([3; 16]),
         name: "admin".to_owned(),
+        role: "operator".to_owned(),
+        customer: CustomerId::SITE,
         password_hash: "$argon2id$one".to_owned(),
+        password_expires: Some(UnixTime::from_nanos(5)),
         must_change: true,
+        language: "ko".to_owned(),
+        disabled: false,
         version: 0,
     };
     let first = row.clone();
-    write(&store, move |tx| tx.insert_operator(&first)).unwrap();
-    let changed = OperatorRow { password_hash: "$argon2id$two".to_owned(), must_change: false, ..row };
-    for expected in [Ok(()), Err(StoreError::Conflict { what: "the operator" })] {
+    write(&store, move |tx| tx.insert_staff(&first)).unwrap();
+    let changed = StaffRow { password_hash: "$argon2id$two".to_owned(), must_change: false, ..row };
+    for expected in [Ok(()), Err(StoreError::Conflict { what: "the member of the staff" })] {
         let changed = changed.clone();
-        assert_eq!(write(&store, move |tx| tx.update_operator(&changed)), expected);
+        assert_eq!(write(&store, move |tx| tx.update_staff(&changed)), expected);
     }
-    let found = store.read_blocking(|s| s.operator_named("admin")).unwrap().unwrap();
-    assert!(found == OperatorRow { version: 1, ..changed });
-    assert!(store.read_blocking(|s| s.operator(OperatorId::from_bytes([3; 16]))).unwrap() == Some(found));
+    let found = store.read_blocking(|s| s.staff_named("admin")).unwrap().unwrap();
+    assert!(found == StaffRow { version: 1, ..changed });
+    assert!(store.read_blocking(|s| s.staff_member(StaffId::from_bytes([3; 16]))).unwrap() == Some(found));
 }
 
 pub(crate) fn tokens_are_found_until_revoked(place: &dyn Place) {
@@ -91,6 +98,8 @@ pub(crate) fn tokens_are_found_until_revoked(place: &dyn Place) {
         secret_hash: [5; 32],
         holder: "demo".to_owned(),
         scopes: "operator".to_owned(),
+        customer: CustomerId::SITE,
+        machine: None,
         created: clock.now(),
         expires: None,
         revoked: false,
@@ -113,12 +122,12 @@ pub(crate) fn sessions_come_and_go(place: &dyn Place) {
     let store = place.open(clock.clone()).unwrap();
     let now = clock.now();
     let hour = Nanos::from_secs(3600);
-    let operator = OperatorId::from_bytes([1; 16]);
+    let operator = StaffId::from_bytes([1; 16]);
     for n in 1..=4 {
         let row = SessionRow {
             id: SessionId::from_bytes([n; 16]),
             secret_hash: [n; 32],
-            operator,
+            staff: operator,
             created: now,
             last_used: now,
             expires: now + hour.times(i64::from(n)),

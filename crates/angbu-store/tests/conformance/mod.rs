@@ -17,7 +17,7 @@ macro_rules! conformance {
     ($place:path) => {
         $crate::conformance!($place =>
             customers_have_versions_and_revisions,
-            operators_have_versions,
+            staff_have_versions,
             tokens_are_found_until_revoked,
             sessions_come_and_go,
             codes_are_taken_once,

@@ -9,7 +9,7 @@ fn session(n: u8, clock: &TestClock) -> angbu_store::accounts::SessionRow {
     angbu_store::accounts::SessionRow {
         id: SessionId::from_bytes([n; 16]),
         secret_hash: [n; 32],
-        operator: angbu_units::OperatorId::from_bytes([1; 16]),
+        staff: angbu_units::StaffId::from_bytes([1; 16]),
         created: clock.now(),
         last_used: clock.now(),
         expires: clock.now(),
