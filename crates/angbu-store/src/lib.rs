@@ -41,6 +41,6 @@ pub mod time;
 mod writer;
 
 pub use error::StoreError;
-pub use seal::SigningKey;
+pub use seal::{Purpose, SigningKey};
 pub use sequencer::{Published, Sequencer};
 pub use store::{Options, Snapshot, Store, Tx};

@@ -107,7 +107,10 @@ impl Store {
         let root = RootSecret::open(&options.root_secret, is_new)?;
         make_file(&path)?;
         let connection = sqlite::open_writer(&path)?;
-        let keys = Arc::new(Keyring::open(&connection, &root, clock.read().wall)?);
+        sqlite::control(&connection, "BEGIN IMMEDIATE")?;
+        let keys = Keyring::open(&connection, root, clock.read().wall);
+        sqlite::control(&connection, if keys.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+        let keys = Arc::new(keys?);
         sync_folder(&options.folder)?;
         let board = Arc::new(Board::new());
         let readers = Readers::start(&path, options.readers, &keys)?;
@@ -220,8 +223,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unfit`] for a name that no key can have.
     pub fn signer(&self, key: SigningKey, name: &str) -> Result<Ed25519Signer, StoreError> {
-        Ed25519Signer::new(name, self.inner.keys.seed(key)?)
-            .map_err(|why| StoreError::Unfit { what: why.to_string() })
+        let newest = self.inner.keys.seeds(key).into_iter().next();
+        let (_, seed) = newest.ok_or_else(|| StoreError::corrupt("there is no key that signs"))?;
+        Ed25519Signer::new(name, &seed).map_err(|why| StoreError::Unfit { what: why.to_string() })
     }
 
     pub(crate) fn board(&self) -> &Arc<Board> {

@@ -1,7 +1,12 @@
 //! Agents, their exchanges and events, and the segments by which exchanges enter the log.
+//!
+//! What an agent sent stands in its row sealed. Beside it stand the few numbers that graphs are drawn from (offset, delay,
+//! bound, rate), readable, because the database itself gathers a year of them into the points of a graph; they tell how a
+//! clock went and name nobody.
 
 use angbu_units::{AgentId, CustomerId, EntryId, Nanos, Ppb, UnixTime};
 
+use crate::seal::Purpose;
 use crate::sql::{Row, column, optional, values};
 use crate::{Snapshot, StoreError, Tx};
 
@@ -141,6 +146,10 @@ pub const EXCHANGES_AT_ONCE: u64 = 1 << 20;
 /// The most points of one graph.
 pub const POINTS_AT_ONCE: u64 = 10_000;
 
+/// The tables of sealed records, as sealed values name them.
+const EXCHANGES: &str = "time_exchanges";
+const EVENTS: &str = "time_events";
+
 macro_rules! agent_sql {
     ($rest:literal) => {
         concat!(
@@ -209,7 +218,7 @@ impl Snapshot<'_> {
         self.sql.all(
             exchange_sql!("WHERE agent_id = ?1 AND at >= ?2 AND at < ?3 ORDER BY at, seq LIMIT ?4"),
             values![agent, from, to, limit.min(EXCHANGES_AT_ONCE)],
-            exchange,
+            |row| self.exchange(row),
         )
     }
 
@@ -225,7 +234,7 @@ impl Snapshot<'_> {
         self.sql.first(
             exchange_sql!("WHERE agent_id = ?1 AND at < ?2 ORDER BY at DESC, seq DESC LIMIT 1"),
             values![agent, before],
-            exchange,
+            |row| self.exchange(row),
         )
     }
 
@@ -280,7 +289,7 @@ impl Snapshot<'_> {
             "SELECT agent_id, at, seq, kind, detail, entry_id FROM time_events
              WHERE agent_id = ?1 AND at >= ?2 AND at < ?3 ORDER BY at, seq LIMIT ?4",
             values![agent, from, to, limit],
-            event,
+            |row| self.event(row),
         )
     }
 
@@ -293,7 +302,7 @@ impl Snapshot<'_> {
             "SELECT agent_id, at, seq, kind, detail, entry_id FROM time_events
              WHERE agent_id = ?1 AND at < ?2 ORDER BY at DESC, seq DESC LIMIT 1",
             values![agent, before],
-            event,
+            |row| self.event(row),
         )
     }
 
@@ -319,7 +328,7 @@ impl Snapshot<'_> {
         self.sql.all(
             exchange_sql!("WHERE agent_id = ?1 AND at >= ?2 AND seq >= ?3 ORDER BY seq LIMIT ?4"),
             values![agent, first_at, closed_seq, limit.min(EXCHANGES_AT_ONCE)],
-            exchange,
+            |row| self.exchange(row),
         )
     }
 
@@ -349,6 +358,38 @@ impl Snapshot<'_> {
                 })
             },
         )
+    }
+
+    fn exchange(&self, row: &dyn Row) -> Result<ExchangeRow, StoreError> {
+        let mut exchange = ExchangeRow {
+            agent: column(row, 0)?,
+            at: column(row, 1)?,
+            seq: column(row, 2)?,
+            offset: column(row, 3)?,
+            delay: column(row, 4)?,
+            bound: column(row, 5)?,
+            rate: column(row, 6)?,
+            flags: column(row, 7)?,
+            arrived: column(row, 8)?,
+            record: column(row, 9)?,
+        };
+        let place = place(exchange.agent, exchange.at, exchange.seq);
+        exchange.record = self.open_sealed(EXCHANGES, &place, &exchange.record)?.to_vec();
+        Ok(exchange)
+    }
+
+    fn event(&self, row: &dyn Row) -> Result<EventRow, StoreError> {
+        let mut event = EventRow {
+            agent: column(row, 0)?,
+            at: column(row, 1)?,
+            seq: column(row, 2)?,
+            kind: column(row, 3)?,
+            detail: column(row, 4)?,
+            entry: column(row, 5)?,
+        };
+        let place = place(event.agent, event.at, event.seq);
+        event.detail = self.open_sealed(EVENTS, &place, &event.detail)?.to_vec();
+        Ok(event)
     }
 
     fn open_from(&self, agent: AgentId) -> Result<Option<(u64, Option<UnixTime>)>, StoreError> {
@@ -414,6 +455,8 @@ impl Tx<'_> {
             StoreError::Conflict { what: "the agent" },
         )?;
         for exchange in &upload.exchanges {
+            let place = place(exchange.agent, exchange.at, exchange.seq);
+            let record = self.seal(Purpose::Records, EXCHANGES, &place, &exchange.record)?;
             self.sql.execute(
                 "INSERT INTO time_exchanges
                      (agent_id, at, seq, offset_ns, delay_ns, bound_ns, rate_ppb, flags, arrived, record)
@@ -428,14 +471,16 @@ impl Tx<'_> {
                     exchange.rate,
                     exchange.flags,
                     exchange.arrived,
-                    exchange.record
+                    record
                 ],
             )?;
         }
         for event in &upload.events {
+            let place = place(event.agent, event.at, event.seq);
+            let detail = self.seal(Purpose::Records, EVENTS, &place, &event.detail)?;
             self.sql.execute(
                 "INSERT INTO time_events (agent_id, at, seq, kind, detail, entry_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                values![event.agent, event.at, event.seq, event.kind, event.detail, event.entry],
+                values![event.agent, event.at, event.seq, event.kind, detail, event.entry],
             )?;
         }
         Ok(())
@@ -494,6 +539,11 @@ impl Tx<'_> {
     }
 }
 
+/// The identity of an exchange's or an event's row, which its sealed column is bound to.
+fn place(agent: AgentId, at: UnixTime, seq: u64) -> Vec<u8> {
+    [agent.as_bytes().as_slice(), &at.nanos().to_be_bytes(), &seq.to_be_bytes()].concat()
+}
+
 fn agent(row: &dyn Row) -> Result<AgentRow, StoreError> {
     Ok(AgentRow {
         id: column(row, 0)?,
@@ -509,31 +559,5 @@ fn agent(row: &dyn Row) -> Result<AgentRow, StoreError> {
         open_count: column(row, 10)?,
         open_since: optional(row, 11)?,
         version: column(row, 12)?,
-    })
-}
-
-fn exchange(row: &dyn Row) -> Result<ExchangeRow, StoreError> {
-    Ok(ExchangeRow {
-        agent: column(row, 0)?,
-        at: column(row, 1)?,
-        seq: column(row, 2)?,
-        offset: column(row, 3)?,
-        delay: column(row, 4)?,
-        bound: column(row, 5)?,
-        rate: column(row, 6)?,
-        flags: column(row, 7)?,
-        arrived: column(row, 8)?,
-        record: column(row, 9)?,
-    })
-}
-
-fn event(row: &dyn Row) -> Result<EventRow, StoreError> {
-    Ok(EventRow {
-        agent: column(row, 0)?,
-        at: column(row, 1)?,
-        seq: column(row, 2)?,
-        kind: column(row, 3)?,
-        detail: column(row, 4)?,
-        entry: column(row, 5)?,
     })
 }

@@ -192,7 +192,7 @@ impl Work {
         }
         let begun = Instant::now();
         let (mut group, mut next) = (Group::default(), vec![first]);
-        let mut outcome = Ok(());
+        let mut outcome = self.keys.refresh(&self.connection);
         while !next.is_empty() {
             for job in next {
                 match &outcome {
@@ -216,7 +216,7 @@ impl Work {
     fn run_job(&mut self, job: Job, group: &mut Group) -> Result<(), StoreError> {
         match job {
             Job::Append(sealed, answer) => {
-                let appended = sealed.insert(&self.connection, &self.clock_state);
+                let appended = sealed.insert(&self.connection, &self.keys, &self.clock_state);
                 if appended.is_ok() {
                     group.drafts.push(sealed.draft());
                 }

@@ -204,7 +204,7 @@ impl Snapshot<'_> {
                 column::<Vec<u8>>(row, 0)
             })?;
         let Some(sealed) = sealed else { return Ok(None) };
-        let plain = self.keys.open_sealed(BODIES, &id.to_bytes(), &sealed)?;
+        let plain = self.open_sealed(BODIES, &id.to_bytes(), &sealed)?;
         Body::decode(&plain)
             .map(Some)
             .map_err(|error| StoreError::corrupt(format!("the body of {id}: {error}")))
@@ -402,7 +402,7 @@ impl Tx<'_> {
             });
         }
         let sealed = Sealed::new(self.keys, draft, body)?;
-        sealed.insert(self.sql, self.clock_state)?;
+        sealed.insert(self.sql, self.keys, self.clock_state)?;
         self.drafts.push(sealed.draft());
         Ok(())
     }
@@ -445,17 +445,21 @@ impl Sealed {
     }
 
     /// Inserts its body: one row, but for clock states, which are noted as well.
-    pub(crate) fn insert(&self, sql: &dyn Connection, known: &KnownClockState) -> Result<(), StoreError> {
+    pub(crate) fn insert(
+        &self,
+        sql: &dyn Connection,
+        keys: &Keyring,
+        known: &KnownClockState,
+    ) -> Result<(), StoreError> {
         let Draft { id, kind, instant, .. } = &self.draft;
+        // Sealed on its caller's thread, perhaps under a key that was replaced before its turn came.
+        let body = keys.resealed(Purpose::Bodies, BODIES, &id.to_bytes(), &self.body)?;
         if *kind == Kind::CLOCK_STATE {
             sql.execute("INSERT INTO evidence_clock_states (entry_id, idx) VALUES (?1, NULL)", values![id])?;
         } else if instant.clock_state != Draft::NO_CLOCK_STATE {
             known.check(sql, instant.clock_state)?;
         }
-        sql.execute(
-            "INSERT INTO evidence_bodies (entry_id, sealed) VALUES (?1, ?2)",
-            values![id, self.body],
-        )?;
+        sql.execute("INSERT INTO evidence_bodies (entry_id, sealed) VALUES (?1, ?2)", values![id, *body])?;
         Ok(())
     }
 }

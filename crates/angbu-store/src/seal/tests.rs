@@ -3,6 +3,12 @@ use std::os::unix::fs::PermissionsExt;
 use crate::support::{Drafter, TestClock, append};
 use crate::{Options, SigningKey, Store, StoreError};
 
+use std::path::Path;
+
+use angbu_units::UnixTime;
+
+use crate::sqlite;
+
 use super::*;
 
 fn opened(folder: &Path) -> Result<Store, StoreError> {
@@ -14,7 +20,7 @@ fn sealed_values_open_in_their_own_row_alone() {
     let folder = tempfile::tempdir().unwrap();
     let root = RootSecret::open(&folder.path().join("root"), true).unwrap();
     let connection = sqlite::open_writer(&folder.path().join("db")).unwrap();
-    let keys = Keyring::open(&connection, &root, UnixTime::MIN).unwrap();
+    let keys = Keyring::open(&connection, root, UnixTime::MIN).unwrap();
     let sealed = keys.seal(Purpose::Bodies, "table", b"row", b"plain").unwrap();
     assert_eq!(*keys.open_sealed("table", b"row", &sealed).unwrap(), *b"plain");
     let other = keys.seal(Purpose::Bodies, "table", b"row", b"plain").unwrap();
@@ -28,10 +34,14 @@ fn sealed_values_open_in_their_own_row_alone() {
         assert!(keys.open_sealed("table", b"row", &sealed[..at]).is_err(), "cut at {at}");
     }
     // The same keys come back with the same root secret.
-    let again = Keyring::open(&connection, &root, UnixTime::MIN).unwrap();
+    let root = RootSecret::open(&folder.path().join("root"), false).unwrap();
+    let again = Keyring::open(&connection, root, UnixTime::MIN).unwrap();
     assert_eq!(*again.open_sealed("table", b"row", &sealed).unwrap(), *b"plain");
-    assert_eq!(again.seed(SigningKey::Log).unwrap(), keys.seed(SigningKey::Log).unwrap());
-    assert_ne!(again.seed(SigningKey::Log).unwrap(), keys.seed(SigningKey::Promise).unwrap());
+    let seed = |keys: &Keyring, key| keys.seeds(key).into_iter().next().unwrap().1;
+    assert_eq!(seed(&again, SigningKey::Log), seed(&keys, SigningKey::Log));
+    assert_ne!(seed(&again, SigningKey::Log), seed(&keys, SigningKey::Promise));
+    assert_eq!(again.blind("t.c", b"v").unwrap(), keys.blind("t.c", b"v").unwrap());
+    assert_ne!(keys.blind("t.c", b"v").unwrap(), keys.blind("t.d", b"v").unwrap());
 }
 
 #[test]
@@ -96,7 +106,7 @@ fn planted_values_stand_in_no_file() {
     let body = angbu_evidence::Body::new(&mut drafter.rng, [("planted", planted.to_vec())]).unwrap();
     draft.body_root = body.root();
     let salt = body.fields()[0].salt;
-    let signing = *store.keys().seed(SigningKey::Log).unwrap();
+    let signing = store.keys().seeds(SigningKey::Log).into_iter().next().unwrap().1;
     append(&store, (draft, body));
     let find = |folder: &Path| {
         let mut found = Vec::new();
@@ -104,7 +114,7 @@ fn planted_values_stand_in_no_file() {
             let path = file.unwrap().path();
             let bytes = std::fs::read(&path).unwrap();
             let holds = |what: &[u8]| bytes.windows(what.len()).any(|window| window == what);
-            if holds(planted) || holds(&salt) || holds(&signing) {
+            if holds(planted) || holds(&salt) || holds(&*signing) {
                 found.push(path);
             }
         }
