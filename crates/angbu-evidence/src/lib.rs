@@ -5,7 +5,9 @@
 
 pub mod body;
 pub mod checkpoint;
+pub mod cosign;
 pub mod entry;
+pub mod fork;
 mod hash;
 mod kind;
 pub mod manifest;
@@ -19,6 +21,7 @@ pub mod sequence;
 pub mod shared;
 mod text;
 pub mod tile;
+pub mod witness;
 
 pub use body::{Body, Disclosure, Field, Part};
 pub use checkpoint::Checkpoint;

@@ -24,6 +24,9 @@ impl<N: Nodes + ?Sized> Nodes for &N {
     }
 }
 
+/// The most hashes that a path can have: one for each bit of a size, and the one that it begins at.
+pub const LONGEST_PATH: usize = 65;
+
 /// Why a proof could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProveError<E> {
@@ -231,20 +234,54 @@ pub fn verify_consistency(
             _ => Err(ProofError::WrongLength(path.len())),
         };
     }
-    let wrong_length = ProofError::WrongLength(path.len());
-    // An old tree that is complete is itself the first node.
-    let (first, rest) = if old.is_power_of_two() {
-        (*old_root, path)
+    // An old tree that is complete is itself the first node, and the path leaves it out.
+    let (computed_old, computed_new) = if old.is_power_of_two() {
+        climb(old, new, old_root, path).ok_or(ProofError::WrongLength(path.len()))?
     } else {
-        let (first, rest) = path.split_first().ok_or(wrong_length)?;
-        (*first, rest)
+        roots(old, new, path)?
     };
+    if computed_old != *old_root {
+        return Err(ProofError::WrongOldRoot);
+    }
+    if computed_new == *new_root { Ok(()) } else { Err(ProofError::WrongRoot) }
+}
+
+/// The path from which both roots follow: that of [`consistency`], and before it the root of the old tree where
+/// that tree is complete, which a consistency path leaves to the verifier.
+///
+/// # Errors
+/// As [`consistency`]; [`ProveError::OutOfRange`] also for an old tree that is empty or the whole.
+pub fn whole_path<N: Nodes>(nodes: &N, old: u64, new: u64) -> Result<Vec<Hash>, ProveError<N::Error>> {
+    if old == 0 || old >= new {
+        return Err(ProveError::OutOfRange { asked: old, size: new });
+    }
+    let mut path = consistency(nodes, old, new)?;
+    if old.is_power_of_two() {
+        path.insert(0, tree_root(nodes, old)?);
+    }
+    Ok(path)
+}
+
+/// The roots of the first `old` and of all `new` leaves of the one tree that a [`whole_path`] is of.
+///
+/// # Errors
+/// [`ProofError::OutOfRange`] unless `old` lies between 0 and `new`; [`ProofError::WrongLength`].
+pub fn roots(old: u64, new: u64, path: &[Hash]) -> Result<(Hash, Hash), ProofError> {
+    if old == 0 || old >= new {
+        return Err(ProofError::OutOfRange { asked: old, size: new });
+    }
+    let climbed = path.split_first().and_then(|(first, rest)| climb(old, new, first, rest));
+    climbed.ok_or(ProofError::WrongLength(path.len()))
+}
+
+/// Both roots above the last complete subtree of the old tree; none where the path is of another length.
+fn climb(old: u64, new: u64, first: &Hash, path: &[Hash]) -> Option<(Hash, Hash)> {
     let rise = (old - 1).trailing_ones();
     let (mut place, mut last) = ((old - 1) >> rise, (new - 1) >> rise);
-    let (mut old_hash, mut new_hash) = (first, first);
-    for sibling in rest {
+    let (mut old_hash, mut new_hash) = (*first, *first);
+    for sibling in path {
         if last == 0 {
-            return Err(wrong_length);
+            return None;
         }
         if place & 1 == 1 || place == last {
             old_hash = node_hash(sibling, &old_hash);
@@ -256,13 +293,7 @@ pub fn verify_consistency(
         }
         (place, last) = (place >> 1, last >> 1);
     }
-    if last != 0 {
-        return Err(wrong_length);
-    }
-    if old_hash != *old_root {
-        return Err(ProofError::WrongOldRoot);
-    }
-    if new_hash == *new_root { Ok(()) } else { Err(ProofError::WrongRoot) }
+    (last == 0).then_some((old_hash, new_hash))
 }
 
 /// The largest power of two below `size`, which is at least 2.

@@ -1,4 +1,5 @@
-//! Signed notes (C2SP `signed-note`, version 1.0.0) with Ed25519 keys (signature type 0x01).
+//! Signed notes (C2SP `signed-note`, version 1.0.0) with Ed25519 keys: those that sign the text itself
+//! (signature type 0x01) and those that cosign checkpoints (0x04, C2SP `tlog-cosignature`).
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,6 +7,7 @@ use std::str::FromStr;
 use ed25519_dalek::{Signature, SigningKey, VerifyingKey};
 use sha2::{Digest, Sha256};
 
+use crate::cosign;
 use crate::text::{decode64, encode64};
 
 /// The longest note that is read.
@@ -16,8 +18,6 @@ pub const MOST_SIGNATURES: usize = 100;
 const LONGEST_NAME: usize = 255;
 /// The longest signature that is read: room for what other signature types add.
 const LONGEST_SIGNATURE: usize = 8 * 1024;
-/// Ed25519, as the specification numbers signature types.
-const ED25519: u8 = 0x01;
 /// What a signature line begins with: an em dash and a space.
 const DASH: &str = "\u{2014} ";
 
@@ -34,34 +34,92 @@ pub enum KeyError {
     #[error("the id inside the verifier key does not belong to its name and key; was a character lost?")]
     WrongId,
     /// A key of a type that is not understood here.
-    #[error("the verifier key is of type {0:#04x}; only Ed25519 (0x01) is understood")]
+    #[error(
+        "the verifier key is {}; only Ed25519 signatures (0x01) and Ed25519 cosignatures (0x04) are understood",
+        name_of_type(*.0)
+    )]
     UnknownType(u8),
     /// The bytes are no point of the curve, or one under which anyone can sign.
     #[error("the verifier key's bytes are no Ed25519 public key that can be trusted")]
     NotAKey,
 }
 
-/// Who may sign, and with which key: a name and an Ed25519 public key.
+/// What a key signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyType {
+    /// A note's text itself: the key of a log (0x01).
+    Log,
+    /// A checkpoint and when it was seen: the key of a witness (0x04).
+    Witness,
+}
+
+impl KeyType {
+    /// As the specifications number signature types.
+    const fn number(self) -> u8 {
+        match self {
+            Self::Log => 0x01,
+            Self::Witness => 0x04,
+        }
+    }
+}
+
+/// What other types of keys are called, for whoever has one in hand.
+fn name_of_type(number: u8) -> String {
+    let name = match number {
+        0x02 => "an ECDSA key (0x02)",
+        0x05 => "a key for RFC 6962 tree heads (0x05)",
+        0x06 => "an ML-DSA-44 key for cosignatures (0x06)",
+        0xff => "a key of a type outside the specification (0xff)",
+        _ => return format!("of the unknown type {number:#04x}"),
+    };
+    name.to_owned()
+}
+
+/// Who may sign what, and with which key: a name, what the key signs, and an Ed25519 public key.
 /// Its text is the specification's verifier key, `name+id+key`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VerifierKey {
     name: String,
+    kind: KeyType,
     key: VerifyingKey,
 }
 
 impl VerifierKey {
-    /// The key with this name and these 32 bytes.
+    /// The log's key with this name and these 32 bytes.
     ///
     /// # Errors
     /// [`KeyError::BadName`] and [`KeyError::NotAKey`].
     pub fn new(name: &str, public_key: &[u8; 32]) -> Result<Self, KeyError> {
+        Self::of_type(KeyType::Log, name, public_key)
+    }
+
+    /// The witness's key with this name and these 32 bytes.
+    ///
+    /// # Errors
+    /// [`KeyError::BadName`] and [`KeyError::NotAKey`].
+    pub fn witness(name: &str, public_key: &[u8; 32]) -> Result<Self, KeyError> {
+        Self::of_type(KeyType::Witness, name, public_key)
+    }
+
+    fn of_type(kind: KeyType, name: &str, public_key: &[u8; 32]) -> Result<Self, KeyError> {
         check_name(name)?;
         let key = VerifyingKey::from_bytes(public_key).map_err(|_| KeyError::NotAKey)?;
         // Under a key of small order, signatures of any text can be made up.
         if key.is_weak() {
             return Err(KeyError::NotAKey);
         }
-        Ok(Self { name: name.to_owned(), key })
+        Ok(Self { name: name.to_owned(), kind, key })
+    }
+
+    /// The same name and bytes as the key of a witness: what its owner cosigns with.
+    #[must_use]
+    pub fn as_witness(&self) -> Self {
+        Self { kind: KeyType::Witness, ..self.clone() }
+    }
+
+    /// What it signs.
+    pub const fn kind(&self) -> KeyType {
+        self.kind
     }
 
     /// The name that its signatures stand under.
@@ -78,14 +136,23 @@ impl VerifierKey {
     pub fn key_id(&self) -> [u8; 4] {
         let hash = Sha256::new()
             .chain_update(&self.name)
-            .chain_update([b'\n', ED25519])
+            .chain_update([b'\n', self.kind.number()])
             .chain_update(self.key.as_bytes())
             .finalize();
         let [a, b, c, d, ..] = <[u8; 32]>::from(hash);
         [a, b, c, d]
     }
 
-    /// Whether these are the bytes of this key's signature of the message.
+    /// Whether these bytes, from behind the key id of a signature line, are by this key and for this note's text:
+    /// a signature of the text, or a cosignature.
+    pub fn verifies_note(&self, text: &str, signature: &[u8]) -> bool {
+        match self.kind {
+            KeyType::Log => self.verifies(text.as_bytes(), signature),
+            KeyType::Witness => cosign::time_of(text, self, signature).is_some(),
+        }
+    }
+
+    /// Whether these are the bytes of this key's Ed25519 signature of the message.
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         // Strict: one signature of a text by a key, not several spellings of it.
         Signature::from_slice(signature)
@@ -95,7 +162,7 @@ impl VerifierKey {
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut key = vec![ED25519];
+        let mut key = vec![self.kind.number()];
         key.extend_from_slice(self.key.as_bytes());
         write!(f, "{}+{:08x}+{}", self.name, u32::from_be_bytes(self.key_id()), encode64(key))
     }
@@ -119,10 +186,11 @@ impl FromStr for VerifierKey {
         };
         let bytes = decode64(key).ok_or(KeyError::Malformed)?;
         let (kind, key) = bytes.split_first().ok_or(KeyError::Malformed)?;
-        if *kind != ED25519 {
-            return Err(KeyError::UnknownType(*kind));
-        }
-        let key = Self::new(name, key.try_into().map_err(|_| KeyError::Malformed)?)?;
+        let kind = [KeyType::Log, KeyType::Witness]
+            .into_iter()
+            .find(|known| known.number() == *kind)
+            .ok_or(KeyError::UnknownType(*kind))?;
+        let key = Self::of_type(kind, name, key.try_into().map_err(|_| KeyError::Malformed)?)?;
         let expected = format!("{:08x}", u32::from_be_bytes(key.key_id()));
         if id == expected { Ok(key) } else { Err(KeyError::WrongId) }
     }
@@ -134,6 +202,9 @@ pub enum SignError {
     /// The text is empty, does not end with a line end, or has a control character in it.
     #[error("a note's text is not empty, ends with a line end, and has no other control characters")]
     NotANoteText,
+    /// A time of cosigning that no cosignature can say.
+    #[error("a cosignature's time has at most 63 bits")]
+    TooLate,
     /// The note would be longer than notes that are read.
     #[error("a note of {0} bytes is longer than the 65536 that are read")]
     TooLong(usize),
@@ -227,6 +298,33 @@ pub struct SignatureLine {
 }
 
 impl SignatureLine {
+    /// Reads a line, its line end included: `— name base64`, the base64 of a key id and at least one byte.
+    /// What reads encodes to the same bytes again.
+    pub fn parse(line: &str) -> Option<Self> {
+        let (name, base64) = line.strip_prefix(DASH)?.strip_suffix('\n')?.split_once(' ')?;
+        check_name(name).ok()?;
+        if base64.len() > LONGEST_SIGNATURE {
+            return None;
+        }
+        let bytes = decode64(base64)?;
+        let (key_id, signature) = bytes.split_first_chunk()?;
+        if signature.is_empty() {
+            return None;
+        }
+        Some(Self { name: name.to_owned(), key_id: *key_id, signature: signature.to_vec() })
+    }
+
+    /// The line, with its line end.
+    pub fn encode(&self) -> String {
+        let bytes: Vec<u8> = self.key_id.iter().chain(&self.signature).copied().collect();
+        format!("{DASH}{} {}\n", self.name, encode64(bytes))
+    }
+
+    /// The id of the key in hexadecimal, as it stands in a verifier key.
+    pub fn key_id_text(&self) -> String {
+        format!("{:08x}", u32::from_be_bytes(self.key_id))
+    }
+
     /// Whether the line claims to be by this key.
     pub fn claims(&self, key: &VerifierKey) -> bool {
         self.name == key.name() && self.key_id == key.key_id()
@@ -282,7 +380,7 @@ impl Note {
                 return Err(NoteError::TooManySignatures);
             }
             let bad = NoteError::BadSignatureLine(first_line + number);
-            signatures.push(parse_signature(line).ok_or(bad)?);
+            signatures.push(SignatureLine::parse(line).ok_or(bad)?);
         }
         Ok(Self { text: text.to_owned(), signatures })
     }
@@ -291,8 +389,7 @@ impl Note {
     pub fn encode(&self) -> String {
         let mut note = format!("{}\n", self.text);
         for line in &self.signatures {
-            let bytes: Vec<u8> = line.key_id.iter().chain(&line.signature).copied().collect();
-            note.push_str(&format!("{DASH}{} {}\n", line.name, encode64(bytes)));
+            note.push_str(&line.encode());
         }
         note
     }
@@ -306,7 +403,7 @@ impl Note {
         let mut signed = Vec::new();
         for line in &self.signatures {
             let Some(key) = keys.iter().find(|key| line.claims(key)) else { continue };
-            if !key.verifies(self.text.as_bytes(), &line.signature) {
+            if !key.verifies_note(&self.text, &line.signature) {
                 return Err(VerifyError::WrongSignature(line.name.clone()));
             }
             if signed.contains(&key) {
@@ -334,21 +431,6 @@ pub fn sign(text: &str, signer: &dyn Signer) -> Result<String, SignError> {
     if note.len() > LONGEST { Err(SignError::TooLong(note.len())) } else { Ok(note) }
 }
 
-/// `— name base64\n`, the base64 of a key id and at least one byte.
-fn parse_signature(line: &str) -> Option<SignatureLine> {
-    let (name, base64) = line.strip_prefix(DASH)?.strip_suffix('\n')?.split_once(' ')?;
-    check_name(name).ok()?;
-    if base64.len() > LONGEST_SIGNATURE {
-        return None;
-    }
-    let bytes = decode64(base64)?;
-    let (key_id, signature) = bytes.split_first_chunk()?;
-    if signature.is_empty() {
-        return None;
-    }
-    Some(SignatureLine { name: name.to_owned(), key_id: *key_id, signature: signature.to_vec() })
-}
-
 fn check_name(name: &str) -> Result<(), KeyError> {
     let allowed = |c: char| !c.is_whitespace() && !c.is_control() && c != '+';
     let fits = (1..=LONGEST_NAME).contains(&name.len());
@@ -374,7 +456,8 @@ mod tests {
             ("PeterNeumann+c74f20a4+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", KeyError::WrongId),
             ("PeterNeumann+C74F20A3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", KeyError::WrongId),
             ("peterneumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", KeyError::WrongId),
-            ("PeterNeumann+c74f20a3+BBpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", KeyError::UnknownType(4)),
+            ("PeterNeumann+c74f20a3+BBpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", KeyError::WrongId),
+            ("PeterNeumann+c74f20a3+Bhpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", KeyError::UnknownType(6)),
             ("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10", KeyError::Malformed),
             ("PeterNeumann+c74f20a3", KeyError::Malformed),
             ("Peter Neumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW", KeyError::BadName),
