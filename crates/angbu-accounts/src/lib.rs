@@ -6,6 +6,7 @@
 mod code;
 mod name;
 mod password;
+mod role;
 mod scope;
 mod secret;
 mod session;
@@ -13,6 +14,7 @@ mod session;
 pub use code::{CODE_LIFETIME, CodeError, EnrolmentCode, fingerprint, possession};
 pub use name::{Name, NameError};
 pub use password::{Password, PasswordError, PasswordHash};
+pub use role::{Grant, Reach, Role, RoleError};
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use secret::{Secret, SecretError, SecretHash};
 pub use session::{SESSION_IDLE, SESSION_LIFETIME, SessionTimes};

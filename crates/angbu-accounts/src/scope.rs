@@ -1,39 +1,101 @@
-//! What a token's holder may do.
+//! What a caller may do: scopes.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// One thing that a token allows.
+/// One thing that a caller may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// Everything an operator may do, signing in excepted.
+    /// Everything, in the whole site.
     Operator,
+    /// Reading what is the site's own: its state, the whole log, its entry tiles.
+    SiteRead,
+    /// Reading customers, their machines and their settings.
+    CustomersRead,
+    /// Changing a customer's settings.
+    CustomersChange,
+    /// Making staff, changing what they may do, and giving them new passwords.
+    StaffManage,
+    /// Making and revoking API tokens.
+    TokensManage,
+    /// Reading the joining data of people.
+    PeopleRead,
+    /// Adding people and changing their joining data.
+    PeopleManage,
+    /// Letting agents, hosts and relying parties in, and shutting them out.
+    MachinesManage,
+    /// Making enrolment codes: for people with [`Self::PeopleManage`], for all else with [`Self::MachinesManage`].
+    EnrolmentsMake,
+    /// Reading agents, their graphs and live news.
+    TimeRead,
+    /// Making time reports.
+    TimeReport,
+    /// Reading entries, receipts and, in the whole site, entry tiles: an auditor's scope.
+    EvidenceRead,
     /// Appending statements to the log (`evidence.note` entries).
     EvidenceAppend,
-    /// Reading entries, receipts and entry tiles: an auditor's scope.
-    EvidenceRead,
+    /// Erasing fields of entries, and people.
+    EvidenceErase,
 }
 
 impl Scope {
-    const ALL: [Self; 3] = [Self::Operator, Self::EvidenceAppend, Self::EvidenceRead];
+    /// Every scope.
+    pub const ALL: [Self; 15] = [
+        Self::Operator,
+        Self::SiteRead,
+        Self::CustomersRead,
+        Self::CustomersChange,
+        Self::StaffManage,
+        Self::TokensManage,
+        Self::PeopleRead,
+        Self::PeopleManage,
+        Self::MachinesManage,
+        Self::EnrolmentsMake,
+        Self::TimeRead,
+        Self::TimeReport,
+        Self::EvidenceRead,
+        Self::EvidenceAppend,
+        Self::EvidenceErase,
+    ];
 
     /// The word for it.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Operator => "operator",
-            Self::EvidenceAppend => "evidence.append",
+            Self::SiteRead => "site.read",
+            Self::CustomersRead => "customers.read",
+            Self::CustomersChange => "customers.change",
+            Self::StaffManage => "staff.manage",
+            Self::TokensManage => "tokens.manage",
+            Self::PeopleRead => "people.read",
+            Self::PeopleManage => "people.manage",
+            Self::MachinesManage => "machines.manage",
+            Self::EnrolmentsMake => "enrolments.make",
+            Self::TimeRead => "time.read",
+            Self::TimeReport => "time.report",
             Self::EvidenceRead => "evidence.read",
+            Self::EvidenceAppend => "evidence.append",
+            Self::EvidenceErase => "evidence.erase",
         }
+    }
+
+    /// Whether it means something in the whole site only, and never for one customer.
+    pub const fn is_of_the_site(self) -> bool {
+        matches!(self, Self::Operator | Self::SiteRead)
     }
 }
 
 /// A word that names no scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no scope; the scopes are operator, evidence.append and evidence.read")]
+#[error("'{0}' is no scope; the scopes are {all}", all = words())]
 pub struct UnknownScope(String);
 
-/// What one token allows: scopes, each once, written as words with a space between them.
+fn words() -> String {
+    Scope::ALL.map(Scope::word).join(", ")
+}
+
+/// What one caller may do: scopes, each once, written as words with a space between them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Scopes(BTreeSet<Scope>);
 
@@ -46,6 +108,11 @@ impl Scopes {
     /// Whether `wanted` is allowed; an operator is allowed everything.
     pub fn allow(&self, wanted: Scope) -> bool {
         self.0.contains(&wanted) || self.0.contains(&Scope::Operator)
+    }
+
+    /// The scopes, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = Scope> + '_ {
+        self.0.iter().copied()
     }
 }
 
@@ -81,11 +148,19 @@ mod tests {
 
     #[test]
     fn an_operator_may_do_everything_and_others_what_is_written() {
-        let scopes: Scopes = "evidence.read evidence.append".parse().unwrap();
-        assert_eq!(scopes.to_string(), "evidence.append evidence.read");
+        let scopes: Scopes = "evidence.append evidence.read".parse().unwrap();
+        assert_eq!(scopes.to_string(), "evidence.read evidence.append");
         assert!(scopes.allow(Scope::EvidenceAppend) && !scopes.allow(Scope::Operator));
-        assert!(Scopes::of([Scope::Operator]).allow(Scope::EvidenceRead));
-        assert!(!Scopes::default().allow(Scope::EvidenceRead));
-        assert!("root".parse::<Scopes>().is_err());
+        assert!(Scope::ALL.into_iter().all(|scope| Scopes::of([Scope::Operator]).allow(scope)));
+        assert!(Scope::ALL.into_iter().all(|scope| !Scopes::default().allow(scope)));
+    }
+
+    #[test]
+    fn words_are_read_back_and_others_are_refused() {
+        let all = Scopes::of(Scope::ALL);
+        assert_eq!(all.to_string().parse(), Ok(all));
+        for wrong in ["root", "operator,site.read", "Operator", "ope\u{0433}ator"] {
+            assert!(wrong.parse::<Scopes>().is_err(), "{wrong}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
-use angbu_accounts::{Scope, Scopes, Secret};
+use angbu_accounts::{Grant, Reach, Scope, Secret};
 use angbu_store::accounts::StaffRow;
 
 use crate::centre::Centre;
@@ -17,33 +17,46 @@ use crate::problem::Refusal;
 pub(crate) const COOKIE: &str = "angbu_session";
 
 /// Somebody who showed a live session or a live token.
-pub(crate) enum Caller {
-    /// An operator's browser.
+pub(crate) struct Caller {
+    /// What the caller may do, and how far that reaches.
+    pub(crate) grant: Grant,
+    /// Who it is.
+    pub(crate) who: Who,
+}
+
+/// Who a caller is.
+pub(crate) enum Who {
+    /// A browser of somebody who signed in.
     Browser {
-        /// The operator's row as it stood when the request came.
-        operator: StaffRow,
+        /// The member's row as it stood when the request came.
+        member: Box<StaffRow>,
         /// The session's secret, to end it by.
         secret: Secret,
     },
     /// A program with a token.
-    Token {
-        /// What the token allows.
-        scopes: Scopes,
-    },
+    Token,
 }
 
 impl Caller {
-    /// Whether the caller may do what `scope` says.
+    /// How far the caller may do what `scope` says. Whatever lies outside is to be answered like what does not exist.
     ///
     /// # Errors
     /// [`Refusal::PasswordMustChange`] while a one-time password stands, [`Refusal::Forbidden`] otherwise.
-    pub(crate) fn require(&self, scope: Scope) -> Result<(), Refusal> {
-        match self {
-            Self::Browser { operator, .. } if operator.must_change => Err(Refusal::PasswordMustChange),
-            Self::Browser { .. } => Ok(()),
-            Self::Token { scopes } if scopes.allow(scope) => Ok(()),
-            Self::Token { .. } => Err(Refusal::Forbidden(scope)),
+    pub(crate) fn require(&self, scope: Scope) -> Result<Reach, Refusal> {
+        if let Who::Browser { member, .. } = &self.who
+            && member.must_change
+        {
+            return Err(Refusal::PasswordMustChange);
         }
+        self.grant.allows(scope).ok_or(Refusal::Forbidden(scope))
+    }
+
+    /// Checks that the caller may hand out what `given` says, which is nothing that the caller has not.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] with the first scope that the caller lacks.
+    pub(crate) fn may_give(&self, given: &Grant) -> Result<(), Refusal> {
+        self.grant.lacks(given).map_or(Ok(()), |scope| Err(Refusal::Forbidden(scope)))
     }
 }
 
@@ -53,27 +66,16 @@ impl FromRequestParts<Arc<Centre>> for Caller {
     async fn from_request_parts(parts: &mut Parts, centre: &Arc<Centre>) -> Result<Self, Refusal> {
         if let Some(presented) = bearer(&parts.headers) {
             let secret = Secret::parse(presented).map_err(|_| Refusal::NotSignedIn)?;
-            return centre.token_scopes(&secret).await.map(|scopes| Self::Token { scopes });
+            let grant = centre.token_grant(&secret).await?;
+            return Ok(Self { grant, who: Who::Token });
         }
         let presented = cookie(&parts.headers).ok_or(Refusal::NotSignedIn)?;
         if !parts.method.is_safe() && !same_origin(&parts.headers) {
             return Err(Refusal::CrossSite);
         }
         let secret = Secret::parse(presented).map_err(|_| Refusal::NotSignedIn)?;
-        let operator = centre.session_operator(&secret).await?;
-        Ok(Self::Browser { operator, secret })
-    }
-}
-
-/// Somebody who may do everything an operator may.
-pub(crate) struct AsOperator;
-
-impl FromRequestParts<Arc<Centre>> for AsOperator {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, centre: &Arc<Centre>) -> Result<Self, Refusal> {
-        Caller::from_request_parts(parts, centre).await?.require(Scope::Operator)?;
-        Ok(Self)
+        let (member, grant) = centre.session_member(&secret).await?;
+        Ok(Self { grant, who: Who::Browser { member: Box::new(member), secret } })
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 
-use angbu_units::CustomerId;
+use angbu_accounts::Reach;
 
 use crate::centre::{Centre, News};
 use crate::types::time::Mark;
@@ -27,25 +27,26 @@ struct MarkOfAgent {
     mark: Mark,
 }
 
-/// The news of one customer, or of all, until the browser leaves or the centre stops.
+/// The news within a reach, with those of the site itself or without, until the browser leaves or the centre stops.
 pub(crate) fn events(
     centre: Arc<Centre>,
-    customer: Option<CustomerId>,
+    reach: Reach,
+    of_the_site: bool,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let (sender, receiver) = mpsc::channel(WAITING);
-    tokio::spawn(forward(centre, customer, sender));
+    tokio::spawn(forward(centre, reach, of_the_site, sender));
     Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
 }
 
 async fn forward(
     centre: Arc<Centre>,
-    customer: Option<CustomerId>,
+    reach: Reach,
+    of_the_site: bool,
     sender: mpsc::Sender<Result<Event, Infallible>>,
 ) {
     let mut news = centre.watch_news();
     let mut heads = centre.watch_head();
     let mut stop = centre.watch_stop();
-    let wanted = |of: CustomerId| customer.is_none_or(|customer| customer == of);
     loop {
         let events = tokio::select! {
             () = stopped(&mut stop) => return,
@@ -57,14 +58,14 @@ async fn forward(
                 vec![event("head", &centre.head_now())]
             }
             heard = news.recv() => match heard {
-                Ok(News::Agent { customer, agent }) if wanted(customer) => vec![event("agent", &agent)],
-                Ok(News::Exchange { customer, exchange }) if wanted(customer) => vec![event("exchange", &exchange)],
-                Ok(News::Mark { customer, agent, mark }) if wanted(customer) => {
+                Ok(News::Agent { customer, agent }) if reach.covers(customer) => vec![event("agent", &agent)],
+                Ok(News::Exchange { customer, exchange }) if reach.covers(customer) => vec![event("exchange", &exchange)],
+                Ok(News::Mark { customer, agent, mark }) if reach.covers(customer) => {
                     vec![event("event", &MarkOfAgent { agent, mark })]
                 }
-                Ok(News::Clock) => vec![event("centre", &centre.clock_now().await)],
+                Ok(News::Clock) if of_the_site => vec![event("centre", &centre.clock_now().await)],
                 Ok(_) => Vec::new(),
-                Err(RecvError::Lagged(_)) => match centre.agents_of(customer).await {
+                Err(RecvError::Lagged(_)) => match centre.agents_of(reach.customer()).await {
                     Ok(agents) => agents.iter().map(|agent| event("agent", agent)).collect(),
                     Err(_) => Vec::new(),
                 },

@@ -174,7 +174,12 @@ mod tests {
     }
 
     fn upload(records: Vec<Record>) -> Upload {
-        Upload { agent: AgentId::from_bytes([1; 16]), sent: NOW, newest_checkpoint: Some("a checkpoint\n".to_owned()), records }
+        Upload {
+            agent: AgentId::from_bytes([1; 16]),
+            sent: NOW,
+            newest_checkpoint: Some("a checkpoint\n".to_owned()),
+            records,
+        }
     }
 
     #[track_caller]

@@ -12,7 +12,7 @@ use rand_core::UnwrapErr;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use angbu_accounts::{Name, Password, Scope, Scopes, fingerprint};
+use angbu_accounts::{Grant, Name, Password, Reach, Scope, Scopes, fingerprint};
 use angbu_agent::clock::{SystemClock, UnslewedClock};
 use angbu_evidence::note::{Ed25519Signer, Signer as _, VerifierKey};
 use angbu_evidence::{Kind, Promise};
@@ -142,8 +142,8 @@ impl RunningSite {
     /// # Errors
     /// Where the database does not take it.
     pub async fn start_token(&mut self) -> anyhow::Result<String> {
-        let scopes = Scopes::of([Scope::Operator]);
-        let (id, secret) = self.centre.make_token(START_HOLDER, scopes, None).await?;
+        let grant = Grant { scopes: Scopes::of([Scope::Operator]), reach: Reach::Site };
+        let (id, secret) = self.centre.make_token(START_HOLDER, grant, None).await?;
         self.start_token = Some(id);
         Ok(secret.reveal())
     }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use ed25519_dalek::{Signature, VerifyingKey};
 
 use angbu_accounts::{
-    CODE_LIFETIME, EnrolmentCode, Name, Password, PasswordHash, SESSION_LIFETIME, Scopes, Secret,
-    SessionTimes, possession,
+    CODE_LIFETIME, EnrolmentCode, Grant, Name, Password, PasswordHash, Reach, Role, RoleError,
+    SESSION_LIFETIME, Secret, SessionTimes, possession,
 };
 use angbu_evidence::Kind;
 use angbu_store::accounts::{CodeRow, CustomerRow, SessionRow, StaffRow, TokenRow};
@@ -72,26 +72,36 @@ impl Centre {
         Ok((secret, operator))
     }
 
-    /// The operator of a live session, whose last use is noted now and then.
-    pub(crate) async fn session_operator(&self, secret: &Secret) -> Result<StaffRow, Refusal> {
+    /// Who is signed in by a live session, whose last use is noted now and then, and what they may do. It ends at once
+    /// for whoever is disabled.
+    pub(crate) async fn session_member(&self, secret: &Secret) -> Result<(StaffRow, Grant), Refusal> {
         let hash = *secret.hash().as_bytes();
         let now = self.clock.read().wall;
         let found = self
             .store
             .read(move |snapshot| {
                 let Some(session) = snapshot.session_by_secret(&hash)? else { return Ok(None) };
-                Ok::<_, StoreError>(snapshot.staff_member(session.staff)?.map(|operator| (session, operator)))
+                Ok::<_, StoreError>(snapshot.staff_member(session.staff)?.map(|member| (session, member)))
             })
             .await?;
-        let (session, operator) = found.ok_or(Refusal::NotSignedIn)?;
+        let (session, member) = found.filter(|(_, member)| !member.disabled).ok_or(Refusal::NotSignedIn)?;
         let times = SessionTimes { created: session.created, last_used: session.last_used };
         if !times.live(now) {
             return Err(Refusal::NotSignedIn);
         }
         if times.worth_touching(now) {
-            self.store.write(move |tx| tx.touch_session(session.id, now, session.expires)).await?;
+            let touched =
+                self.store.write(move |tx| tx.touch_session(session.id, now, session.expires)).await;
+            match touched {
+                // Signed out in another window meanwhile.
+                Err(StoreError::NotFound { .. }) => return Err(Refusal::NotSignedIn),
+                touched => touched?,
+            }
         }
-        Ok(operator)
+        let role: Role =
+            member.role.parse().map_err(|error: RoleError| Refusal::Internal(error.to_string()))?;
+        let grant = Grant::of(role, Reach::of(member.customer));
+        Ok((member, grant))
     }
 
     /// Ends a session; one that is not there has ended already.
@@ -141,7 +151,7 @@ impl Centre {
     }
 
     /// What a live token allows.
-    pub(crate) async fn token_scopes(&self, secret: &Secret) -> Result<Scopes, Refusal> {
+    pub(crate) async fn token_grant(&self, secret: &Secret) -> Result<Grant, Refusal> {
         let hash = *secret.hash().as_bytes();
         let now = self.clock.read();
         let token = match self.recent_tokens.get(&hash, now.monotonic) {
@@ -156,7 +166,11 @@ impl Centre {
         };
         let live = token.filter(|token| !token.revoked && token.expires.is_none_or(|end| now.wall < end));
         let token = live.ok_or(Refusal::NotSignedIn)?;
-        token.scopes.parse().map_err(|error| Refusal::Internal(format!("token {}: {error}", token.id)))
+        let scopes = token
+            .scopes
+            .parse()
+            .map_err(|error| Refusal::Internal(format!("token {}: {error}", token.id)))?;
+        Ok(Grant { scopes, reach: Reach::of(token.customer) })
     }
 
     /// Makes a token; its secret is shown once.
@@ -166,7 +180,7 @@ impl Centre {
     pub async fn make_token(
         &self,
         holder: &str,
-        scopes: Scopes,
+        grant: Grant,
         expires: Option<UnixTime>,
     ) -> Result<(TokenId, Secret), StoreError> {
         let instant = self.instant();
@@ -175,8 +189,8 @@ impl Centre {
             id: TokenId::random(&mut rng()),
             secret_hash: *secret.hash().as_bytes(),
             holder: holder.chars().filter(|c| !c.is_control()).take(120).collect(),
-            scopes: scopes.to_string(),
-            customer: CustomerId::SITE,
+            scopes: grant.scopes.to_string(),
+            customer: grant.reach.stored(),
             machine: None,
             created: instant.time,
             expires,
@@ -191,7 +205,7 @@ impl Centre {
                     ("holder", row.holder.clone()),
                     ("scopes", row.scopes.clone()),
                 ];
-                append_text(tx, TOKEN, CustomerId::SITE, instant, fields)?;
+                append_text(tx, TOKEN, row.customer, instant, fields)?;
                 Ok::<_, StoreError>(())
             })
             .await?;
@@ -282,18 +296,33 @@ impl Centre {
         if let Some(customer) = self.recent_customers.get(&wanted, now) {
             return Ok(customer);
         }
-        let id = wanted.parse::<CustomerId>().ok();
-        let asked = wanted.clone();
-        let found = self
-            .store
-            .read(move |snapshot| match id {
-                Some(id) => snapshot.customer(id),
-                None => snapshot.customer_named(&asked),
-            })
-            .await?;
+        // What can be neither is not looked up: no database is asked about texts that it could not hold.
+        let found = match (wanted.parse::<CustomerId>(), wanted.parse::<Name>()) {
+            (Ok(id), _) => self.store.read(move |snapshot| snapshot.customer(id)).await?,
+            (_, Ok(name)) => self.store.read(move |snapshot| snapshot.customer_named(name.as_str())).await?,
+            _ => None,
+        };
         let customer = found.ok_or_else(|| Refusal::unknown("customer", &wanted))?;
         self.recent_customers.put(wanted, customer.clone(), now);
         Ok(customer)
+    }
+
+    /// The customer with this name or id, if it lies within a caller's reach.
+    pub(crate) async fn customer_within(
+        &self,
+        reach: Reach,
+        name_or_id: &str,
+    ) -> Result<CustomerRow, Refusal> {
+        let customer = self.customer(name_or_id).await?;
+        if reach.covers(customer.id) { Ok(customer) } else { Err(Refusal::unknown("customer", name_or_id)) }
+    }
+
+    /// A caller's reach narrowed to the customer with this name or id, where one is asked for.
+    pub(crate) async fn narrow(&self, reach: Reach, name_or_id: Option<&str>) -> Result<Reach, Refusal> {
+        match name_or_id {
+            None => Ok(reach),
+            Some(name) => Ok(Reach::Customer(self.customer_within(reach, name).await?.id)),
+        }
     }
 
     /// Makes a one-time code by which an agent of this name joins for a customer.

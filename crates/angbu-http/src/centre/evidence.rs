@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use angbu_accounts::Reach;
 use angbu_evidence::tile::TileId;
-use angbu_evidence::{Checkpoint, Draft, Hash, Kind, Promise};
+use angbu_evidence::{Checkpoint, Draft, Entry, Hash, Kind, Promise};
 use angbu_store::StoreError;
 use angbu_store::evidence::Standing;
-use angbu_units::{EntryId, Nanos, UnixTime};
+use angbu_units::{CustomerId, EntryId, Nanos, UnixTime};
 
 use super::{Centre, append};
 use crate::problem::Refusal;
@@ -35,10 +36,9 @@ impl Centre {
     /// Appends a customer's own statement.
     pub(crate) async fn append_statement(
         &self,
-        customer: &str,
+        customer: CustomerId,
         fields: BTreeMap<String, String>,
     ) -> Result<Appended, Refusal> {
-        let customer = self.customer(customer).await?.id;
         let instant = self.instant();
         let body = angbu_evidence::Body::new(
             &mut super::rng(),
@@ -69,10 +69,16 @@ impl Centre {
         Ok(Shown::Promise(text))
     }
 
-    /// The receipt of an entry that is in the log.
-    pub(crate) async fn receipt(&self, id: EntryId) -> Result<String, Refusal> {
+    /// The receipt of an entry that is in the log and within the caller's reach.
+    pub(crate) async fn receipt(&self, reach: Reach, id: EntryId) -> Result<String, Refusal> {
         match self.store.standing(id).await? {
-            Standing::Proven(receipt) => Ok(receipt.encode()),
+            Standing::Proven(receipt) => {
+                let entry = Entry::decode(&receipt.entry).map_err(|e| Refusal::Internal(e.to_string()))?;
+                if !reach.covers(entry.customer) {
+                    return Err(Refusal::unknown("entry", &id.to_string()));
+                }
+                Ok(receipt.encode())
+            }
             Standing::Pending => Err(Refusal::Unavailable {
                 seconds: 1,
                 reason: format!("{id} waits for its place in the log"),
@@ -116,8 +122,7 @@ impl Centre {
         self.store
             .write(move |tx| {
                 let manifest = tx.manifest_now()?;
-                let id =
-                    append(tx, Kind::MANIFEST, angbu_units::CustomerId::SITE, instant, manifest.fields())?;
+                let id = append(tx, Kind::MANIFEST, CustomerId::SITE, instant, manifest.fields())?;
                 tx.insert_manifest(id, &manifest)?;
                 Ok(id)
             })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 
+use angbu_accounts::Reach;
 use angbu_evidence::Kind;
 use angbu_store::accounts::CustomerRow;
 use angbu_store::time::{AcceptedUpload, AgentRow, EventRow, ExchangeRow, SegmentRow};
@@ -32,9 +33,15 @@ const LIVE_EXCHANGES: usize = 32;
 const UNKNOWN_POLL: Nanos = Nanos::from_secs(16);
 
 impl Centre {
-    /// All customers with how their agents stand.
-    pub(crate) async fn customers(&self) -> Result<Vec<Customer>, Refusal> {
-        let rows = self.store.read(|snapshot| snapshot.customers()).await?;
+    /// The customers within a reach, with how their agents stand.
+    pub(crate) async fn customers(&self, reach: Reach) -> Result<Vec<Customer>, Refusal> {
+        let rows = self
+            .store
+            .read(move |snapshot| match reach {
+                Reach::Site => snapshot.customers(),
+                Reach::Customer(id) => Ok(snapshot.customer(id)?.into_iter().collect()),
+            })
+            .await?;
         let mut customers = Vec::with_capacity(rows.len());
         for row in rows {
             customers.push(self.customer_now(row).await?);
@@ -57,15 +64,6 @@ impl Centre {
         })
     }
 
-    /// The agents of the customer with this name or id, or all.
-    pub(crate) async fn agents(&self, customer: Option<&str>) -> Result<Vec<Agent>, Refusal> {
-        let customer = match customer {
-            Some(name) => Some(self.customer(name).await?.id),
-            None => None,
-        };
-        self.agents_of(customer).await
-    }
-
     /// The agents of a customer, or all.
     pub(crate) async fn agents_of(&self, customer: Option<CustomerId>) -> Result<Vec<Agent>, Refusal> {
         let now = self.clock.read().wall;
@@ -84,20 +82,23 @@ impl Centre {
         Ok(views.into_iter().map(|view| self.show_agent(&view, now)).collect())
     }
 
-    /// One agent.
-    pub(crate) async fn agent(&self, id: AgentId) -> Result<Agent, Refusal> {
+    /// One agent within a reach.
+    pub(crate) async fn agent(&self, reach: Reach, id: AgentId) -> Result<Agent, Refusal> {
         let now = self.clock.read().wall;
         let view = self
             .store
             .read(move |snapshot| snapshot.agent(id)?.map(|row| View::load(snapshot, row, now)).transpose())
             .await?;
-        let view = view.ok_or_else(|| Refusal::unknown("agent", &id.to_string()))?;
+        let view = view
+            .filter(|view| reach.covers(view.row.customer))
+            .ok_or_else(|| Refusal::unknown("agent", &id.to_string()))?;
         Ok(self.show_agent(&view, now))
     }
 
     /// A period of one agent, to draw: points for the line, and the verdicts from every exchange.
     pub(crate) async fn graph(
         &self,
+        reach: Reach,
         id: AgentId,
         from: UnixTime,
         to: UnixTime,
@@ -112,7 +113,8 @@ impl Centre {
         let (drawn, observed, tolerance, row) = self
             .store
             .read(move |snapshot| {
-                let Some(row) = snapshot.agent(id)? else { return Ok(None) };
+                let row = snapshot.agent(id)?.filter(|row| reach.covers(row.customer));
+                let Some(row) = row else { return Ok(None) };
                 let drawn = snapshot.graph(id, from, to, u64::from(points))?;
                 let observed = Recorded::load(snapshot, &row, from, to)?;
                 let tolerance = tolerances(snapshot, row.customer)?;
@@ -278,7 +280,7 @@ impl Centre {
         for mark in upload.events.iter().filter_map(mark) {
             let _ = self.news.send(News::Mark { customer, agent: agent.clone(), mark });
         }
-        if let Ok(agent) = self.agent(upload.agent).await {
+        if let Ok(agent) = self.agent(Reach::Site, upload.agent).await {
             let _ = self.news.send(News::Agent { customer, agent });
         }
     }

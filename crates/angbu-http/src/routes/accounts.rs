@@ -9,12 +9,12 @@ use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use angbu_accounts::{Name, SESSION_LIFETIME, Scope, Scopes};
+use angbu_accounts::{Grant, Name, SESSION_LIFETIME, Scope, Scopes};
 use angbu_store::accounts::StaffRow;
 use angbu_units::Nanos;
 
 use super::{Body, Parts};
-use crate::caller::{AsOperator, COOKIE, Caller, Source, same_origin};
+use crate::caller::{COOKIE, Caller, Source, Who, same_origin};
 use crate::centre::Centre;
 use crate::problem::Refusal;
 use crate::types::Problem;
@@ -35,9 +35,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Centre>> {
 #[utoipa::path(get, path = "/api/v1/session", tag = "accounts",
     responses((status = 200, body = Session), (status = "default", body = Problem)))]
 async fn session(caller: Caller) -> Result<Json<Session>, Refusal> {
-    match caller {
-        Caller::Browser { operator, .. } => Ok(Json(session_of(&operator))),
-        Caller::Token { .. } => Err(Refusal::NotSignedIn),
+    match caller.who {
+        Who::Browser { member, .. } => Ok(Json(session_of(&member))),
+        Who::Token => Err(Refusal::NotSignedIn),
     }
 }
 
@@ -62,7 +62,7 @@ async fn sign_in(
 #[utoipa::path(delete, path = "/api/v1/session", tag = "accounts",
     responses((status = 204), (status = "default", body = Problem)))]
 async fn sign_out(State(centre): State<Arc<Centre>>, caller: Caller) -> Result<Response, Refusal> {
-    if let Caller::Browser { secret, .. } = caller {
+    if let Who::Browser { secret, .. } = caller.who {
         centre.sign_out(&secret).await?;
     }
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie(&centre, "", 0))]).into_response())
@@ -76,16 +76,17 @@ async fn change_password(
     caller: Caller,
     Body(change): Body<PasswordChange>,
 ) -> Result<StatusCode, Refusal> {
-    let Caller::Browser { operator, secret } = caller else { return Err(Refusal::NotSignedIn) };
-    centre.change_password(&operator, change.old, change.new, &secret).await?;
+    let Who::Browser { member, secret } = caller.who else { return Err(Refusal::NotSignedIn) };
+    centre.change_password(&member, change.old, change.new, &secret).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// All customers
 #[utoipa::path(get, path = "/api/v1/customers", tag = "accounts",
     responses((status = 200, body = Customers), (status = "default", body = Problem)))]
-async fn customers(State(centre): State<Arc<Centre>>, _: AsOperator) -> Result<Json<Customers>, Refusal> {
-    Ok(Json(Customers { customers: centre.customers().await? }))
+async fn customers(State(centre): State<Arc<Centre>>, caller: Caller) -> Result<Json<Customers>, Refusal> {
+    let reach = caller.require(Scope::CustomersRead)?;
+    Ok(Json(Customers { customers: centre.customers(reach).await? }))
 }
 
 /// One customer, by name or id
@@ -93,10 +94,11 @@ async fn customers(State(centre): State<Arc<Centre>>, _: AsOperator) -> Result<J
     responses((status = 200, body = Customer), (status = "default", body = Problem)))]
 async fn customer(
     State(centre): State<Arc<Centre>>,
-    _: AsOperator,
+    caller: Caller,
     Parts(name): Parts<String>,
 ) -> Result<Json<Customer>, Refusal> {
-    let customer = centre.customer(&name).await?;
+    let reach = caller.require(Scope::CustomersRead)?;
+    let customer = centre.customer_within(reach, &name).await?;
     Ok(Json(centre.customer_now(customer).await?))
 }
 
@@ -105,9 +107,10 @@ async fn customer(
     responses((status = 201, body = Customer), (status = "default", body = Problem)))]
 async fn make_customer(
     State(centre): State<Arc<Centre>>,
-    _: AsOperator,
+    caller: Caller,
     Body(wish): Body<NewCustomer>,
 ) -> Result<(StatusCode, Json<Customer>), Refusal> {
+    caller.require(Scope::Operator)?;
     let name: Name = wish.name.parse()?;
     let tolerance = tolerance(wish.tolerance_ns)?;
     let customer = centre.make_customer(&name, tolerance).await?;
@@ -122,11 +125,13 @@ async fn make_token(
     caller: Caller,
     Body(wish): Body<NewToken>,
 ) -> Result<(StatusCode, Json<TokenMade>), Refusal> {
-    caller.require(Scope::Operator)?;
+    let reach = caller.require(Scope::TokensManage)?;
     let scopes: Scopes =
         wish.scopes.join(" ").parse().map_err(|error| Refusal::Invalid(format!("scopes: {error}")))?;
+    let grant = Grant { scopes, reach };
+    caller.may_give(&grant)?;
     let expires = wish.expires.map(|text| super::instant("expires", &text)).transpose()?;
-    let (id, secret) = centre.make_token(&wish.holder, scopes, expires).await?;
+    let (id, secret) = centre.make_token(&wish.holder, grant, expires).await?;
     Ok((StatusCode::CREATED, Json(TokenMade { id: id.to_string(), token: secret.reveal() })))
 }
 

@@ -10,10 +10,10 @@ use base64::engine::general_purpose::STANDARD;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use angbu_accounts::Name;
+use angbu_accounts::{Name, Scope};
 
 use super::Body;
-use crate::caller::{AsOperator, Source};
+use crate::caller::{Caller, Source};
 use crate::centre::{Centre, JoinWish};
 use crate::problem::Refusal;
 use crate::types::accounts::{Enrolment, EnrolmentKind, Join, Joined, NewEnrolment};
@@ -28,11 +28,13 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Centre>> {
     responses((status = 201, body = Enrolment), (status = "default", body = Problem)))]
 async fn enrol(
     State(centre): State<Arc<Centre>>,
-    _: AsOperator,
+    caller: Caller,
     Body(wish): Body<NewEnrolment>,
 ) -> Result<(StatusCode, Json<Enrolment>), Refusal> {
+    let reach = caller.require(Scope::EnrolmentsMake)?;
+    caller.require(Scope::MachinesManage)?;
+    let customer = centre.customer_within(reach, &wish.customer).await?;
     let name: Name = wish.name.parse()?;
-    let customer = centre.customer(&wish.customer).await?;
     let (code, expires) = match wish.kind {
         EnrolmentKind::Agent => centre.enrol_agent(customer.id, &name).await?,
     };

@@ -60,8 +60,9 @@ async fn append(
     headers: HeaderMap,
     Body(statement): Body<NewStatement>,
 ) -> Result<(StatusCode, Json<StatementMade>), Refusal> {
-    caller.require(Scope::EvidenceAppend)?;
-    let entry = centre.append_statement(&statement.customer, statement.fields).await?;
+    let reach = caller.require(Scope::EvidenceAppend)?;
+    let customer = centre.customer_within(reach, &statement.customer).await?;
+    let entry = centre.append_statement(customer.id, statement.fields).await?;
     let receipt = format!("/api/v1/evidence/entries/{}/receipt", entry.id);
     let mut made = StatementMade { entry_id: entry.id.to_string(), receipt, proof: None, promise: None };
     if prefers_wait(&headers) {
@@ -82,15 +83,16 @@ async fn receipt(
     caller: Caller,
     Parts(id): Parts<String>,
 ) -> Result<String, Refusal> {
-    caller.require(Scope::EvidenceRead)?;
-    centre.receipt(id.parse::<EntryId>()?).await
+    let reach = caller.require(Scope::EvidenceRead)?;
+    centre.receipt(reach, id.parse::<EntryId>()?).await
 }
 
 async fn checkpoint(State(centre): State<Arc<Centre>>) -> Response {
     text(centre.head_now().checkpoint, "no-cache")
 }
 
-/// C2SP tlog-tiles: hash tiles are public, entry bundles need an auditor's scope, since even bare activity tells.
+/// C2SP tlog-tiles: hash tiles are public, entry bundles need the scope of an auditor of the whole site, since even
+/// bare activity tells.
 async fn tile(
     State(centre): State<Arc<Centre>>,
     caller: Result<Caller, Refusal>,
@@ -99,7 +101,9 @@ async fn tile(
     let path = uri.path().trim_start_matches('/');
     let unknown = || Refusal::unknown("tile", path);
     if path.starts_with("tile/entries/") {
-        caller?.require(Scope::EvidenceRead)?;
+        let caller = caller?;
+        caller.require(Scope::EvidenceRead)?;
+        caller.require(Scope::SiteRead)?;
         let (index, width) = parse_entries(path).map_err(|_| unknown())?;
         let bundle = centre.entries_bundle(index, width).await?.ok_or_else(unknown)?;
         return Ok(bytes(bundle));

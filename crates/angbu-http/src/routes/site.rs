@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::caller::AsOperator;
+use angbu_accounts::Scope;
+
+use crate::caller::Caller;
 use crate::centre::Centre as RunningCentre;
 use crate::problem::Refusal;
 use crate::types::Problem;
@@ -27,7 +29,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<RunningCentre>> {
 /// The running centre
 #[utoipa::path(get, path = "/api/v1/centre", tag = "centre",
     responses((status = 200, body = Centre), (status = "default", body = Problem)))]
-async fn centre(State(centre): State<Arc<RunningCentre>>, _: AsOperator) -> Result<Json<Centre>, Refusal> {
+async fn centre(State(centre): State<Arc<RunningCentre>>, caller: Caller) -> Result<Json<Centre>, Refusal> {
+    caller.require(Scope::SiteRead)?;
     Ok(Json(centre.now().await))
 }
 

@@ -10,10 +10,11 @@ use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use angbu_accounts::Scope;
 use angbu_units::AgentId;
 
 use super::{Body, Parameters, Parts, instant};
-use crate::caller::AsOperator;
+use crate::caller::Caller;
 use crate::centre::{Centre, ReportWish};
 use crate::problem::Refusal;
 use crate::stream;
@@ -35,10 +36,12 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Centre>> {
     responses((status = 200, body = Agents), (status = "default", body = Problem)))]
 async fn agents(
     State(centre): State<Arc<Centre>>,
-    _: AsOperator,
+    caller: Caller,
     Parameters(query): Parameters<AgentsQuery>,
 ) -> Result<Json<Agents>, Refusal> {
-    Ok(Json(Agents { agents: centre.agents(query.customer.as_deref()).await? }))
+    let reach = caller.require(Scope::TimeRead)?;
+    let reach = centre.narrow(reach, query.customer.as_deref()).await?;
+    Ok(Json(Agents { agents: centre.agents_of(reach.customer()).await? }))
 }
 
 /// One agent and how it stands now
@@ -46,10 +49,11 @@ async fn agents(
     responses((status = 200, body = Agent), (status = "default", body = Problem)))]
 async fn agent(
     State(centre): State<Arc<Centre>>,
-    _: AsOperator,
+    caller: Caller,
     Parts(id): Parts<String>,
 ) -> Result<Json<Agent>, Refusal> {
-    Ok(Json(centre.agent(id.parse::<AgentId>()?).await?))
+    let reach = caller.require(Scope::TimeRead)?;
+    Ok(Json(centre.agent(reach, id.parse::<AgentId>()?).await?))
 }
 
 /// A period of one agent, to draw
@@ -58,16 +62,17 @@ async fn agent(
     responses((status = 200, body = Graph), (status = "default", body = Problem)))]
 async fn graph(
     State(centre): State<Arc<Centre>>,
-    _: AsOperator,
+    caller: Caller,
     Parts(id): Parts<String>,
     Parameters(query): Parameters<GraphQuery>,
 ) -> Result<Json<Graph>, Refusal> {
+    let reach = caller.require(Scope::TimeRead)?;
     let (from, to) = (instant("from", &query.from)?, instant("to", &query.to)?);
     let points = query.points.unwrap_or(600);
     if !(10..=2_000).contains(&points) {
         return Err(Refusal::Invalid("points lies between 10 and 2000".into()));
     }
-    Ok(Json(centre.graph(id.parse()?, from, to, points).await?))
+    Ok(Json(centre.graph(reach, id.parse()?, from, to, points).await?))
 }
 
 /// Live news: server-sent events `agent`, `exchange`, `event`, `head` and `centre`
@@ -75,14 +80,14 @@ async fn graph(
     responses((status = 200, content_type = "text/event-stream", body = String), (status = "default", body = Problem)))]
 async fn live(
     State(centre): State<Arc<Centre>>,
-    _: AsOperator,
+    caller: Caller,
     Parameters(query): Parameters<AgentsQuery>,
 ) -> Result<Response, Refusal> {
-    let customer = match query.customer {
-        Some(name) => Some(centre.customer(&name).await?.id),
-        None => None,
-    };
-    Ok(stream::events(centre, customer).into_response())
+    let reach = caller.require(Scope::TimeRead)?;
+    let reach = centre.narrow(reach, query.customer.as_deref()).await?;
+    // The centre's own state is the site's, whichever customer is looked at.
+    let of_the_site = caller.require(Scope::SiteRead).is_ok();
+    Ok(stream::events(centre, reach, of_the_site).into_response())
 }
 
 /// Take an agent's signed upload
@@ -101,11 +106,12 @@ async fn upload(
     responses((status = 200, content_type = "text/html", body = String), (status = "default", body = Problem)))]
 async fn report(
     State(centre): State<Arc<Centre>>,
-    _: AsOperator,
+    caller: Caller,
     Body(request): Body<ReportRequest>,
 ) -> Result<Response, Refusal> {
+    let reach = caller.require(Scope::TimeReport)?;
     let wish = ReportWish {
-        customer: request.customer,
+        customer: centre.customer_within(reach, &request.customer).await?,
         from: instant("from", &request.from)?,
         to: instant("to", &request.to)?,
         language: request.language,
