@@ -1,5 +1,6 @@
 //! The configuration of `angbu serve`: one TOML file, unknown keys refused with their position.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 
 use angbu_accounts::Name;
+use angbu_evidence::note::{KeyType, VerifierKey};
 use angbu_units::Nanos;
+
+/// The most witnesses that a centre asks.
+const MOST_WITNESSES: usize = 16;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +47,26 @@ pub enum ConfigError {
     /// A certificate without its key, or both files and a generated certificate.
     #[error("[http] takes either tls = \"generated\" or both certificate and key")]
     ContradictoryTls,
+    /// A witness without logs to watch.
+    #[error("no log is given: a witness needs the verifier key of each log that it watches (logs, or --log)")]
+    NoLogs,
+    /// A witness's key where a log's belongs.
+    #[error(
+        "'{0}' is the key of a witness, not of a log; `GET /api/v1/evidence/key` of the centre says the log's"
+    )]
+    NotALogKey(String),
+    /// A log's key where a witness's belongs.
+    #[error("'{0}' is the key of a log, not of a witness; `angbu witness key` says the witness's")]
+    NotAWitnessKey(String),
+    /// Two witnesses with one key or one name.
+    #[error("two witnesses are called '{0}'; each has a name of its own")]
+    SameWitness(String),
+    /// More witnesses than are asked.
+    #[error("{0} witnesses are more than the 16 that a centre asks")]
+    TooManyWitnesses(usize),
+    /// Witnesses are required, and there is none.
+    #[error("require_witnesses = true needs a [[witness]]; without one no report could ever be made")]
+    NoWitness,
 }
 
 /// Everything that `angbu serve` reads from its TOML file.
@@ -67,6 +92,27 @@ pub struct ServeConfig {
     /// Customers that exist from the first start on. What is changed later in the console wins over this file.
     #[serde(default, rename = "customer")]
     pub customers: Vec<CustomerConfig>,
+    /// Who is asked to cosign this log's checkpoints.
+    #[serde(default, rename = "witness")]
+    pub witnesses: Vec<WitnessedBy>,
+    /// Whether a report is made only when every witness has cosigned the checkpoint that it rests on. Without this, a
+    /// report waits a few seconds for them, and then says who has.
+    #[serde(default)]
+    pub require_witnesses: bool,
+}
+
+/// A witness that is asked to cosign this log's checkpoints.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessedBy {
+    /// Where it takes checkpoints: what stands before `/add-checkpoint`.
+    pub url: String,
+    /// Its verifier key, as it says it (`angbu witness key`).
+    #[serde(deserialize_with = "verifier_key")]
+    pub key: VerifierKey,
+    /// A PEM file with the certificate authorities that vouch for it, or its own generated certificate; the public
+    /// ones if there is none.
+    pub certificate_authorities: Option<PathBuf>,
 }
 
 /// The web interface and the API.
@@ -203,6 +249,8 @@ impl Default for ServeConfig {
             ntp: NtpConfig::default(),
             clock: ClockConfig::default(),
             customers: Vec::new(),
+            witnesses: Vec::new(),
+            require_witnesses: false,
         }
     }
 }
@@ -254,16 +302,45 @@ impl ServeConfig {
     /// Checks what a file's form cannot say.
     ///
     /// # Errors
-    /// [`ConfigError::Origin`], [`ConfigError::PlainHttpBeyondLoopback`] and [`ConfigError::ContradictoryTls`].
+    /// [`ConfigError`], of what it refuses first.
     pub fn check(&self) -> Result<(), ConfigError> {
         let plain = |c: char| c.is_ascii_alphanumeric() || ".-_:/".contains(c);
         if !(1..=200).contains(&self.origin.len()) || !self.origin.chars().all(plain) {
             return Err(ConfigError::Origin);
         }
-        let http = &self.http;
-        match (http.tls, &http.certificate, &http.key) {
-            (None, None, None) if !http.listen.ip().is_loopback() => {
-                Err(ConfigError::PlainHttpBeyondLoopback(http.listen))
+        self.check_witnesses()?;
+        self.http.check()
+    }
+
+    fn check_witnesses(&self) -> Result<(), ConfigError> {
+        if self.require_witnesses && self.witnesses.is_empty() {
+            return Err(ConfigError::NoWitness);
+        }
+        if self.witnesses.len() > MOST_WITNESSES {
+            return Err(ConfigError::TooManyWitnesses(self.witnesses.len()));
+        }
+        let mut names = BTreeSet::new();
+        for WitnessedBy { key, .. } in &self.witnesses {
+            if key.kind() != KeyType::Witness {
+                return Err(ConfigError::NotAWitnessKey(key.to_string()));
+            }
+            if !names.insert(key.name()) {
+                return Err(ConfigError::SameWitness(key.name().to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl HttpConfig {
+    /// Checks what a file's form cannot say.
+    ///
+    /// # Errors
+    /// [`ConfigError::PlainHttpBeyondLoopback`] and [`ConfigError::ContradictoryTls`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        match (self.tls, &self.certificate, &self.key) {
+            (None, None, None) if !self.listen.ip().is_loopback() => {
+                Err(ConfigError::PlainHttpBeyondLoopback(self.listen))
             }
             (None, None, None) | (Some(_), None, None) | (None, Some(_), Some(_)) => Ok(()),
             _ => Err(ConfigError::ContradictoryTls),
@@ -281,6 +358,10 @@ fn default_origin() -> String {
 
 fn name<'de, D: Deserializer<'de>>(input: D) -> Result<Name, D::Error> {
     String::deserialize(input)?.parse().map_err(serde::de::Error::custom)
+}
+
+fn verifier_key<'de, D: Deserializer<'de>>(input: D) -> Result<VerifierKey, D::Error> {
+    String::deserialize(input)?.trim().parse().map_err(serde::de::Error::custom)
 }
 
 /// Reads a length of time written like `50 ms`.

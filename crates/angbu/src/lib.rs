@@ -15,3 +15,4 @@ pub mod ntp;
 pub mod site;
 mod tls;
 mod upstreams;
+pub mod witness;

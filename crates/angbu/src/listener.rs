@@ -1,7 +1,8 @@
 //! The web listener: accepts connections, speaks TLS where the site has a certificate, and ends cleanly.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -15,8 +16,21 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-/// Connections served at once; more wait in the system's queue.
-const MAX_CONNECTIONS: usize = 8_192;
+/// How many connections are served.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// At once; more wait in the system's queue.
+    pub(crate) connections: usize,
+    /// At once from one address; more are closed. An IPv6 network of /64 counts as one.
+    pub(crate) each_source: usize,
+}
+
+impl Limits {
+    /// A centre's: a customer's agents may all come from one address.
+    pub(crate) const CENTRE: Self = Self { connections: 8_192, each_source: 8_192 };
+    /// A witness's: it serves a few logs, and strangers.
+    pub(crate) const WITNESS: Self = Self { connections: 1_024, each_source: 32 };
+}
 /// A handshake, and the head of a request, must be there within this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long open requests may go on after the stop.
@@ -43,11 +57,13 @@ pub(crate) async fn serve(
     listener: TcpListener,
     tls: Option<Arc<rustls::ServerConfig>>,
     router: Router,
+    limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
     let acceptor = tls.map(TlsAcceptor::from);
     let graceful = Arc::new(GracefulShutdown::new());
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let sources = Sources::default();
     loop {
         let place = tokio::select! {
             place = Arc::clone(&places).acquire_owned() => place,
@@ -66,15 +82,63 @@ pub(crate) async fn serve(
                 continue;
             }
         };
+        let Some(source) = sources.enter(peer.ip(), limits.each_source) else {
+            tracing::debug!(%peer, "too many connections from one address");
+            continue;
+        };
         let (acceptor, router, watcher) = (acceptor.clone(), router.clone(), graceful.watcher());
         tokio::spawn(async move {
             connection(stream, peer, acceptor, router, watcher).await;
-            drop(place);
+            drop((place, source));
         });
     }
     drop(listener);
     if let Ok(graceful) = Arc::try_unwrap(graceful) {
         let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
+    }
+}
+
+/// How many connections each address has open.
+#[derive(Clone, Default)]
+struct Sources(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One connection of an address, until it is dropped.
+struct FromSource {
+    sources: Sources,
+    address: IpAddr,
+}
+
+impl Sources {
+    /// Counts a connection, unless its address has so many already.
+    fn enter(&self, address: IpAddr, most: usize) -> Option<FromSource> {
+        let address = network(address);
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(FromSource { sources: self.clone(), address })
+    }
+}
+
+impl Drop for FromSource {
+    fn drop(&mut self) {
+        let mut counts = self.sources.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// The address that counts: of IPv6, whoever has one address has its whole /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        address => address,
     }
 }
 
@@ -114,5 +178,27 @@ async fn connection(
     };
     if let Err(error) = outcome {
         tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_takes_no_more_than_its_places() {
+        let sources = Sources::default();
+        let enter = |address: &str| sources.enter(address.parse().unwrap(), 2);
+        let first = enter("192.0.2.1").unwrap();
+        let _second = enter("::ffff:192.0.2.1").unwrap();
+        assert!(enter("192.0.2.1").is_none());
+        assert!(enter("192.0.2.2").is_some());
+        drop(first);
+        assert!(enter("192.0.2.1").is_some());
+        let _six = (enter("2001:db8::1").unwrap(), enter("2001:db8::2").unwrap());
+        assert!(enter("2001:db8::3").is_none());
+        assert!(enter("2001:db8:0:1::3").is_some());
+        let kept = sources.0.lock().unwrap().len();
+        assert_eq!(kept, 2, "whoever left is forgotten");
     }
 }

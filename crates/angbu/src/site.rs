@@ -22,9 +22,10 @@ use angbu_units::{CentreId, Clock, TokenId};
 
 use crate::clock_job::{self, ClockJob};
 use crate::config::ServeConfig;
+use crate::listener::{self, Limits};
 use crate::ntp::server::{Listen, Published, Server};
 use crate::upstreams::Upstreams;
-use crate::{console, jobs, listener, tls};
+use crate::{console, jobs, tls};
 
 const STOPPED: Kind = Kind::constant("site.stop");
 /// The name of a site's first operator.
@@ -106,7 +107,8 @@ impl RunningSite {
         let first_password = furnish(&centre, config).await?;
         let mut tasks = JoinSet::new();
         let router = angbu_http::router(Arc::clone(&centre), get(console::file));
-        tasks.spawn(listener::serve(web, tls.map(|tls| tls.config), router, stopped.clone()));
+        let tls = tls.map(|tls| tls.config);
+        tasks.spawn(listener::serve(web, tls, router, Limits::CENTRE, stopped.clone()));
         jobs::spawn(&mut tasks, &centre, &stopped);
         Ok(Self {
             centre,

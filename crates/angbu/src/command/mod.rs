@@ -7,6 +7,7 @@ mod output;
 mod report;
 mod signals;
 mod verify;
+mod witness;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,6 +42,8 @@ enum Command {
     Report(Report),
     /// Check a report, offline
     Verify(VerifyArguments),
+    /// Watch logs and cosign their checkpoints, so that nobody can show two histories
+    Witness(WitnessArguments),
 }
 
 /// Where a running centre takes its place.
@@ -83,6 +86,42 @@ struct AgentArguments {
     /// Print one JSON object when ready, then one per event
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+struct WitnessArguments {
+    #[command(flatten)]
+    places: WitnessPlaces,
+    /// Address and port to listen on; port 0 takes any free one
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// The verifier key of a log to watch; may be given several times
+    #[arg(long, value_name = "VKEY")]
+    log: Vec<String>,
+    #[command(subcommand)]
+    command: Option<WitnessCommand>,
+}
+
+#[derive(Debug, Args)]
+struct WitnessPlaces {
+    /// The configuration, a TOML file
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder that the witness keeps its key and what it has seen in; made at the first start
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The name to cosign under, fixed at the first start; made from the key if none is given
+    #[arg(long, global = true, value_name = "NAME")]
+    name: Option<String>,
+    /// Print one JSON object when ready, then one per event
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum WitnessCommand {
+    /// Print the witness's verifier key, made if there is none yet
+    Key,
 }
 
 /// The centre that a command talks to.
@@ -201,6 +240,7 @@ pub fn run() -> ExitCode {
             report::time(&centre, &wish, &output, Output::new(json))
         }
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Witness(arguments) => witness::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
