@@ -27,6 +27,7 @@ mod support;
 
 pub mod accounts;
 mod board;
+mod database;
 mod error;
 pub mod evidence;
 mod queue;

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use crate::database::{Database, Session};
 use crate::queue::Queue;
 use crate::seal::Keyring;
 use crate::store::unusable;
-use crate::{Snapshot, StoreError, sqlite};
+use crate::{Snapshot, StoreError};
 
 /// A question: handed a snapshot, or why there is none.
 pub(crate) type Question = Box<dyn FnOnce(Result<Snapshot<'_>, StoreError>) + Send>;
@@ -21,20 +22,24 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn start(path: &Path, count: usize, keys: &Arc<Keyring>) -> Result<Self, StoreError> {
+    pub(crate) fn start(
+        database: &dyn Database,
+        count: usize,
+        keys: &Arc<Keyring>,
+    ) -> Result<Self, StoreError> {
         let queue = Arc::new(Queue::new(ROOM));
         let mut readers = Self { queue: Arc::clone(&queue), threads: Vec::new() };
         for number in 0..count.max(1) {
             let (queue, keys) = (Arc::clone(&queue), Arc::clone(keys));
-            let connection = sqlite::open_reader(path)?;
+            let session = database.reader()?;
             let thread = std::thread::Builder::new()
                 .name(format!("store-read-{number}"))
                 .spawn(move || {
                     while let Some(question) = queue.pop() {
-                        answer(&connection, &keys, question);
+                        answer(&*session, &keys, question);
                     }
                 })
-                .map_err(|error| unusable(path, &error))?;
+                .map_err(|error| unusable(Path::new("a thread"), &error))?;
             readers.threads.push(thread);
         }
         Ok(readers)
@@ -58,16 +63,17 @@ impl Drop for Readers {
     }
 }
 
-fn answer(connection: &rusqlite::Connection, keys: &Keyring, question: Question) {
-    if let Err(error) = sqlite::control(connection, "BEGIN") {
+fn answer(session: &dyn Session, keys: &Keyring, question: Question) {
+    if let Err(error) = session.begin() {
         return question(Err(error));
     }
     // A question that panics loses its own answer, not the thread; nothing of it outlives the transaction.
-    let asked = std::panic::AssertUnwindSafe(|| question(Ok(Snapshot { sql: connection, keys })));
+    let asked = std::panic::AssertUnwindSafe(|| question(Ok(Snapshot { sql: session, keys })));
     if std::panic::catch_unwind(asked).is_err() {
         tracing::error!("a question to the store panicked");
     }
-    if let Err(error) = sqlite::control(connection, "COMMIT") {
+    if let Err(error) = session.commit(None) {
         tracing::warn!(%error, "a snapshot could not be ended");
+        session.rollback();
     }
 }

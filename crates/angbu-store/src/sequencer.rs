@@ -508,7 +508,7 @@ fn stored_checkpoint(snapshot: &Snapshot<'_>) -> Result<Option<(String, UnixTime
 /// still read whole, so a batch can have as many entries more as one commit brings.
 fn outbox(snapshot: &Snapshot<'_>, limit: usize) -> Result<(u64, Vec<Draft>), StoreError> {
     let (mut last_seq, mut drafts) = (0, Vec::new());
-    snapshot.sql.query("SELECT seq, drafts FROM evidence_outbox ORDER BY seq", values![], &mut |row| {
+    snapshot.sql.scan("SELECT seq, drafts FROM evidence_outbox ORDER BY seq", values![], &mut |row| {
         last_seq = column(row, 0)?;
         drafts.append(&mut decode_drafts(&column::<Vec<u8>>(row, 1)?)?);
         Ok(if drafts.len() >= limit { Next::Enough } else { Next::More })

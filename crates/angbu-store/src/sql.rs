@@ -1,7 +1,6 @@
 //! The narrow way to a database: one subset of SQL, three kinds of values.
 //!
-//! The noun modules speak only this, so that a second database is a second implementation of [`Connection`] and
-//! a second folder of migrations. Parameters are written `?1`, `?2`, ...; every integer is 64 bits wide.
+//! The noun modules speak only this: each database is an implementation of [`Connection`] and a folder of migrations. Parameters are written `?1`, `?2`, ...; every integer is 64 bits wide.
 
 use angbu_evidence::Hash;
 use angbu_units::{
@@ -40,13 +39,53 @@ pub(crate) trait Connection {
     /// Runs a statement and says how many rows it changed.
     fn execute(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError>;
 
-    /// Runs a query and hands over each row.
+    /// Runs a statement once for each row of values, together, and says how many rows each run changed.
+    fn execute_many(&self, sql: &'static str, rows: &[&[Value<'_>]]) -> Result<Vec<u64>, StoreError> {
+        rows.iter().map(|values| self.execute(sql, values)).collect()
+    }
+
+    /// Runs a query and hands over each row. The statement bounds how many there are; what asks for more than it may
+    /// want is a [`Connection::scan`].
     fn query(
         &self,
         sql: &'static str,
         values: &[Value<'_>],
         each: &mut dyn FnMut(&dyn Row) -> Result<Next, StoreError>,
     ) -> Result<(), StoreError>;
+
+    /// As [`Connection::query`], for a statement that nothing bounds: rows come as they are wanted.
+    fn scan(
+        &self,
+        sql: &'static str,
+        values: &[Value<'_>],
+        each: &mut dyn FnMut(&dyn Row) -> Result<Next, StoreError>,
+    ) -> Result<(), StoreError> {
+        self.query(sql, values, each)
+    }
+}
+
+/// What is said to be taken when a unique column of this name refuses a value.
+const TAKEN: [(&str, &str); 5] = [
+    ("accounts_customers.name", "the customer's name"),
+    ("accounts_staff.name", "the name"),
+    ("accounts_people.login_hash", "the login id"),
+    ("accounts_machines.name", "the machine's name"),
+    ("time_agents.name", "the agent's name"),
+];
+
+/// What a refused value means: `is_column` says whether a column, as `table.column`, is among those that refused it.
+pub(crate) fn taken(is_column: impl Fn(&str) -> bool) -> StoreError {
+    let taken = TAKEN.iter().find(|(column, _)| is_column(column));
+    StoreError::Taken { what: taken.map_or("the id", |(_, what)| what) }
+}
+
+/// Refuses what one of the databases could not keep, so that both refuse it.
+pub(crate) fn fit(values: &[Value<'_>]) -> Result<(), StoreError> {
+    let holds_nul = |value: &Value<'_>| matches!(value, Value::Text(text) if text.contains('\0'));
+    if values.iter().any(holds_nul) {
+        return Err(StoreError::Unfit { what: "a text with a NUL inside".to_owned() });
+    }
+    Ok(())
 }
 
 impl dyn Connection + '_ {

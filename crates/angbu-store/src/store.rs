@@ -1,6 +1,6 @@
 //! The store: a folder with one database, its threads, and the two ways to it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::future::Future;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,15 @@ use std::thread::Thread;
 
 use angbu_evidence::note::Ed25519Signer;
 use angbu_evidence::{Body, Draft, Kind};
-use angbu_units::{Clock, EntryId};
+use angbu_units::{Clock, EntryId, UnixTime};
 use tokio::sync::oneshot;
 
 use crate::board::Board;
+use crate::database::{Database, Session};
 use crate::evidence::{KnownClockState, Sealed};
 use crate::readers::Readers;
 use crate::seal::{Keyring, RootSecret, SigningKey};
-use crate::sql::Connection;
+use crate::sql::{Connection, values};
 use crate::writer::{self, Job, Writer};
 use crate::{StoreError, sqlite};
 
@@ -54,6 +55,7 @@ struct Inner {
     // Closed in this order: the last connection to close, which tidies the write-ahead log away, is one that writes.
     readers: Readers,
     writer: Writer,
+    database: Box<dyn Database>,
     keys: Arc<Keyring>,
     board: Arc<Board>,
     clock: Arc<dyn Clock>,
@@ -101,21 +103,30 @@ impl Store {
     pub fn open(options: &Options, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         make_folder(&options.folder)?;
         let lock = lock(&options.folder)?;
-        let path = options.folder.join("angbu.sqlite");
-        let is_new = !path.exists();
-        // A database without its root secret is lost; a fresh secret beside it would only hide that.
-        let root = RootSecret::open(&options.root_secret, is_new)?;
-        make_file(&path)?;
-        let connection = sqlite::open_writer(&path)?;
-        sqlite::control(&connection, "BEGIN IMMEDIATE")?;
-        let keys = Keyring::open(&connection, root, clock.read().wall);
-        sqlite::control(&connection, if keys.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
-        let keys = Arc::new(keys?);
+        let database: Box<dyn Database> = Box::new(sqlite::Database::open(&options.folder)?);
+        let session = database.writer()?;
+        let now = clock.read().wall;
+        database.maintain(now)?;
+        let keys = Arc::new(open_keys(&*session, &options.root_secret, now)?);
         sync_folder(&options.folder)?;
         let board = Arc::new(Board::new());
-        let readers = Readers::start(&path, options.readers, &keys)?;
-        let writer = Writer::start(connection, &path, Arc::clone(&keys), Arc::clone(&board))?;
-        Ok(Self { inner: Arc::new(Inner { readers, writer, keys, board, clock, _lock: lock }) })
+        let readers = Readers::start(&*database, options.readers, &keys)?;
+        let writer = Writer::start(session, Arc::clone(&keys), Arc::clone(&board))?;
+        Ok(Self { inner: Arc::new(Inner { readers, writer, database, keys, board, clock, _lock: lock }) })
+    }
+
+    /// Which kind of database it is: `sqlite` or `postgres`.
+    pub fn kind(&self) -> &'static str {
+        self.inner.database.kind()
+    }
+
+    /// Makes what the time to come needs of the database, as tables by the month. A centre does so at its start and then
+    /// every day. It can take as long as a connection to the database takes, and blocks meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], and then it can simply be done again later.
+    pub fn maintain(&self) -> Result<(), StoreError> {
+        self.inner.database.maintain(self.inner.clock.read().wall)
     }
 
     /// Runs a transaction and resolves when it is on the disk, or when nothing of it was kept.
@@ -281,13 +292,20 @@ fn make_folder(folder: &Path) -> Result<(), StoreError> {
     builder.create(folder).map_err(|error| unusable(folder, &error))
 }
 
-/// Makes the database's file for its owner alone; what SQLite puts beside it takes after it.
-fn make_file(path: &Path) -> Result<(), StoreError> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|error| unusable(path, &error))
+/// Unwraps the site's keys; whoever comes first makes them.
+fn open_keys(session: &dyn Session, root_secret: &Path, now: UnixTime) -> Result<Keyring, StoreError> {
+    session.begin_alone()?;
+    let sql: &dyn Connection = session;
+    let keys = sql.first("SELECT 1 FROM site_keys LIMIT 1", values![], |_| Ok(()));
+    // A database without its root secret is lost; a fresh secret beside it would only hide that.
+    let keys = keys
+        .and_then(|key| RootSecret::open(root_secret, key.is_none()))
+        .and_then(|root| Keyring::open(sql, root, now));
+    let keys = keys.and_then(|keys| session.commit(None).map(|()| keys));
+    if keys.is_err() {
+        session.rollback();
+    }
+    keys
 }
 
 fn lock(folder: &Path) -> Result<File, StoreError> {

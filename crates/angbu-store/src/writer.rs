@@ -2,8 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,11 +9,13 @@ use angbu_units::EntryId;
 use tokio::sync::oneshot;
 
 use crate::board::Board;
+use crate::database::Session;
 use crate::evidence::{self, KnownClockState, Sealed};
 use crate::queue::Queue;
 use crate::seal::Keyring;
+use crate::sql::Value;
 use crate::store::unusable;
-use crate::{Snapshot, StoreError, Tx, sqlite};
+use crate::{Snapshot, StoreError, Tx};
 
 /// How many transactions wait before callers do.
 const ROOM: usize = 16_384;
@@ -27,12 +27,6 @@ const GROUP_TIME: Duration = Duration::from_millis(20);
 /// more than this wait takes.
 const LINGER: Duration = Duration::from_millis(4);
 const COMPANY: usize = 4;
-/// From how many pages in the write-ahead log on they are moved into the database file, by a thread beside the writer: 8 MiB.
-const PAGES_TO_MOVE: i64 = 2_048;
-/// From how many pages on the writer itself moves what that thread left, so that the write-ahead log begins anew instead of
-/// growing for as long as there is load: 32 MiB.
-const PAGES_FOR_THE_WRITER: i64 = 8_192;
-
 /// What waits for its turn on the writer's thread.
 pub(crate) enum Job {
     /// A transaction of somebody's making.
@@ -101,42 +95,30 @@ where
 
 pub(crate) struct Writer {
     queue: Arc<Queue<Job>>,
-    threads: Vec<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
     pub(crate) fn start(
-        connection: rusqlite::Connection,
-        path: &Path,
+        session: Box<dyn Session>,
         keys: Arc<Keyring>,
         board: Arc<Board>,
     ) -> Result<Self, StoreError> {
         let queue = Arc::new(Queue::new(ROOM));
-        let (wake, woken) = sync_channel(1);
-        let finish = Arc::new(AtomicBool::new(false));
-        let mover = sqlite::open_checkpointer(path)?;
-        let mut writer = Self { queue: Arc::clone(&queue), threads: Vec::new() };
+        let waiting = Arc::clone(&queue);
         let mut work = Work {
-            connection,
+            session,
             keys,
             board,
-            queue,
-            wake,
-            finish: Arc::clone(&finish),
+            queue: waiting,
             clock_state: KnownClockState::default(),
             had_company: false,
         };
-        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new()
-                .name(name.to_owned())
-                .spawn(run)
-                .map_err(|error| unusable(path, &error))
-        };
-        writer.threads.push(spawn("store-write", Box::new(move || work.run()))?);
-        writer
-            .threads
-            .push(spawn("store-checkpoint", Box::new(move || move_pages(&mover, &woken, &finish)))?);
-        Ok(writer)
+        let thread = std::thread::Builder::new()
+            .name("store-write".to_owned())
+            .spawn(move || work.run())
+            .map_err(|error| unusable(Path::new("a thread"), &error))?;
+        Ok(Self { queue, thread: Some(thread) })
     }
 
     pub(crate) async fn send(&self, job: Job) -> Result<(), StoreError> {
@@ -147,23 +129,20 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.queue.close();
-        for thread in self.threads.drain(..) {
-            // The last handle of a store can be dropped inside a transaction.
-            if thread.thread().id() != std::thread::current().id() {
-                // A thread that panicked has said so already.
-                let _ = thread.join();
-            }
+        // The last handle of a store can be dropped inside a transaction.
+        if let Some(thread) = self.thread.take().filter(|it| it.thread().id() != std::thread::current().id())
+        {
+            // A thread that panicked has said so already.
+            let _ = thread.join();
         }
     }
 }
 
 struct Work {
-    connection: rusqlite::Connection,
+    session: Box<dyn Session>,
     keys: Arc<Keyring>,
     board: Arc<Board>,
     queue: Arc<Queue<Job>>,
-    wake: SyncSender<()>,
-    finish: Arc<AtomicBool>,
     clock_state: KnownClockState,
     had_company: bool,
 }
@@ -171,9 +150,19 @@ struct Work {
 /// Transactions that share a commit.
 #[derive(Default)]
 struct Group {
-    answers: Vec<Answer>,
+    /// Each with what became of it alone.
+    answers: Vec<(Answer, Result<(), StoreError>)>,
     drafts: Vec<(EntryId, Vec<u8>)>,
 }
+
+impl Group {
+    fn refuse(&mut self, job: Job, error: &StoreError) {
+        self.answers.push((job.refuse(error.clone()), Ok(())));
+    }
+}
+
+/// An entry that waits to be inserted, and who waits for that.
+type Appended = (Sealed, oneshot::Sender<Result<(), StoreError>>);
 
 impl Work {
     fn run(&mut self) {
@@ -187,81 +176,120 @@ impl Work {
     }
 
     fn commit_group(&mut self, first: Job) {
-        if let Err(error) = sqlite::control(&self.connection, "BEGIN IMMEDIATE") {
+        if let Err(error) = self.session.begin() {
             return first.refuse(error.clone()).tell(Err(error));
         }
         let begun = Instant::now();
         let (mut group, mut next) = (Group::default(), vec![first]);
-        let mut outcome = self.keys.refresh(&self.connection);
+        let mut outcome = self.keys.refresh(&*self.session);
         while !next.is_empty() {
-            for job in next {
-                match &outcome {
-                    Ok(()) => outcome = self.run_job(job, &mut group),
-                    Err(error) => group.answers.push(job.refuse(error.clone())),
-                }
-            }
+            outcome = self.run_jobs(next, outcome, &mut group);
             if outcome.is_err() || begun.elapsed() > GROUP_TIME {
                 break;
             }
             next = self.queue.take(GROUP.saturating_sub(group.answers.len()));
         }
         self.had_company = group.answers.len() >= COMPANY;
-        let outcome = outcome
-            .and_then(|()| evidence::fill_outbox(&self.connection, &group.drafts))
-            .and_then(|()| sqlite::control(&self.connection, "COMMIT"));
+        let outcome = outcome.and_then(|()| evidence::outbox_row(&group.drafts)).and_then(|row| {
+            let last = row.as_ref().map(|row| [Value::Blob(row)]);
+            self.session.commit(last.as_ref().map(|values| (evidence::FILL_OUTBOX, values.as_slice())))
+        });
         self.end(group, outcome);
     }
 
-    /// Runs one job. An error is one of the whole group.
-    fn run_job(&mut self, job: Job, group: &mut Group) -> Result<(), StoreError> {
-        match job {
-            Job::Append(sealed, answer) => {
-                let appended = sealed.insert(&self.connection, &self.keys, &self.clock_state);
-                if appended.is_ok() {
-                    group.drafts.push(sealed.draft());
+    /// Runs jobs one after the other, neighbouring appends together. An error is one of the whole group.
+    fn run_jobs(
+        &mut self,
+        jobs: Vec<Job>,
+        mut outcome: Result<(), StoreError>,
+        group: &mut Group,
+    ) -> Result<(), StoreError> {
+        let mut appends = Vec::new();
+        for job in jobs {
+            outcome = match (outcome, job) {
+                (Err(error), job) => {
+                    group.refuse(job, &error);
+                    Err(error)
                 }
-                group.answers.push(Answer::Append(appended, answer));
-                self.check_transaction()
-            }
-            Job::Transaction(_) => self.run_transaction(job, group),
+                (Ok(()), Job::Append(sealed, answer)) => {
+                    appends.push((sealed, answer));
+                    Ok(())
+                }
+                (Ok(()), Job::Transaction(run)) => match self.append_all(std::mem::take(&mut appends), group)
+                {
+                    Ok(()) => self.run_transaction(run, group),
+                    Err(error) => {
+                        group.refuse(Job::Transaction(run), &error);
+                        Err(error)
+                    }
+                },
+            };
         }
+        match &outcome {
+            Ok(()) => self.append_all(appends, group),
+            Err(error) => {
+                let jobs = appends.into_iter().map(|(sealed, answer)| Job::Append(sealed, answer));
+                jobs.for_each(|job| group.refuse(job, error));
+                outcome
+            }
+        }
+    }
+
+    /// Inserts entries that come alone, all in one go: each writes one row, which is there or not.
+    fn append_all(&mut self, appends: Vec<Appended>, group: &mut Group) -> Result<(), StoreError> {
+        let mut ready: Vec<Appended> = Vec::with_capacity(appends.len());
+        for (mut sealed, answer) in appends {
+            match sealed.prepare(&*self.session, &self.keys, &self.clock_state) {
+                Ok(()) => ready.push((sealed, answer)),
+                Err(error) => group.answers.push((Answer::Append(Err(error), answer), Ok(()))),
+            }
+        }
+        let bodies: Vec<[Value<'_>; 2]> = ready.iter().map(|(sealed, _)| sealed.row()).collect();
+        let rows: Vec<&[Value<'_>]> = bodies.iter().map(<[_; 2]>::as_slice).collect();
+        let inserted = if rows.is_empty() {
+            Ok(Vec::new())
+        } else {
+            self.session.execute_many(evidence::INSERT_BODY, &rows)
+        };
+        let counts = inserted.as_deref().unwrap_or_default().to_vec();
+        for ((sealed, answer), count) in ready.into_iter().zip(counts.into_iter().chain(std::iter::repeat(0)))
+        {
+            let appended = if count == 0 { Err(evidence::taken()) } else { Ok(()) };
+            if appended.is_ok() {
+                group.drafts.push(sealed.draft());
+            }
+            group.answers.push((Answer::Append(appended, answer), Ok(())));
+        }
+        inserted.and(self.session.check())
     }
 
     /// Runs a transaction inside a savepoint.
-    fn run_transaction(&mut self, job: Job, group: &mut Group) -> Result<(), StoreError> {
-        if let Err(error) = sqlite::control(&self.connection, "SAVEPOINT job") {
-            group.answers.push(job.refuse(error.clone()));
+    fn run_transaction(&mut self, run: Transaction, group: &mut Group) -> Result<(), StoreError> {
+        if let Err(error) = self.session.savepoint() {
+            group.refuse(Job::Transaction(run), &error);
             return Err(error);
         }
-        let Job::Transaction(run) = job else { return Ok(()) };
-        let mut tx = Tx::new(Snapshot { sql: &self.connection, keys: &self.keys }, &self.clock_state);
+        let mut tx = Tx::new(Snapshot { sql: &*self.session, keys: &self.keys }, &self.clock_state);
         // A transaction that panics loses its own answer and leaves nothing behind; its neighbours go on.
         let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(Ok(&mut tx))));
         let drafts = std::mem::take(&mut tx.drafts);
-        let keep = matches!(ran, Ok(Ran::Keep(_)));
+        // What followed on a failed statement rests on nothing, even if the transaction thought nothing of it.
+        let failed = self.session.failed();
+        let keep = matches!(ran, Ok(Ran::Keep(_))) && failed.is_none();
         match ran {
-            Ok(Ran::Keep(answer)) => {
-                group.answers.push(answer);
-                group.drafts.extend(drafts);
-            }
-            Ok(Ran::Undo(answer)) => group.answers.push(answer),
+            Ok(Ran::Keep(answer)) => group.answers.push((answer, failed.map_or(Ok(()), Err))),
+            Ok(Ran::Undo(answer)) => group.answers.push((answer, Ok(()))),
             Err(_) => tracing::error!("a transaction panicked"),
         }
-        self.check_transaction()?;
-        if !keep {
+        self.session.check()?;
+        if keep {
+            group.drafts.extend(drafts);
+            self.session.keep()
+        } else {
             // It may have been the transaction that appended the clock state.
             self.clock_state.forget();
-            sqlite::control(&self.connection, "ROLLBACK TO job")?;
+            self.session.undo()
         }
-        sqlite::control(&self.connection, "RELEASE job")
-    }
-
-    /// Some failures of the disk make SQLite undo the whole transaction by itself.
-    fn check_transaction(&self) -> Result<(), StoreError> {
-        if self.connection.is_autocommit() {
-            return Err(StoreError::unavailable("the database undid the transaction; its disk may be full"));
-        }
-        Ok(())
     }
 
     fn end(&mut self, group: Group, outcome: Result<(), StoreError>) {
@@ -273,50 +301,13 @@ impl Work {
             Err(error) => {
                 tracing::error!(%error, "a group of {} transactions was not committed", group.answers.len());
                 self.clock_state.forget();
-                if !self.connection.is_autocommit()
-                    && let Err(error) = sqlite::control(&self.connection, "ROLLBACK")
-                {
-                    tracing::error!(%error, "a group of transactions could not be undone");
-                }
+                self.session.rollback();
             }
         }
-        for answer in group.answers {
-            answer.tell(outcome.clone());
+        for (answer, own) in group.answers {
+            answer.tell(outcome.clone().and(own));
         }
-        self.see_to_checkpoints();
-    }
-
-    fn see_to_checkpoints(&self) {
-        let finishing = self.finish.load(Ordering::Relaxed);
-        let seen = if finishing {
-            sqlite::checkpoint(&self.connection)
-        } else {
-            sqlite::look_at_log(&self.connection)
-        };
-        match seen {
-            // Where the thread beside is still at it, the next group tries again.
-            Ok(log) if finishing => self.finish.store(log.moved < log.pages, Ordering::Relaxed),
-            Ok(log) if log.pages - log.moved >= PAGES_TO_MOVE => {
-                // Full means that it is awake already.
-                let _ = self.wake.try_send(());
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "the write-ahead log could not be looked after"),
-        }
-    }
-}
-
-/// Moves pages of the write-ahead log into the database file while the writer goes on, and leaves the writer the rest.
-fn move_pages(connection: &rusqlite::Connection, woken: &Receiver<()>, finish: &AtomicBool) {
-    while woken.recv().is_ok() {
-        match sqlite::checkpoint(connection) {
-            // Only the writer can bring the log to where all of it is moved, since only it does not write meanwhile.
-            Ok(log) if log.pages >= PAGES_FOR_THE_WRITER => finish.store(true, Ordering::Relaxed),
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(%error, "the write-ahead log could not be moved into the database");
-            }
-        }
+        self.session.look_after();
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod bundle;
 pub(crate) mod hot;
 pub(crate) mod runs;
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::sync::watch;
 use crate::board::Known;
 use crate::seal::{Keyring, Purpose};
 use crate::sequencer::Published;
-use crate::sql::{Connection, column, optional, values};
+use crate::sql::{Connection, ToValue, Value, column, optional, values};
 use crate::{Snapshot, Store, StoreError, Tx};
 
 pub(crate) use bundle::Bundles;
@@ -401,7 +402,7 @@ impl Tx<'_> {
                 limit: APPENDS_AT_ONCE,
             });
         }
-        let sealed = Sealed::new(self.keys, draft, body)?;
+        let mut sealed = Sealed::new(self.keys, draft, body)?;
         sealed.insert(self.sql, self.keys, self.clock_state)?;
         self.drafts.push(sealed.draft());
         Ok(())
@@ -444,24 +445,53 @@ impl Sealed {
         (self.draft.id, self.draft.encode())
     }
 
-    /// Inserts its body: one row, but for clock states, which are noted as well.
-    pub(crate) fn insert(
-        &self,
+    /// Looks whether what it rests on is there, and seals it again if it was sealed, on its caller's thread, under a key
+    /// that was replaced before its turn came.
+    pub(crate) fn prepare(
+        &mut self,
         sql: &dyn Connection,
         keys: &Keyring,
         known: &KnownClockState,
     ) -> Result<(), StoreError> {
         let Draft { id, kind, instant, .. } = &self.draft;
-        // Sealed on its caller's thread, perhaps under a key that was replaced before its turn came.
-        let body = keys.resealed(Purpose::Bodies, BODIES, &id.to_bytes(), &self.body)?;
-        if *kind == Kind::CLOCK_STATE {
-            sql.execute("INSERT INTO evidence_clock_states (entry_id, idx) VALUES (?1, NULL)", values![id])?;
-        } else if instant.clock_state != Draft::NO_CLOCK_STATE {
-            known.check(sql, instant.clock_state)?;
+        if let Cow::Owned(body) = keys.resealed(Purpose::Bodies, BODIES, &id.to_bytes(), &self.body)? {
+            self.body = body;
         }
-        sql.execute("INSERT INTO evidence_bodies (entry_id, sealed) VALUES (?1, ?2)", values![id, *body])?;
+        if *kind == Kind::CLOCK_STATE || instant.clock_state == Draft::NO_CLOCK_STATE {
+            return Ok(());
+        }
+        known.check(sql, instant.clock_state)
+    }
+
+    /// Its body, for [`INSERT_BODY`].
+    pub(crate) fn row(&self) -> [Value<'_>; 2] {
+        [self.draft.id.to_value(), self.body.to_value()]
+    }
+
+    /// Inserts its body: one row, but for clock states, which are noted as well.
+    pub(crate) fn insert(
+        &mut self,
+        sql: &dyn Connection,
+        keys: &Keyring,
+        known: &KnownClockState,
+    ) -> Result<(), StoreError> {
+        self.prepare(sql, keys, known)?;
+        sql.execute_one(INSERT_BODY, &self.row(), taken())?;
+        if self.draft.kind == Kind::CLOCK_STATE {
+            let insert = "INSERT INTO evidence_clock_states (entry_id, idx) VALUES (?1, NULL)";
+            sql.execute(insert, values![self.draft.id])?;
+        }
         Ok(())
     }
+}
+
+/// Inserts a sealed body, unless there is an entry with its id: then it changes no row.
+pub(crate) const INSERT_BODY: &str =
+    "INSERT INTO evidence_bodies (entry_id, sealed) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+
+/// What an entry is told whose id is there already.
+pub(crate) const fn taken() -> StoreError {
+    StoreError::Taken { what: "the id" }
 }
 
 /// The clock state that was last found to be there: most entries rest on the same one for a long time.
@@ -487,14 +517,15 @@ impl KnownClockState {
     }
 }
 
-/// Leaves the entries of one commit to the sequencer, as one row.
-pub(crate) fn fill_outbox(sql: &dyn Connection, drafts: &[(EntryId, Vec<u8>)]) -> Result<(), StoreError> {
+/// Leaves the entries of one commit to the sequencer.
+pub(crate) const FILL_OUTBOX: &str = "INSERT INTO evidence_outbox (drafts) VALUES (?1)";
+
+/// The entries of one commit as one row of the outbox, for [`FILL_OUTBOX`]; `None` when there are none.
+pub(crate) fn outbox_row(drafts: &[(EntryId, Vec<u8>)]) -> Result<Option<Vec<u8>>, StoreError> {
     if drafts.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let drafts = bundle::encode(drafts.iter().map(|(_, draft)| draft.as_slice()))?;
-    sql.execute("INSERT INTO evidence_outbox (drafts) VALUES (?1)", values![drafts])?;
-    Ok(())
+    bundle::encode(drafts.iter().map(|(_, draft)| draft.as_slice())).map(Some)
 }
 
 /// The entries of one row of the outbox.

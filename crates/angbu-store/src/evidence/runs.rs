@@ -73,7 +73,7 @@ pub(crate) fn indexes(
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let begin = at_or_before(sql, customer, from_number)?.map_or(from_number, |run| run.number);
     let mut indexes = Vec::new();
-    sql.query(
+    sql.scan(
         "SELECT number, count, first, reach, stretches FROM evidence_runs
          WHERE customer_id = ?1 AND number >= ?2 ORDER BY number",
         values![customer, begin],
