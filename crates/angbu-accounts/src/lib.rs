@@ -1,9 +1,13 @@
-//! Who may do what: names, passwords, secrets that are shown once, sessions, scopes, and the
-//! enrolment codes by which a new agent and a centre recognise each other.
+//! Who may do what: names and login ids, passwords, secrets that are shown once, sessions, roles and scopes, the
+//! joining data of people, and the enrolment codes by which a joiner and a centre recognise each other.
 //!
 //! Pure: instants and randomness are handed in, and nothing here knows where a row is kept.
 
+mod birthday;
 mod code;
+mod email;
+mod joining;
+mod login_id;
 mod name;
 mod password;
 mod role;
@@ -11,7 +15,11 @@ mod scope;
 mod secret;
 mod session;
 
+pub use birthday::{Birthday, BirthdayError};
 pub use code::{CODE_LIFETIME, CodeError, EnrolmentCode, fingerprint, possession};
+pub use email::{EmailAddress, EmailError};
+pub use joining::{Joining, JoiningError, Wish};
+pub use login_id::{LoginId, LoginIdError};
 pub use name::{Name, NameError};
 pub use password::{Password, PasswordError, PasswordHash};
 pub use role::{Grant, Reach, Role, RoleError};

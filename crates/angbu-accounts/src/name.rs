@@ -1,4 +1,4 @@
-//! Names that scripts type: customers, agents, operators.
+//! Names that scripts type: customers, agents, staff, machines.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ pub enum NameError {
     Start,
 }
 
-/// The name of a customer, an agent or an operator: 1 to 63 characters of `a-z 0-9 . - _`, the first a letter
+/// The name of a customer, an agent, a machine or a member of the staff: 1 to 63 characters of `a-z 0-9 . - _`, the first a letter
 /// or a digit. One spelling and no look-alikes, because people compare names by eye.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);

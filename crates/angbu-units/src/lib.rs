@@ -1,12 +1,14 @@
 //! The vocabulary that every other crate speaks: instants and lengths of time,
-//! NTP's wire formats of them, typed ids, the clock as a port, and the proven
-//! instant that every entry in the log carries.
+//! NTP's wire formats of them, typed ids, phone numbers, languages, the clock as a
+//! port, and the proven instant that every entry in the log carries.
 //!
 //! Nothing here reads a clock, a file or the network.
 
 mod clock;
 mod ids;
+mod language;
 mod ntp;
+mod phone;
 mod proven;
 mod time;
 
@@ -15,6 +17,8 @@ pub use ids::{
     AgentId, CentreId, CodeId, CustomerId, EntryId, IdError, MachineId, NtpServerId, PersonId, SessionId,
     StaffId, TokenId,
 };
+pub use language::{Language, UnknownLanguage};
 pub use ntp::{NtpShort, NtpTimestamp};
+pub use phone::{Phone, PhoneError};
 pub use proven::{ClockVerdict, ProvenInstant};
 pub use time::{Monotonic, Nanos, Ppb, TimeError, UnixTime};

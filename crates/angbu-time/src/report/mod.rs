@@ -15,6 +15,7 @@ mod words;
 
 use angbu_evidence::Kind;
 use angbu_evidence::report::{Proven, embed};
+pub use angbu_units::Language;
 use angbu_units::{AgentId, EntryId};
 
 use crate::events::EventError;
@@ -29,47 +30,17 @@ pub const VERSION: u32 = 1;
 /// The kind of entry that holds a customer's name and tolerance.
 pub const CUSTOMER: Kind = Kind::constant("account.customer");
 
-/// The language of a report's readable part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Language {
-    /// en
-    English,
-    /// ko
-    Korean,
-    /// ja
-    Japanese,
-}
-
-impl Language {
-    /// Every language.
-    pub const ALL: [Self; 3] = [Self::English, Self::Korean, Self::Japanese];
-
-    /// Its code (ISO 639-1).
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::Korean => "ko",
-            Self::Japanese => "ja",
-        }
-    }
-
-    /// The language of a code.
-    pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|language| language.code() == code)
-    }
-
-    const fn number(self) -> u32 {
-        match self {
-            Self::English => 1,
-            Self::Korean => 2,
-            Self::Japanese => 3,
-        }
+const fn number(language: Language) -> u32 {
+    match language {
+        Language::English => 1,
+        Language::Korean => 2,
+        Language::Japanese => 3,
     }
 }
 
 /// The number of the newest rendering in this language, for the report's subject: ten times the version, and the language.
 pub const fn rendering(language: Language) -> u32 {
-    VERSION * 10 + language.number()
+    VERSION * 10 + number(language)
 }
 
 /// Whether a time report shows this field of an entry of this kind. All other fields stay hidden, as do those of entries that are only
