@@ -110,7 +110,6 @@ impl Snapshot<'_> {
 
     /// The keyed hash by which a sealed value is found. `column` is the table and the column, as in
     /// `accounts_people.login`, so that equal values of two columns have different hashes.
-    #[allow(dead_code, reason = "people come with it")]
     pub(crate) fn blind(&self, column: &'static str, value: &[u8]) -> Result<Blind, StoreError> {
         self.keys.blind(column, value)
     }

@@ -3,7 +3,6 @@
 use angbu_units::{CodeId, CustomerId, UnixTime};
 
 use super::{MOST_LISTED, PERSONAL};
-use crate::seal::Keyring;
 use crate::sql::{Row, column, values};
 use crate::{Snapshot, StoreError, Tx};
 
@@ -38,7 +37,7 @@ impl Snapshot<'_> {
             "SELECT code_id, secret_hash, kind, customer_id, name, expires, used
              FROM accounts_codes WHERE secret_hash = ?1",
             values![secret_hash],
-            |row| code(row, self.keys),
+            |row| code(row, self),
         )
     }
 
@@ -51,7 +50,7 @@ impl Snapshot<'_> {
             "SELECT code_id, secret_hash, kind, customer_id, name, expires, used
              FROM accounts_codes WHERE code_id = ?1",
             values![id],
-            |row| code(row, self.keys),
+            |row| code(row, self),
         )
     }
 
@@ -64,7 +63,7 @@ impl Snapshot<'_> {
             "SELECT code_id, secret_hash, kind, customer_id, name, expires, used
              FROM accounts_codes ORDER BY expires DESC, code_id LIMIT ?1",
             values![MOST_LISTED],
-            |row| code(row, self.keys),
+            |row| code(row, self),
         )
     }
 
@@ -77,7 +76,7 @@ impl Snapshot<'_> {
             "SELECT code_id, secret_hash, kind, customer_id, name, expires, used
              FROM accounts_codes WHERE customer_id = ?1 ORDER BY expires DESC, code_id LIMIT ?2",
             values![customer, MOST_LISTED],
-            |row| code(row, self.keys),
+            |row| code(row, self),
         )
     }
 }
@@ -88,7 +87,7 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::Taken`] when its id or secret is there already.
     pub fn insert_code(&mut self, code: &CodeRow) -> Result<(), StoreError> {
-        let name = self.keys.seal(PERSONAL, TABLE, code.id.as_bytes(), code.name.as_bytes())?;
+        let name = self.seal(PERSONAL, TABLE, code.id.as_bytes(), code.name.as_bytes())?;
         self.sql.execute(
             "INSERT INTO accounts_codes (code_id, secret_hash, kind, customer_id, name, expires, used)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -113,7 +112,7 @@ impl Tx<'_> {
              WHERE secret_hash = ?1 AND kind = ?2 AND used = 0 AND expires > ?3
              RETURNING code_id, secret_hash, kind, customer_id, name, expires, used",
             values![secret_hash, kind, now],
-            |row| code(row, self.keys),
+            |row| code(row, self),
         )
     }
 
@@ -130,9 +129,9 @@ impl Tx<'_> {
     }
 }
 
-fn code(row: &dyn Row, keys: &Keyring) -> Result<CodeRow, StoreError> {
+fn code(row: &dyn Row, snapshot: &Snapshot<'_>) -> Result<CodeRow, StoreError> {
     let id: CodeId = column(row, 0)?;
-    let name = keys.open_sealed(TABLE, id.as_bytes(), &column::<Vec<u8>>(row, 4)?)?;
+    let name = snapshot.open_sealed(TABLE, id.as_bytes(), &column::<Vec<u8>>(row, 4)?)?;
     Ok(CodeRow {
         id,
         secret_hash: column(row, 1)?,

@@ -3,7 +3,6 @@
 use angbu_units::{CustomerId, EntryId, Nanos, UnixTime};
 
 use super::{MOST_LISTED, PERSONAL, texts};
-use crate::seal::Keyring;
 use crate::sql::{Row, column, values};
 use crate::{Snapshot, StoreError, Tx};
 
@@ -53,7 +52,7 @@ impl Snapshot<'_> {
             "SELECT customer_id, name, tolerance_ns, language, contacts, revision, settings_entry, version
              FROM accounts_customers WHERE customer_id = ?1",
             values![id],
-            |row| customer(row, self.keys),
+            |row| customer(row, self),
         )
     }
 
@@ -66,7 +65,7 @@ impl Snapshot<'_> {
             "SELECT customer_id, name, tolerance_ns, language, contacts, revision, settings_entry, version
              FROM accounts_customers WHERE name = ?1",
             values![name],
-            |row| customer(row, self.keys),
+            |row| customer(row, self),
         )
     }
 
@@ -79,7 +78,7 @@ impl Snapshot<'_> {
             "SELECT customer_id, name, tolerance_ns, language, contacts, revision, settings_entry, version
              FROM accounts_customers ORDER BY name LIMIT ?1",
             values![MOST_LISTED],
-            |row| customer(row, self.keys),
+            |row| customer(row, self),
         )
     }
 
@@ -119,7 +118,7 @@ impl Tx<'_> {
                 customer.name,
                 customer.tolerance,
                 customer.language,
-                sealed_contacts(self.keys, customer)?,
+                sealed_contacts(self, customer)?,
                 customer.revision,
                 customer.settings_entry,
                 customer.version
@@ -145,7 +144,7 @@ impl Tx<'_> {
                 customer.name,
                 customer.tolerance,
                 customer.language,
-                sealed_contacts(self.keys, customer)?,
+                sealed_contacts(self, customer)?,
                 customer.revision,
                 customer.settings_entry,
                 customer.version
@@ -165,14 +164,14 @@ impl Tx<'_> {
     }
 }
 
-fn sealed_contacts(keys: &Keyring, customer: &CustomerRow) -> Result<Vec<u8>, StoreError> {
+fn sealed_contacts(snapshot: &Snapshot<'_>, customer: &CustomerRow) -> Result<Vec<u8>, StoreError> {
     let contacts = texts::encode(customer.contacts.iter().map(String::as_str))?;
-    keys.seal(PERSONAL, TABLE, customer.id.as_bytes(), &contacts)
+    snapshot.seal(PERSONAL, TABLE, customer.id.as_bytes(), &contacts)
 }
 
-fn customer(row: &dyn Row, keys: &Keyring) -> Result<CustomerRow, StoreError> {
+fn customer(row: &dyn Row, snapshot: &Snapshot<'_>) -> Result<CustomerRow, StoreError> {
     let id: CustomerId = column(row, 0)?;
-    let contacts = keys.open_sealed(TABLE, id.as_bytes(), &column::<Vec<u8>>(row, 4)?)?;
+    let contacts = snapshot.open_sealed(TABLE, id.as_bytes(), &column::<Vec<u8>>(row, 4)?)?;
     Ok(CustomerRow {
         id,
         name: column(row, 1)?,

@@ -6,6 +6,7 @@
 mod codes;
 mod customers;
 mod machines;
+mod people;
 mod staff;
 mod texts;
 mod tokens;
@@ -13,13 +14,14 @@ mod tokens;
 pub use codes::CodeRow;
 pub use customers::{CustomerRow, SettingsRow};
 pub use machines::MachineRow;
+pub use people::{Known, PersonRow};
 pub use staff::{SessionRow, StaffRow};
 pub use tokens::TokenRow;
 
 use crate::seal::Purpose;
 
 /// What seals personal columns.
-const PERSONAL: Purpose = Purpose::Bodies;
+const PERSONAL: Purpose = Purpose::Personal;
 
 /// The most rows that one question lists.
 pub const MOST_LISTED: u64 = 1_000;

@@ -3,11 +3,13 @@
 
 mod accounts;
 mod evidence;
+mod people;
 mod time;
 mod transactions;
 
 pub(crate) use accounts::*;
 pub(crate) use evidence::*;
+pub(crate) use people::*;
 pub(crate) use time::*;
 pub(crate) use transactions::*;
 
@@ -21,6 +23,11 @@ macro_rules! conformance {
             tokens_are_found_until_revoked,
             sessions_come_and_go,
             codes_are_taken_once,
+            codes_are_listed_and_taken_away,
+            people_are_found_by_login_among_their_customers,
+            people_are_listed_page_by_page,
+            machines_have_versions_and_end_their_tokens,
+            the_last_operators_are_counted_under_a_lock,
             the_site_is_made_once,
             uploads_take_effect_once,
             exchanges_are_read_as_graphs,
