@@ -6,7 +6,7 @@ use angbu_units::{ClockVerdict, Nanos};
 use serde_json::json;
 
 use super::log::{Log, check_receipt};
-use super::process::{Process, angbu, call, demo, moved_clock, until};
+use super::process::{Process, call, demo, moved_clock, serve_command, until};
 
 #[test]
 fn an_answer_carries_its_proof() {
@@ -58,20 +58,8 @@ fn entries_need_a_scope_and_hashes_none() {
 fn a_clock_set_back_under_the_centre_is_said_and_changes_no_order() {
     let folder = tempfile::tempdir().unwrap();
     let offset = folder.path().join("offset");
-    let config = folder.path().join("serve.toml");
     std::fs::write(&offset, "+0\n").unwrap();
-    std::fs::write(
-        &config,
-        "[clock]\nreference = \"declared\"\n[[customer]]\nname = \"demo\"\ntolerance = \"50 ms\"\n",
-    )
-    .unwrap();
-    let centre = Process::start(
-        angbu(["serve", "--json", "--http", "127.0.0.1:0", "--ntp", "127.0.0.1:0", "--config"])
-            .arg(&config)
-            .arg("--data")
-            .arg(folder.path().join("data"))
-            .envs(moved_clock(&offset)),
-    );
+    let centre = Process::start(serve_command(folder.path()).envs(moved_clock(&offset)));
     let append = |what: &str| {
         let statement = json!({"customer": "demo", "fields": {"what": what}});
         let made = call(&centre, "POST", "/api/v1/evidence/entries", Some(&statement));

@@ -8,6 +8,8 @@ mod console;
 mod crash;
 mod demo;
 mod evidence;
+mod faults;
+mod load;
 mod log;
 mod ntp;
 mod process;

@@ -159,6 +159,29 @@ pub(crate) fn demo(data: &Path) -> Process {
     )
 }
 
+/// `angbu serve` on a folder, on ports of its own, with a declared reference and a customer `demo`.
+pub(crate) fn serve(folder: &Path) -> Process {
+    Process::start(&mut serve_command(folder))
+}
+
+/// The command of [`serve`], to be added to.
+pub(crate) fn serve_command(folder: &Path) -> Command {
+    let config = folder.join("serve.toml");
+    let text = "[clock]\nreference = \"declared\"\n[[customer]]\nname = \"demo\"\ntolerance = \"50 ms\"\n";
+    std::fs::write(&config, text).unwrap();
+    let mut command = angbu(["serve", "--json", "--http", "127.0.0.1:0", "--ntp", "127.0.0.1:0"]);
+    command.arg("--config").arg(config).arg("--data").arg(folder.join("data"));
+    command
+}
+
+/// Lets some time go by.
+pub(crate) fn pass(time: Duration) {
+    let end = Instant::now() + time;
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        std::thread::park_timeout(left);
+    }
+}
+
 /// What makes a process see its wall clock off by the number of seconds that stands in a file, at once when the file
 /// changes, while its monotonic clocks go on. Nobody else's clock is touched.
 pub(crate) fn moved_clock(offset: &Path) -> [(&'static str, OsString); 4] {
