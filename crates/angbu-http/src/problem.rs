@@ -186,6 +186,9 @@ impl From<StoreError> for Refusal {
             StoreError::Unavailable { retry, .. } => {
                 Self::Unavailable { seconds: retry.as_secs().max(1), reason: error.to_string() }
             }
+            StoreError::LogInDoubt { .. } | StoreError::LogUnguarded { .. } => {
+                Self::Unavailable { seconds: 60, reason: error.to_string() }
+            }
             StoreError::Taken { what } => Self::Taken { what },
             StoreError::NotFound { .. }
             | StoreError::Corrupt { .. }

@@ -128,7 +128,7 @@ fn store(folder: &Path, offered: u64, seconds: u64) -> Figures {
     let clock = Arc::new(SystemClock(Instant::now()));
     let store = Store::open(&Options::new(folder), clock.clone()).unwrap();
     let signer = Arc::new(store.signer(SigningKey::Log, "bench.example/log").unwrap());
-    let sequencer = Sequencer::start(&store, signer).unwrap();
+    let sequencer = Sequencer::start(&store, signer, angbu_units::CentreId::from_bytes([1; 16])).unwrap();
     let (state, body) = draft(&clock, Draft::NO_CLOCK_STATE, Kind::CLOCK_STATE);
     let clock_state = state.id;
     store.write_blocking(move |tx| tx.append(&state, &body)).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use angbu_evidence::Receipt;
 use angbu_units::EntryId;
@@ -11,10 +11,13 @@ use tokio::sync::{oneshot, watch};
 
 use crate::StoreError;
 use crate::evidence::hot::Nodes;
-use crate::sequencer::Published;
+use crate::sequencer::{LogSigners, Published};
 
 /// How many of the newest entries are proven from memory.
 const RECENT: usize = 32_768;
+/// How many entries can be known to wait for their place; those beyond are asked of the database. Only while the log
+/// stands still are there so many.
+const MOST_PENDING: usize = 65_536;
 
 /// A batch whose checkpoint is signed and public.
 pub(crate) struct Batch {
@@ -52,6 +55,8 @@ pub(crate) struct Board {
     /// Woken only by [`Board::stop`], so that a rest is not disturbed by every addition.
     rest: Condvar,
     published: watch::Sender<Option<Arc<Published>>>,
+    /// The log's keys, once a sequencer has started.
+    signers: Mutex<Option<LogSigners>>,
 }
 
 #[derive(Default)]
@@ -65,6 +70,8 @@ struct State {
     additions: u64,
     /// Why the log does not go on.
     trouble: Option<StoreError>,
+    /// Why nothing may be signed, until somebody has looked into it.
+    doubt: Option<StoreError>,
 }
 
 /// What is known of an entry without asking the database.
@@ -81,6 +88,7 @@ impl Board {
             work: Condvar::new(),
             rest: Condvar::new(),
             published: watch::Sender::new(None),
+            signers: Mutex::default(),
         }
     }
 
@@ -91,19 +99,30 @@ impl Board {
         }
         let mut state = self.lock();
         for id in appended {
-            state.pending.entry(id).or_default();
+            if state.pending.len() < MOST_PENDING {
+                state.pending.entry(id).or_default();
+            }
         }
         state.additions += 1;
         drop(state);
         self.work.notify_all();
     }
 
-    /// A batch is public: those who wait for its entries are told.
+    /// A batch is public: those who wait for its entries are told. A head that is not as large as one before it changes
+    /// nothing.
     pub(crate) fn publish(&self, batch: Arc<Batch>) {
-        self.published.send_replace(Some(Arc::clone(&batch.published)));
         let mut waiting = Vec::new();
         let mut state = self.lock();
+        let size = batch.published.head.size;
+        let known = self.published.borrow().as_ref().map(|published| published.head.size);
+        if known.is_some_and(|known| known > size) {
+            return;
+        }
+        self.published.send_replace(Some(Arc::clone(&batch.published)));
         state.trouble = None;
+        if known == Some(size) {
+            return;
+        }
         for (position, (id, _)) in batch.entries.iter().enumerate() {
             let place = Place { batch: Arc::clone(&batch), position };
             if let Some(waiters) = state.pending.remove(id) {
@@ -124,6 +143,20 @@ impl Board {
         }
     }
 
+    /// Entries were published without being read here: whoever waits asks the database.
+    pub(crate) fn forget_waiting(&self) {
+        let waiting = std::mem::take(&mut self.lock().pending);
+        drop(waiting);
+    }
+
+    /// What was published is no longer the log's.
+    pub(crate) fn forget_published(&self) {
+        let mut state = self.lock();
+        state.recent.clear();
+        state.batches.clear();
+        self.published.send_replace(None);
+    }
+
     /// What is known of an entry; a pending one can be waited for.
     pub(crate) fn look_up(&self, id: EntryId, pending_anyway: bool) -> Known {
         let mut state = self.lock();
@@ -132,7 +165,9 @@ impl Board {
         }
         if pending_anyway || state.pending.contains_key(&id) {
             let (waiter, waiting) = oneshot::channel();
-            state.pending.entry(id).or_default().push(waiter);
+            let waiters = state.pending.entry(id).or_default();
+            waiters.retain(|waiter| !waiter.is_closed());
+            waiters.push(waiter);
             return Known::Pending(waiting);
         }
         Known::Unknown
@@ -148,18 +183,65 @@ impl Board {
     }
 
     pub(crate) fn trouble(&self) -> Option<StoreError> {
-        self.lock().trouble.clone()
+        let state = self.lock();
+        state.doubt.clone().or_else(|| state.trouble.clone())
     }
 
-    /// Sleeps until entries were added since `seen`, which then is now; `false` when the sequencer should stop.
-    pub(crate) fn wait_for_work(&self, seen: &mut u64, stop: &AtomicBool) -> bool {
+    /// Nothing may be signed, until [`Board::go_on`].
+    pub(crate) fn stand_still(&self, doubt: StoreError) {
+        let mut state = self.lock();
+        if state.doubt.as_ref() != Some(&doubt) {
+            tracing::error!(error = %doubt, "nothing is signed");
+            state.doubt = Some(doubt);
+            state.additions += 1;
+        }
+        drop(state);
+        self.work.notify_all();
+    }
+
+    /// There is no doubt about the log, or none any more.
+    pub(crate) fn go_on(&self) {
+        let mut state = self.lock();
+        state.doubt = None;
+        state.trouble = None;
+    }
+
+    pub(crate) fn doubt(&self) -> Option<StoreError> {
+        self.lock().doubt.clone()
+    }
+
+    pub(crate) fn set_signers(&self, signers: LogSigners) {
+        *self.signers.lock().unwrap_or_else(PoisonError::into_inner) = Some(signers);
+    }
+
+    pub(crate) fn signers(&self) -> Option<LogSigners> {
+        self.signers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether an entry of this centre's waits for its place.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        !self.lock().pending.is_empty()
+    }
+
+    /// Sleeps until entries were added since `seen`, which then is now, or until the instant; `false` when the sequencer
+    /// should stop.
+    pub(crate) fn wait_for_work_until(
+        &self,
+        seen: &mut u64,
+        until: Option<Instant>,
+        stop: &AtomicBool,
+    ) -> bool {
         let mut state = self.lock();
         while !stop.load(Ordering::SeqCst) {
             if state.additions != *seen {
                 *seen = state.additions;
                 return true;
             }
-            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => return true,
+                Some(left) => self.work.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
         }
         false
     }

@@ -96,6 +96,28 @@ pub enum StoreError {
         /// What is wrong with it.
         what: String,
     },
+    /// A head of the log was signed once that the database does not lead to: it is an older copy, or another log's.
+    #[error(
+        "the log stands still: a checkpoint of {seen} entries was signed before, and the database, which has {size}, does \
+         not lead to it; put the newer database back, or, when what is missing is lost for good, go on with: angbu evidence \
+         confirm --size {size}"
+    )]
+    LogInDoubt {
+        /// The size of that head.
+        seen: u64,
+        /// How many entries the database has.
+        size: u64,
+    },
+    /// Nothing beside the database shows that it is the newest.
+    #[error(
+        "the log stands still: the file evidence.guard is missing or not this log's, so that nothing here shows that the \
+         database's {size} entries are all that were signed; put the file back, or compare with a witness's checkpoint and \
+         go on with: angbu evidence confirm --size {size}"
+    )]
+    LogUnguarded {
+        /// How many entries the database has.
+        size: u64,
+    },
     /// More was asked for or given than the store takes at once.
     #[error("{what} is more than the store takes at once, which is {limit}")]
     TooMuch {
@@ -109,7 +131,13 @@ pub enum StoreError {
 impl StoreError {
     /// Whether the same request can succeed when it is simply made again.
     pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Conflict { .. } | Self::Unavailable { .. })
+        matches!(
+            self,
+            Self::Conflict { .. }
+                | Self::Unavailable { .. }
+                | Self::LogInDoubt { .. }
+                | Self::LogUnguarded { .. }
+        )
     }
 
     pub(crate) fn corrupt(what: impl Into<String>) -> Self {

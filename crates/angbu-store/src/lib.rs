@@ -30,6 +30,7 @@ mod board;
 mod database;
 mod error;
 pub mod evidence;
+mod guard;
 mod queue;
 mod readers;
 mod seal;
@@ -43,5 +44,5 @@ mod writer;
 
 pub use error::StoreError;
 pub use seal::{Purpose, SigningKey};
-pub use sequencer::{Published, Sequencer};
+pub use sequencer::{Lease, LogSigners, Published, Sequencer};
 pub use store::{Options, Snapshot, Store, Tx};

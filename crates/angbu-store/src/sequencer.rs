@@ -3,25 +3,32 @@
 //! The order of these steps is what makes the log hold. A batch is durable before its head is signed, so no checkpoint
 //! is ever public that a crash could take back. A head that was stored and not signed is signed at the next start, and
 //! Ed25519 signs the same head with the same bytes. Whatever fails, the state in memory is thrown away and read again.
+//!
+//! Of the centres that share a database one holds the log at a time; the others follow it and publish what it signs.
+//! Which one, and how that passes on, is in `lease`.
 
-use std::collections::BTreeMap;
+mod batch;
+mod follow;
+pub(crate) mod lease;
+
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use angbu_evidence::note::Signer;
-use angbu_evidence::sequence::{self, Head, KEPT_CLOCK_STATES, SequenceError};
-use angbu_evidence::tile::Edge;
-use angbu_evidence::{Checkpoint, Draft, merkle};
-use angbu_units::{CustomerId, EntryId, UnixTime};
+use angbu_evidence::note::{Note, Signer, VerifierKey};
+use angbu_evidence::sequence::Head;
+use angbu_evidence::{Checkpoint, note};
+use angbu_units::{CentreId, UnixTime};
 
 use crate::board::{Batch, Board};
-use crate::evidence::hot::Nodes;
-use crate::evidence::{Bundles, Run, bundle, decode_drafts, runs};
-use crate::sql::{Next, column, values};
+use crate::guard::Mark;
 use crate::store::unusable;
-use crate::{Snapshot, Store, StoreError, Tx};
+use crate::{Store, StoreError};
+
+use batch::{State, entries_between, load_nodes, outbox};
+pub use lease::Lease;
+use lease::{HeadRow, Trust, Watch};
 
 /// With how many entries a batch is full.
 const BATCH: usize = 16_384;
@@ -29,11 +36,17 @@ const BATCH: usize = 16_384;
 /// that the writer has time for others.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 const LONGEST_INTERVAL: Duration = Duration::from_millis(250);
+/// How often a holder looks for what other centres have left in the outbox.
+const LOOKING: Duration = Duration::from_millis(50);
 /// How long the sequencer rests after an error, and at most after many in a row.
 const REST: Duration = Duration::from_millis(250);
 const LONGEST_REST: Duration = Duration::from_secs(10);
 /// How many more batches a sequencer that is told to stop makes of what waits.
 const LAST_BATCHES: u32 = 8;
+/// How often a start tries to take over a log that somebody else in this process still moves.
+const TAKING_TRIES: u32 = 100;
+/// How many entries are published from the database at once.
+const UNPUBLISHED: u64 = 65_536;
 
 /// A signed head of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +59,67 @@ pub struct Published {
     pub signed_at: UnixTime,
 }
 
-/// The running sequencer of a store. Dropping it stops it, after what waits in the outbox has its place.
+type Provide<T> = Arc<dyn Fn() -> Result<Vec<T>, StoreError> + Send + Sync>;
+
+/// The keys that sign the log's checkpoints. They are asked for before every signature, so that a key that was replaced
+/// is replaced at once, in every centre. Their name is the log's origin.
+#[derive(Clone)]
+pub struct LogSigners {
+    signers: Provide<Arc<dyn Signer>>,
+    older: Provide<VerifierKey>,
+}
+
+impl LogSigners {
+    /// The signers that this gives: the newest key's first, then those that are not retired yet.
+    pub fn new(
+        signers: impl Fn() -> Result<Vec<Arc<dyn Signer>>, StoreError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { signers: Arc::new(signers), older: Arc::new(|| Ok(Vec::new())) }
+    }
+
+    /// With the keys that have signed this log once and do so no more.
+    #[must_use]
+    pub fn with_older(
+        self,
+        older: impl Fn() -> Result<Vec<VerifierKey>, StoreError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { older: Arc::new(older), ..self }
+    }
+
+    /// One key that is never replaced.
+    pub fn fixed(signer: Arc<dyn Signer>) -> Self {
+        Self::new(move || Ok(vec![Arc::clone(&signer)]))
+    }
+
+    /// The signers of now, at least one.
+    pub(crate) fn now(&self) -> Result<Vec<Arc<dyn Signer>>, StoreError> {
+        let signers = (self.signers)()?;
+        if signers.is_empty() { Err(StoreError::corrupt("the log has no key")) } else { Ok(signers) }
+    }
+
+    /// Every key that has ever signed this log.
+    pub(crate) fn verifier_keys(&self) -> Result<Vec<VerifierKey>, StoreError> {
+        let mut keys: Vec<_> = self.now()?.iter().map(|signer| signer.verifier_key()).collect();
+        keys.extend((self.older)()?);
+        Ok(keys)
+    }
+
+    /// The log's name.
+    pub(crate) fn origin(&self) -> Result<String, StoreError> {
+        let signers = self.now()?;
+        let first = signers.first().map(|signer| signer.verifier_key().name().to_owned());
+        first.ok_or_else(|| StoreError::corrupt("the log has no key"))
+    }
+}
+
+impl<S: Signer + 'static> From<Arc<S>> for LogSigners {
+    fn from(signer: Arc<S>) -> Self {
+        Self::fixed(signer)
+    }
+}
+
+/// The running sequencer of a store. Dropping it stops it, after what waits in the outbox has its place, and leaves the
+/// log to another centre.
 pub struct Sequencer {
     board: Arc<Board>,
     stop: Arc<AtomicBool>,
@@ -54,15 +127,33 @@ pub struct Sequencer {
 }
 
 impl Sequencer {
-    /// Takes the log over: reads where it stands, signs its head if that is not signed yet, publishes it, and goes on
-    /// in a thread of its own. A sequencer that had the log before is fenced off and ends. The signer's name is the
-    /// log's origin.
+    /// Takes the log over, or follows the centre that holds it, in a thread of its own.
+    ///
+    /// Whoever takes over reads where the log stands, signs its head if that is not signed yet, and publishes it; a
+    /// sequencer that had the log before is fenced off and follows. The log's rollback guard is looked at first: while
+    /// the log is in doubt nothing is signed, and [`Store::trouble`] says why.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when head, tiles and counters do not belong together, and as every read and write.
-    pub fn start(store: &Store, signer: Arc<dyn Signer>) -> Result<Self, StoreError> {
-        let worker = Worker::take_over(store.clone(), signer)?;
-        Self::spawn(worker)
+    pub fn start(
+        store: &Store,
+        signers: impl Into<LogSigners>,
+        centre: CentreId,
+    ) -> Result<Self, StoreError> {
+        Self::start_with(store, signers, centre, Lease::of(store))
+    }
+
+    /// As [`Sequencer::start`], sharing the log otherwise than a store's sequencer does by itself.
+    ///
+    /// # Errors
+    /// As [`Sequencer::start`].
+    pub fn start_with(
+        store: &Store,
+        signers: impl Into<LogSigners>,
+        centre: CentreId,
+        lease: Lease,
+    ) -> Result<Self, StoreError> {
+        Self::spawn(Worker::begin(store.clone(), signers.into(), centre, lease)?)
     }
 
     fn spawn(mut worker: Worker) -> Result<Self, StoreError> {
@@ -99,262 +190,388 @@ pub(crate) enum Point {
 type Fault = Box<dyn Fn(Point) -> Result<(), StoreError> + Send>;
 
 /// Why a round did not end well.
-enum Failure {
+pub(crate) enum Failure {
     /// To be tried again from what the database holds.
     Passing(StoreError),
     /// Somebody else has the log now.
     Fenced,
+    /// The log is in doubt.
+    Halted(StoreError),
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::Passing(error)
+        match error {
+            StoreError::LogInDoubt { .. } | StoreError::LogUnguarded { .. } => Self::Halted(error),
+            error => Self::Passing(error),
+        }
     }
+}
+
+/// How holding or following ended.
+enum Flow {
+    /// The sequencer should stop.
+    Stop,
+    /// A holder follows now, or a follower holds.
+    Turn,
+}
+
+enum Role {
+    Holding(Box<State>),
+    Following(Watch),
 }
 
 struct Worker {
     store: Store,
-    signer: Arc<dyn Signer>,
+    signers: LogSigners,
+    origin: String,
+    centre: CentreId,
+    lease: Lease,
     stop: Arc<AtomicBool>,
-    epoch: u64,
-    state: State,
-    /// Up to where entries were published by this worker, or before it took over.
-    published: u64,
+    role: Role,
+    /// The last epoch that this sequencer raised.
+    raised: Option<u64>,
+    era: u64,
+    /// What was found to be whole: the guard's mark, the head and the era.
+    judged: Option<(Option<Mark>, Head, u64)>,
+    /// Up to where entries were published here.
+    published: Option<u64>,
+    /// The note of somebody else that was published last.
+    followed: Option<String>,
+    beaten: Instant,
     #[cfg(test)]
     fault: Option<Fault>,
 }
 
-/// What is kept in memory of the log, and thrown away after an error.
-struct State {
-    core: sequence::Sequencer,
-    nodes: Nodes,
-    /// The largest entry id of all batches.
-    reach: EntryId,
-    /// The latest instant of each customer's entries, as far as it was needed.
-    reaches: BTreeMap<CustomerId, UnixTime>,
-}
-
-/// A batch and everything that is stored with it.
-struct Prepared {
-    old: Head,
-    batch: sequence::Batch,
-    bundle: Vec<u8>,
-    ids: (EntryId, EntryId, EntryId),
-    runs: Vec<(CustomerId, Run)>,
-    last_seq: u64,
-}
-
 impl Worker {
-    fn take_over(store: Store, signer: Arc<dyn Signer>) -> Result<Self, StoreError> {
-        let epoch = store.write_blocking(raise_epoch)?;
-        let state = store.read_blocking(State::load)?;
+    fn begin(
+        store: Store,
+        signers: LogSigners,
+        centre: CentreId,
+        lease: Lease,
+    ) -> Result<Self, StoreError> {
+        let origin = signers.origin()?;
+        store.board().set_signers(signers.clone());
+        let row = HeadRow::read_or_make(&store)?;
         // What a sequencer before this one stored and did not publish is still waited for.
-        let before = store.head().borrow().as_ref().map(|published| published.head.size);
-        let published = before.unwrap_or(state.core.head().size);
+        let published = store.head().borrow().as_ref().map(|published| published.head.size);
         let mut worker = Self {
             store,
-            signer,
+            signers,
+            origin,
+            centre,
+            lease,
             stop: Arc::default(),
-            epoch,
-            state,
+            role: Role::Following(Watch::begin(&row)),
+            raised: None,
+            era: row.era,
+            judged: None,
             published,
+            followed: None,
+            beaten: Instant::now(),
             #[cfg(test)]
             fault: None,
         };
-        worker.publish(published)?;
-        Ok(worker)
+        for _ in 0..TAKING_TRIES {
+            if worker.begin_to_hold()? {
+                return Ok(worker);
+            }
+        }
+        Err(StoreError::Conflict { what: "the log's head" })
+    }
+
+    /// `true` when it holds the log or should follow.
+    fn begin_to_hold(&mut self) -> Result<bool, StoreError> {
+        let row = HeadRow::read_or_make(&self.store)?;
+        let board = Arc::clone(self.store.board());
+        if let Some(doubt) = row.in_doubt() {
+            board.stand_still(doubt);
+            return Ok(true);
+        }
+        // A centre of this one's id that held it is this one's last run, which has ended.
+        let is_free = row.holder.is_none_or(|holder| holder == self.centre);
+        match self.trust(&row)? {
+            Trust::Doubt(mark) => {
+                // What is damaged is no older copy, and another cure helps.
+                self.store.read_blocking(|snapshot| State::load(snapshot).map(drop))?;
+                board.stand_still(self.raise_doubt(&row, mark)?);
+            }
+            Trust::Unguarded if is_free || !self.lease.is_shared => {
+                board.stand_still(StoreError::LogUnguarded { size: row.head.size });
+            }
+            Trust::Whole if is_free || !self.lease.is_shared => return self.take_over(&row),
+            Trust::Whole | Trust::Unguarded => {}
+        }
+        Ok(true)
+    }
+
+    /// Takes the log over from the row that was seen; `false` when somebody else has moved it since.
+    fn take_over(&mut self, row: &HeadRow) -> Result<bool, StoreError> {
+        let (seen, centre) = (row.clone(), self.centre);
+        let Some(epoch) = self.store.write_blocking(move |tx| lease::take(tx, &seen, centre))? else {
+            return Ok(false);
+        };
+        self.raised = Some(epoch);
+        let state = self.store.read_blocking(State::load)?;
+        if state.core.head().epoch != epoch {
+            return Ok(false);
+        }
+        self.enter_era(row.era);
+        self.beaten = Instant::now();
+        self.publish(&state)?;
+        self.role = Role::Holding(Box::new(state));
+        Ok(true)
     }
 
     fn run(&mut self) {
         let board = Arc::clone(self.store.board());
+        loop {
+            let flow = match self.role {
+                Role::Holding(_) => self.hold(&board),
+                Role::Following(_) => self.follow(&board),
+            };
+            if matches!(flow, Flow::Stop) {
+                break;
+            }
+        }
+        self.end();
+    }
+
+    /// Sequences until somebody else has the log, or nobody should.
+    fn hold(&mut self, board: &Board) -> Flow {
         let (mut begun, mut interval, mut seen) = (None, SHORTEST_INTERVAL, 0);
         // What waited in the outbox when this began was never announced.
         let mut more = true;
         loop {
-            let go_on = (more || board.wait_for_work(&mut seen, &self.stop))
+            // What other centres leave in the outbox is announced to nobody here.
+            let looking = self.lease.is_shared.then(|| Instant::now() + LOOKING);
+            let go_on = (more || board.wait_for_work_until(&mut seen, looking, &self.stop))
                 && begun.is_none_or(|begun| board.rest_until(begun + interval, &self.stop));
             if !go_on {
-                break;
+                return Flow::Stop;
             }
             let now = Instant::now();
             begun = Some(now);
-            match self.round() {
-                Ok(left) => more = left,
-                Err(Failure::Fenced) => return tracing::error!("another sequencer has taken the log over"),
-                Err(Failure::Passing(error)) => {
-                    tracing::error!(%error, "the sequencer failed and begins again from the database");
-                    board.set_trouble(error);
-                    match self.recover(&board) {
-                        Some(true) => more = true,
-                        Some(false) => break,
-                        None => return,
-                    }
-                }
-            }
+            more = match self.round() {
+                Ok(left) => left,
+                Err(failure) => match self.after(failure, board) {
+                    Some(Flow::Stop) => return Flow::Stop,
+                    Some(Flow::Turn) => return self.turn(board),
+                    None => true,
+                },
+            };
             interval = (now.elapsed() * 3 / 2).clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL);
         }
-        for _ in 0..LAST_BATCHES {
-            if !matches!(self.round(), Ok(true)) {
-                break;
+    }
+
+    /// After a failed round: reads the log again until that succeeds. `None` when it goes on holding.
+    fn after(&mut self, failure: Failure, board: &Board) -> Option<Flow> {
+        let (mut failure, mut rest) = (failure, REST);
+        loop {
+            match failure {
+                Failure::Fenced => {
+                    tracing::warn!("another centre has taken the log over; this one follows");
+                    return Some(Flow::Turn);
+                }
+                Failure::Halted(error) => {
+                    tracing::error!(%error, "nothing is signed any more");
+                    board.stand_still(error);
+                    return Some(Flow::Turn);
+                }
+                Failure::Passing(error) => {
+                    tracing::error!(%error, "the sequencer failed and begins again from the database");
+                    board.set_trouble(error);
+                }
+            }
+            if !board.rest_until(Instant::now() + rest, &self.stop) {
+                return Some(Flow::Stop);
+            }
+            rest = (rest * 2).min(LONGEST_REST);
+            match self.resume() {
+                Ok(()) => return None,
+                Err(again) => failure = again,
             }
         }
     }
 
-    /// Reads the log again until that succeeds; `false` when the sequencer should stop, `None` when it is fenced off.
-    fn recover(&mut self, board: &Board) -> Option<bool> {
+    /// From holding to following.
+    fn turn(&mut self, board: &Board) -> Flow {
         let mut rest = REST;
+        self.release();
         loop {
+            match self.step_down() {
+                Ok(()) => return Flow::Turn,
+                Err(error) => board.set_trouble(error),
+            }
             if !board.rest_until(Instant::now() + rest, &self.stop) {
-                return Some(false);
+                return Flow::Stop;
             }
             rest = (rest * 2).min(LONGEST_REST);
-            match self.resume() {
-                Ok(()) => return Some(true),
-                Err(Failure::Fenced) => {
-                    tracing::error!("another sequencer has taken the log over");
-                    return None;
-                }
-                Err(Failure::Passing(error)) => {
-                    tracing::error!(%error, "the log cannot be read or signed");
-                    board.set_trouble(error);
-                }
-            }
         }
     }
 
     /// Begins again from what the database holds; entries that a commit in doubt has placed are published.
     fn resume(&mut self) -> Result<(), Failure> {
-        self.state = self.store.read_blocking(State::load)?;
-        if self.state.core.head().epoch != self.epoch {
+        let row = HeadRow::read_or_make(&self.store)?;
+        if Some(row.head.epoch) != self.raised {
             return Err(Failure::Fenced);
         }
-        self.publish(self.published)?;
+        if let Some(doubt) = row.in_doubt() {
+            return Err(Failure::Halted(doubt));
+        }
+        match self.trust(&row)? {
+            Trust::Whole => {}
+            Trust::Doubt(mark) => return Err(Failure::Halted(self.raise_doubt(&row, mark)?)),
+            Trust::Unguarded => {
+                return Err(Failure::Halted(StoreError::LogUnguarded { size: row.head.size }));
+            }
+        }
+        let state = self.store.read_blocking(State::load)?;
+        if Some(state.core.head().epoch) != self.raised {
+            return Err(Failure::Fenced);
+        }
+        self.publish(&state)?;
+        self.role = Role::Holding(Box::new(state));
         Ok(())
     }
 
     /// Makes one batch of what waits; `true` when more can be waiting.
     fn round(&mut self) -> Result<bool, Failure> {
-        let (last_seq, drafts) = self.store.read_blocking(|snapshot| outbox(snapshot, BATCH))?;
-        if drafts.is_empty() {
+        if let Some(doubt) = self.store.board().doubt() {
+            return Err(Failure::Halted(doubt));
+        }
+        let waiting = self.store.read_blocking(|snapshot| outbox(snapshot, BATCH))?;
+        if waiting.drafts.is_empty() {
+            self.beat()?;
             return Ok(false);
         }
-        let is_full = drafts.len() >= BATCH;
+        let is_full = waiting.drafts.len() >= BATCH;
         self.reach(Point::Drained)?;
-        let prepared = Arc::new(self.prepare(&drafts, last_seq)?);
+        let Role::Holding(state) = &mut self.role else { return Err(Failure::Fenced) };
+        let prepared = Arc::new(state.prepare(&self.store, waiting)?);
         let storing = Arc::clone(&prepared);
         self.store.write_blocking(move |tx| storing.store(tx))?;
+        self.beaten = Instant::now();
+        let nodes = state.nodes.grown(&prepared.batch.growth)?;
+        state.nodes = nodes.edge();
+        let head = state.core.head();
         self.reach(Point::Stored)?;
-        let nodes = self.state.nodes.grown(&prepared.batch.growth)?;
-        self.state.nodes = nodes.edge();
-        let published = self.sign()?;
+        let published = self.sign(head)?;
         // The batch is shared with nobody once the writer has stored it; were it still, a copy does as well.
+        let first = prepared.batch.first;
         let entries = Arc::try_unwrap(prepared)
             .map_or_else(|shared| shared.batch.entries.clone(), |own| own.batch.entries);
-        self.announce(Batch { first: self.published, entries, nodes, published });
+        self.announce_own(Batch { first, entries, nodes, published })?;
         self.reach(Point::Published)?;
         Ok(is_full)
     }
 
-    fn prepare(&mut self, drafts: &[Draft], last_seq: u64) -> Result<Prepared, StoreError> {
-        let old = self.state.core.head();
-        self.learn_reaches(drafts)?;
-        let batch = self.integrate(drafts)?;
-        let bundle = bundle::encode(batch.entries.iter().map(|(_, entry)| entry.as_slice()))?;
-        let ids = || batch.entries.iter().map(|(id, _)| *id);
-        let (min, max) = (ids().min().unwrap_or(self.state.reach), ids().max().unwrap_or(self.state.reach));
-        self.state.reach = self.state.reach.max(max);
-        let runs = self.state.runs(drafts, &batch);
-        Ok(Prepared { old, bundle, ids: (min, max, self.state.reach), runs, last_seq, batch })
-    }
-
-    fn integrate(&mut self, drafts: &[Draft]) -> Result<sequence::Batch, StoreError> {
-        // Each turn but the last teaches it one clock state more, as many as it keeps. Entries that wait together were
-        // stamped within moments of one another and never rest on so many.
-        for _ in 0..=KEPT_CLOCK_STATES {
-            match self.state.core.integrate(drafts) {
-                Ok(batch) => return Ok(batch),
-                Err(SequenceError::UnknownClockState { clock_state, .. }) => {
-                    let index =
-                        self.store.read_blocking(move |snapshot| snapshot.clock_state_index(clock_state))?;
-                    let unknown =
-                        || StoreError::corrupt(format!("the clock state {clock_state} is not in the log"));
-                    self.state.core.learn(clock_state, index.ok_or_else(unknown)?);
-                }
-                Err(error @ SequenceError::NegativeBound(_)) => {
-                    return Err(StoreError::corrupt(error.to_string()));
-                }
-            }
-        }
-        Err(StoreError::corrupt(
-            "the entries of one batch rest on more clock states than the sequencer keeps",
-        ))
-    }
-
-    /// Reads the latest instants of customers who were not met since the last resume.
-    fn learn_reaches(&mut self, drafts: &[Draft]) -> Result<(), StoreError> {
-        let mut unknown: Vec<CustomerId> = drafts
-            .iter()
-            .map(|draft| draft.customer)
-            .filter(|customer| {
-                self.state.core.counter(customer).is_some() && !self.state.reaches.contains_key(customer)
-            })
-            .collect();
-        unknown.sort_unstable();
-        unknown.dedup();
-        if unknown.is_empty() {
+    /// Shows the other centres that this one lives, when that is due.
+    fn beat(&mut self) -> Result<(), Failure> {
+        let Some(epoch) = self.raised.filter(|_| self.lease.is_shared) else { return Ok(()) };
+        if self.beaten.elapsed() < self.lease.beat {
             return Ok(());
         }
-        let reaches = self.store.read_blocking(move |snapshot| {
-            let mut reaches = Vec::new();
-            for customer in unknown {
-                let run = runs::at_or_before(snapshot.sql, customer, u64::MAX)?;
-                reaches.extend(run.map(|run| (customer, run.reach)));
-            }
-            Ok::<_, StoreError>(reaches)
-        })?;
-        self.state.reaches.extend(reaches);
-        Ok(())
+        if self.store.write_blocking(move |tx| lease::beat(tx, epoch))? {
+            self.beaten = Instant::now();
+            return Ok(());
+        }
+        // Which of both it is, the row says.
+        self.resume()
     }
 
-    fn sign(&self) -> Result<Arc<Published>, StoreError> {
-        let head = self.state.core.head();
-        let checkpoint = head
-            .checkpoint(self.signer.verifier_key().name())
-            .sign(&*self.signer)
-            .map_err(|error| StoreError::unavailable(error.to_string()))?;
+    /// Signs a head with every live key of the log.
+    fn sign(&self, head: Head) -> Result<Arc<Published>, StoreError> {
+        let text = head.checkpoint(&self.origin).encode();
+        let mut signed: Option<Note> = None;
+        for signer in self.signers.now()? {
+            let failed = |why: String| StoreError::unavailable(why);
+            let one = note::sign(&text, &*signer).map_err(|error| failed(error.to_string()))?;
+            let one = Note::parse(&one).map_err(|error| failed(error.to_string()))?;
+            match &mut signed {
+                Some(signed) => signed.signatures.extend(one.signatures),
+                None => signed = Some(one),
+            }
+        }
         self.reach(Point::Signed)?;
+        let checkpoint = signed.map(|signed| signed.encode()).unwrap_or_default();
         Ok(Arc::new(Published { head, checkpoint, signed_at: self.store.clock().read().wall }))
     }
 
-    /// Publishes the head with the entries from `first` on, read from the database; signs it if its note is missing.
-    fn publish(&mut self, first: u64) -> Result<(), StoreError> {
-        let head = self.state.core.head();
-        let (entries, nodes, stored) = self.store.read_blocking(move |snapshot| {
-            let stored = stored_checkpoint(snapshot)?;
+    /// Whether a note is the checkpoint of a head with the signatures of all live keys.
+    fn is_signed(&self, text: &str, head: &Head) -> Result<bool, StoreError> {
+        let Ok(note) = Note::parse(text) else { return Ok(false) };
+        let keys: Vec<_> = self.signers.now()?.iter().map(|signer| signer.verifier_key()).collect();
+        let is_of = Checkpoint::decode(&note.text) == Ok(head.checkpoint(&self.origin));
+        Ok(is_of && note.verify(&keys).is_ok_and(|signed| signed.len() == keys.len()))
+    }
+
+    /// Publishes the head with the entries that were not yet, read from the database; signs it if its note is missing.
+    fn publish(&mut self, state: &State) -> Result<(), StoreError> {
+        let head = state.core.head();
+        let first = self.published.unwrap_or(head.size).min(head.size);
+        let is_far_behind = head.size - first > UNPUBLISHED;
+        let first = if is_far_behind { head.size } else { first };
+        let (entries, nodes, row) = self.store.read_blocking(move |snapshot| {
             Ok::<_, StoreError>((
-                entries_from(snapshot, first)?,
+                entries_between(snapshot, first, head.size)?,
                 load_nodes(snapshot, first, head.size)?,
-                stored,
+                HeadRow::read(snapshot)?,
             ))
         })?;
-        let is_of = |(checkpoint, _): &(String, UnixTime)| {
-            let read = Checkpoint::verify(checkpoint, &self.signer.verifier_key());
-            read.is_ok_and(|read| read.size == head.size && read.root == head.root)
+        let published = match row {
+            Some(row) if self.is_signed(&row.note, &head)? => {
+                Arc::new(Published { head, checkpoint: row.note, signed_at: row.signed_at })
+            }
+            _ => self.sign(head)?,
         };
-        let published = match stored.filter(is_of) {
-            Some((checkpoint, signed_at)) => Arc::new(Published { head, checkpoint, signed_at }),
-            None => self.sign()?,
-        };
-        self.announce(Batch { first, entries, nodes, published });
+        self.announce_own(Batch { first, entries, nodes, published })?;
+        if is_far_behind {
+            self.store.board().forget_waiting();
+        }
         Ok(())
     }
 
-    fn announce(&mut self, batch: Batch) {
-        self.published = batch.published.head.size;
+    /// Publishes what was signed here, and keeps it for the other centres.
+    fn announce_own(&mut self, batch: Batch) -> Result<(), StoreError> {
         let published = Arc::clone(&batch.published);
+        self.announce(batch)?;
+        self.followed = Some(published.checkpoint.clone());
+        // Nobody here waits for this: a note that a crash loses is signed again at the next start.
+        self.store.post(move |tx| lease::keep_checkpoint(tx, &published));
+        Ok(())
+    }
+
+    /// Writes the head into the guard, then publishes it.
+    fn announce(&mut self, batch: Batch) -> Result<(), StoreError> {
+        let head = batch.published.head;
+        let mark = Mark { origin: self.origin.clone(), era: self.era, size: head.size, root: head.root };
+        self.store.guard().set(&mark)?;
+        self.published = Some(head.size);
         self.store.board().publish(Arc::new(batch));
-        // Nobody waits for this: a note that a crash loses is signed again at the next start.
-        self.store.post(move |tx| keep_checkpoint(tx, &published));
+        Ok(())
+    }
+
+    /// Makes the last batches, and leaves the log to others.
+    fn end(&mut self) {
+        if matches!(self.role, Role::Holding(_)) {
+            for _ in 0..LAST_BATCHES {
+                if !matches!(self.round(), Ok(true)) {
+                    break;
+                }
+            }
+            self.release();
+        }
+        if let Err(error) = self.store.guard().sync() {
+            tracing::warn!(%error, "the rollback guard is not on the disk");
+        }
+    }
+
+    fn release(&self) {
+        let Some(epoch) = self.raised else { return };
+        if let Err(error) = self.store.write_blocking(move |tx| lease::release(tx, epoch)) {
+            tracing::warn!(%error, "the log could not be handed over; the others wait until it counts as left");
+        }
     }
 
     #[cfg(not(test))]
@@ -367,177 +584,6 @@ impl Worker {
     fn reach(&self, point: Point) -> Result<(), StoreError> {
         self.fault.as_ref().map_or(Ok(()), |fault| fault(point))
     }
-}
-
-impl State {
-    fn load(snapshot: &Snapshot<'_>) -> Result<Self, StoreError> {
-        let head = snapshot.log_head()?;
-        let damaged = |why: String| StoreError::Corrupt { what: why };
-        let edge = Edge::load(head.size, |level, index| {
-            let missing = || StoreError::corrupt("it is missing");
-            snapshot.stored_tile(level, index)?.ok_or_else(missing)
-        })
-        .map_err(|error| damaged(error.to_string()))?;
-        let mut clock_states = snapshot.sql.all(
-            "SELECT entry_id, idx FROM evidence_clock_states WHERE idx IS NOT NULL ORDER BY idx DESC LIMIT ?1",
-            values![u64::try_from(KEPT_CLOCK_STATES).unwrap_or(u64::MAX)],
-            |row| Ok((column::<EntryId>(row, 0)?, column::<u64>(row, 1)?)),
-        )?;
-        clock_states.reverse();
-        let core = sequence::Sequencer::resume(head, edge, snapshot.counters()?, clock_states)
-            .map_err(|error| damaged(error.to_string()))?;
-        let reach = snapshot.sql.first(
-            "SELECT reach FROM evidence_batches ORDER BY first DESC LIMIT 1",
-            values![],
-            |row| column::<EntryId>(row, 0),
-        )?;
-        Ok(Self {
-            core,
-            nodes: load_nodes(snapshot, head.size, head.size)?,
-            reach: reach.unwrap_or(EntryId::from_bytes([0; 16])),
-            reaches: BTreeMap::new(),
-        })
-    }
-
-    /// What a batch brings of each customer.
-    fn runs(&mut self, drafts: &[Draft], batch: &sequence::Batch) -> Vec<(CustomerId, Run)> {
-        let mut indexes: BTreeMap<CustomerId, Vec<u64>> = BTreeMap::new();
-        for (draft, index) in drafts.iter().zip(batch.first..) {
-            indexes.entry(draft.customer).or_default().push(index);
-            let reach = self.reaches.entry(draft.customer).or_insert(UnixTime::MIN);
-            *reach = draft.instant.time.max(*reach);
-        }
-        let counts: BTreeMap<_, _> =
-            batch.counters.iter().map(|(customer, counter)| (*customer, counter.count)).collect();
-        let run = |(customer, indexes): (CustomerId, Vec<u64>)| {
-            let count = counts.get(&customer).copied().unwrap_or_default();
-            let number = count + 1 - u64::try_from(indexes.len()).unwrap_or(u64::MAX);
-            let reach = self.reaches.get(&customer).copied().unwrap_or(UnixTime::MIN);
-            (customer, Run::new(number, &indexes, reach))
-        };
-        indexes.into_iter().map(run).collect()
-    }
-}
-
-impl Prepared {
-    fn store(&self, tx: &mut Tx<'_>) -> Result<(), Failure> {
-        let Self { old, batch, .. } = self;
-        let moved = tx.sql.execute(
-            "UPDATE evidence_head SET size = ?1, root = ?2 WHERE one = 1 AND size = ?3 AND epoch = ?4",
-            values![batch.head.size, batch.head.root, old.size, old.epoch],
-        )?;
-        if moved == 0 {
-            let is_mine = tx.log_head()?.epoch == old.epoch;
-            return Err(if is_mine {
-                StoreError::Conflict { what: "the log's head" }.into()
-            } else {
-                Failure::Fenced
-            });
-        }
-        let count = batch.head.size - old.size;
-        let (min, max, reach) = self.ids;
-        tx.sql.execute(
-            "INSERT INTO evidence_batches (first, count, min_id, max_id, reach, bundle) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            values![batch.first, count, min, max, reach, self.bundle],
-        )?;
-        for tile in &batch.growth.tiles {
-            tx.sql.execute(
-                "INSERT INTO evidence_tiles (level, idx, hashes) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (level, idx) DO UPDATE SET hashes = excluded.hashes",
-                values![tile.level, tile.index, tile.hashes],
-            )?;
-        }
-        for (customer, counter) in &batch.counters {
-            tx.sql.execute(
-                "INSERT INTO evidence_counters (customer_id, count, first, last) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (customer_id) DO UPDATE SET count = excluded.count, last = excluded.last",
-                values![customer, counter.count, counter.first, counter.last],
-            )?;
-        }
-        for (customer, run) in &self.runs {
-            tx.sql.execute(
-                "INSERT INTO evidence_runs (customer_id, number, count, first, reach, stretches)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                values![customer, run.number, run.count, run.first, run.reach, run.stretches],
-            )?;
-        }
-        for (id, index) in &batch.clock_states {
-            let missed = StoreError::corrupt(format!("the clock state {id} was never noted"));
-            tx.sql.execute_one(
-                "UPDATE evidence_clock_states SET idx = ?2 WHERE entry_id = ?1",
-                values![id, index],
-                missed,
-            )?;
-        }
-        tx.sql.execute("DELETE FROM evidence_outbox WHERE seq <= ?1", values![self.last_seq])?;
-        Ok(())
-    }
-}
-
-fn raise_epoch(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
-    tx.sql.execute(
-        "INSERT INTO evidence_head (one, size, root, epoch, signed_at, note, noted, beat, era, doubted)
-         VALUES (1, 0, ?1, 0, 0, '', 0, 0, 0, '')
-         ON CONFLICT (one) DO NOTHING",
-        values![merkle::empty_root()],
-    )?;
-    let epoch = tx.sql.first(
-        "UPDATE evidence_head SET epoch = epoch + 1 WHERE one = 1 RETURNING epoch",
-        values![],
-        |row| column(row, 0),
-    )?;
-    epoch.ok_or_else(|| StoreError::corrupt("the log has no head"))
-}
-
-/// Keeps the newest checkpoint, unless the head has moved on or somebody else has the log.
-fn keep_checkpoint(tx: &mut Tx<'_>, published: &Published) -> Result<(), StoreError> {
-    tx.sql.execute(
-        "UPDATE evidence_head SET note = ?1, signed_at = ?2 WHERE one = 1 AND size = ?3 AND epoch = ?4",
-        values![published.checkpoint, published.signed_at, published.head.size, published.head.epoch],
-    )?;
-    Ok(())
-}
-
-fn stored_checkpoint(snapshot: &Snapshot<'_>) -> Result<Option<(String, UnixTime)>, StoreError> {
-    snapshot.sql.first("SELECT note, signed_at FROM evidence_head WHERE one = 1", values![], |row| {
-        Ok((column(row, 0)?, column(row, 1)?))
-    })
-}
-
-/// What waits: the number of the last row read, and its entries and those before it. The row that reaches the limit is
-/// still read whole, so a batch can have as many entries more as one commit brings.
-fn outbox(snapshot: &Snapshot<'_>, limit: usize) -> Result<(u64, Vec<Draft>), StoreError> {
-    let (mut last_seq, mut drafts) = (0, Vec::new());
-    snapshot.sql.scan("SELECT seq, drafts FROM evidence_outbox ORDER BY seq", values![], &mut |row| {
-        last_seq = column(row, 0)?;
-        drafts.append(&mut decode_drafts(&column::<Vec<u8>>(row, 1)?)?);
-        Ok(if drafts.len() >= limit { Next::Enough } else { Next::More })
-    })?;
-    Ok((last_seq, drafts))
-}
-
-/// The entries from a log index on; only ever those of the batches that one failure left unpublished.
-fn entries_from(snapshot: &Snapshot<'_>, first: u64) -> Result<Vec<(EntryId, Vec<u8>)>, StoreError> {
-    let (mut bundles, mut entries, mut next) = (Bundles::new(snapshot.sql), Vec::new(), first);
-    while let Some(entry) = bundles.entry(next)? {
-        entries.push((bundle::id_of(&entry)?, entry));
-        next += 1;
-    }
-    Ok(entries)
-}
-
-/// The tiles that prove the entries `first..size`, and the tree's right edge.
-fn load_nodes(snapshot: &Snapshot<'_>, first: u64, size: u64) -> Result<Nodes, StoreError> {
-    let mut nodes = Nodes::default();
-    for level in 0..=angbu_evidence::tile::TOP_LEVEL {
-        let spanned = 8 * u32::from(level);
-        let (begin, count) = (first >> spanned, size >> spanned);
-        for index in begin / 256..count.div_ceil(256) {
-            let missing = || StoreError::corrupt(format!("tile {index} of level {level} is missing"));
-            nodes.insert(level, index, &snapshot.stored_tile(level, index)?.ok_or_else(missing)?)?;
-        }
-    }
-    Ok(nodes)
 }
 
 #[cfg(test)]

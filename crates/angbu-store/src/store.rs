@@ -16,7 +16,8 @@ use tokio::sync::oneshot;
 
 use crate::board::Board;
 use crate::database::{Database, Session};
-use crate::evidence::{KnownClockState, Sealed};
+use crate::evidence::{self, KnownClockState, Sealed};
+use crate::guard::Guard;
 use crate::readers::Readers;
 use crate::seal::{Keyring, RootSecret, SigningKey};
 use crate::sql::{Connection, values};
@@ -58,6 +59,7 @@ struct Inner {
     database: Box<dyn Database>,
     keys: Arc<Keyring>,
     board: Arc<Board>,
+    guard: Guard,
     clock: Arc<dyn Clock>,
     // Held for as long as the store is open, so that no second process opens it; released by the system even after kill -9.
     _lock: File,
@@ -76,13 +78,14 @@ pub struct Snapshot<'a> {
 pub struct Tx<'a> {
     snapshot: Snapshot<'a>,
     pub(crate) clock_state: &'a KnownClockState,
+    pub(crate) board: &'a Board,
     /// The entries that it appended, for the outbox.
     pub(crate) drafts: Vec<(EntryId, Vec<u8>)>,
 }
 
 impl<'a> Tx<'a> {
-    pub(crate) fn new(snapshot: Snapshot<'a>, clock_state: &'a KnownClockState) -> Self {
-        Self { snapshot, clock_state, drafts: Vec::new() }
+    pub(crate) fn new(snapshot: Snapshot<'a>, clock_state: &'a KnownClockState, board: &'a Board) -> Self {
+        Self { snapshot, clock_state, board, drafts: Vec::new() }
     }
 }
 
@@ -112,7 +115,9 @@ impl Store {
         let board = Arc::new(Board::new());
         let readers = Readers::start(&*database, options.readers, &keys)?;
         let writer = Writer::start(session, Arc::clone(&keys), Arc::clone(&board))?;
-        Ok(Self { inner: Arc::new(Inner { readers, writer, database, keys, board, clock, _lock: lock }) })
+        let guard = Guard::open(&options.folder)?;
+        let inner = Inner { readers, writer, database, keys, board, guard, clock, _lock: lock };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Which kind of database it is: `sqlite` or `postgres`.
@@ -161,6 +166,7 @@ impl Store {
             let (draft, body) = (draft.clone(), body.clone());
             return self.write(move |tx| tx.append(&draft, &body)).await;
         }
+        evidence::refuse(self.board(), draft)?;
         let sealed = Sealed::new(&self.inner.keys, draft, body)?;
         let (answer, answered) = oneshot::channel();
         self.inner.writer.send(Job::Append(sealed, answer)).await?;
@@ -237,6 +243,15 @@ impl Store {
         let newest = self.inner.keys.seeds(key).into_iter().next();
         let (_, seed) = newest.ok_or_else(|| StoreError::corrupt("there is no key that signs"))?;
         Ed25519Signer::new(name, &seed).map_err(|why| StoreError::Unfit { what: why.to_string() })
+    }
+
+    /// Whether other processes can have the same database open.
+    pub fn is_shared(&self) -> bool {
+        self.kind() != "sqlite"
+    }
+
+    pub(crate) fn guard(&self) -> &Guard {
+        &self.inner.guard
     }
 
     pub(crate) fn board(&self) -> &Arc<Board> {

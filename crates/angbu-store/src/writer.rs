@@ -269,7 +269,8 @@ impl Work {
             group.refuse(Job::Transaction(run), &error);
             return Err(error);
         }
-        let mut tx = Tx::new(Snapshot { sql: &*self.session, keys: &self.keys }, &self.clock_state);
+        let snapshot = Snapshot { sql: &*self.session, keys: &self.keys };
+        let mut tx = Tx::new(snapshot, &self.clock_state, &self.board);
         // A transaction that panics loses its own answer and leaves nothing behind; its neighbours go on.
         let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(Ok(&mut tx))));
         let drafts = std::mem::take(&mut tx.drafts);

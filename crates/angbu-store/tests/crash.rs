@@ -141,7 +141,7 @@ fn child() {
     let store = Store::open(&Options::new(folder), clock.clone()).unwrap();
     let signer = Arc::new(store.signer(SigningKey::Log, ORIGIN).unwrap());
     let key = signer.verifier_key();
-    let _sequencer = Sequencer::start(&store, signer).unwrap();
+    let _sequencer = Sequencer::start(&store, signer, support::centre(1)).unwrap();
     say(format!("checkpoint {}", support::head(&store).checkpoint.replace('\n', "|")));
     std::thread::scope(|scope| {
         for thread in 0..4 {

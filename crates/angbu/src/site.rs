@@ -194,7 +194,7 @@ impl Log {
         let signer = Arc::new(store.signer(SigningKey::Log, &origin)?);
         let promise_signer = store.signer(SigningKey::Promise, &Promise::key_name(&origin))?;
         let key = signer.verifier_key();
-        let sequencer = Sequencer::start(&store, signer)?;
+        let sequencer = Sequencer::start(&store, signer, centre)?;
         Ok(Self { store, origin, centre, key, promise_signer, sequencer })
     }
 }

@@ -177,7 +177,7 @@ mod tests {
 
     use angbu_evidence::note::Signer as _;
     use angbu_store::{Options, Sequencer, SigningKey, Store};
-    use angbu_units::{Clock, ClockVerdict, Monotonic, Nanos, ProvenInstant};
+    use angbu_units::{CentreId, Clock, ClockVerdict, Monotonic, Nanos, ProvenInstant};
 
     use super::*;
 
@@ -206,7 +206,7 @@ mod tests {
         let store = Store::open(&Options::new(folder.path()), Arc::new(Stopped)).unwrap();
         let signer = Arc::new(store.signer(SigningKey::Log, "test/log").unwrap());
         assert_eq!(signer.verifier_key().name(), "test/log");
-        let _sequencer = Sequencer::start(&store, signer).unwrap();
+        let _sequencer = Sequencer::start(&store, signer, CentreId::from_bytes([1; 16])).unwrap();
         let (proven, unproven) = (ClockVerdict::Proven, ClockVerdict::Unproven);
         let first = append(&store, Kind::CLOCK_STATE, proven, 100, None);
         append(&store, SITE_START, proven, 110, Some(first));

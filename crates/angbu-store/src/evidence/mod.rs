@@ -1,6 +1,7 @@
 //! The log as it stands in the database: outbox, sealed bodies, batches of entries, tiles, counters, proofs.
 
 pub(crate) mod bundle;
+mod doubt;
 pub(crate) mod hot;
 pub(crate) mod runs;
 
@@ -21,6 +22,8 @@ use crate::sql::{Connection, ToValue, Value, column, optional, values};
 use crate::{Snapshot, Store, StoreError, Tx};
 
 pub(crate) use bundle::Bundles;
+pub use doubt::CONFIRMED;
+pub(crate) use doubt::refuse;
 pub(crate) use runs::Run;
 
 /// The most entries that one question is answered with.
@@ -58,12 +61,6 @@ impl Store {
         self.board().published()
     }
 
-    /// What kept the sequencer from its last batch, while it has not made another: entries are still durable when they
-    /// are acknowledged, but no proof comes.
-    pub fn trouble(&self) -> Option<StoreError> {
-        self.board().trouble()
-    }
-
     /// Waits until an entry is in the log and gives its proof, made from memory; `None` when that takes longer than
     /// `timeout`, or there is no such entry.
     ///
@@ -82,7 +79,12 @@ impl Store {
             Known::Published(place) => place.receipt().map(Some),
             Known::Pending(waiting) => match tokio::time::timeout(timeout, waiting).await {
                 Ok(Ok(place)) => place.receipt().map(Some),
-                Ok(Err(_)) | Err(_) => Ok(None),
+                // It was published without having been read here.
+                Ok(Err(_)) => match self.standing(id).await? {
+                    Standing::Proven(receipt) => Ok(Some(*receipt)),
+                    Standing::Pending | Standing::Unknown => Ok(None),
+                },
+                Err(_) => Ok(None),
             },
             Known::Unknown => Ok(None),
         }
@@ -257,7 +259,24 @@ impl Snapshot<'_> {
     /// # Errors
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn manifest_now(&self) -> Result<Manifest, StoreError> {
-        Ok(Manifest::new(self.log_head()?.size, &self.counters()?))
+        let (mut size, mut counters) = (0, std::collections::BTreeMap::new());
+        // One statement, so that the size and the counters are of one moment even where transactions run side by side.
+        self.sql.query(
+            "SELECT head.size, counters.customer_id, counters.count, counters.first, counters.last
+             FROM evidence_head AS head LEFT JOIN evidence_counters AS counters ON counters.count > 0
+             WHERE head.one = 1",
+            values![],
+            &mut |row| {
+                size = column(row, 0)?;
+                if let Some(customer) = optional::<CustomerId>(row, 1)? {
+                    let counter =
+                        Counter { count: column(row, 2)?, first: column(row, 3)?, last: column(row, 4)? };
+                    counters.insert(customer, counter);
+                }
+                Ok(crate::sql::Next::More)
+            },
+        )?;
+        Ok(Manifest::new(size, &counters))
     }
 
     /// The manifest that an `evidence.manifest` entry commits to.
@@ -402,6 +421,7 @@ impl Tx<'_> {
                 limit: APPENDS_AT_ONCE,
             });
         }
+        self.check_doubt(draft)?;
         let mut sealed = Sealed::new(self.keys, draft, body)?;
         sealed.insert(self.sql, self.keys, self.clock_state)?;
         self.drafts.push(sealed.draft());

@@ -4,7 +4,7 @@ use angbu_evidence::Checkpoint;
 use angbu_evidence::note::{Ed25519Signer, SignError, VerifierKey};
 
 use super::*;
-use crate::support::{Drafter, ORIGIN, TestClock, append, check_log, head, proven};
+use crate::support::{Drafter, ORIGIN, TestClock, append, centre, check_log, head, proven};
 use crate::{Options, SigningKey};
 
 fn store(folder: &tempfile::TempDir, clock: &Arc<TestClock>) -> (Store, Arc<Ed25519Signer>) {
@@ -21,7 +21,13 @@ fn start_with_fault(
     times: u32,
     fault: fn() -> StoreError,
 ) -> Sequencer {
-    let mut worker = Worker::take_over(store.clone(), signer).unwrap();
+    let mut worker = Worker::begin(
+        store.clone(),
+        LogSigners::fixed(signer),
+        centre(1),
+        Lease::of(store),
+    )
+    .unwrap();
     let left = AtomicU32::new(times);
     worker.fault = Some(Box::new(move |here| {
         let strike = here == point
@@ -74,7 +80,7 @@ fn after_the_sequencer_vanished_at_any_step_another_goes_on() {
             // It dies of its first batch, or of its last one when it is stopped.
             drop(dying);
             served.push(checkpoint(&store, &key));
-            let _sequencer = Sequencer::start(&store, signer).unwrap();
+            let _sequencer = Sequencer::start(&store, signer, centre(1)).unwrap();
             for id in &ids {
                 proven(&store, *id, &key);
             }
@@ -108,7 +114,7 @@ fn a_signer_that_fails_delays_the_head_and_loses_nothing() {
     let (store, _) = store(&folder, &clock);
     let signer = Arc::new(Failing(store.signer(SigningKey::Log, ORIGIN).unwrap(), AtomicU32::new(0)));
     let key = signer.verifier_key();
-    let _sequencer = Sequencer::start(&store, signer.clone()).unwrap();
+    let _sequencer = Sequencer::start(&store, signer.clone(), centre(1)).unwrap();
     let mut drafter = Drafter::new(3, &clock);
     signer.1.store(2, Ordering::SeqCst);
     let ids: Vec<_> = (0..10).map(|_| append(&store, drafter.any())).collect();
@@ -131,7 +137,7 @@ fn proofs_from_memory_are_those_of_the_database() {
     let (folder, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
     let (store, signer) = store(&folder, &clock);
     let key = signer.verifier_key();
-    let _sequencer = Sequencer::start(&store, signer).unwrap();
+    let _sequencer = Sequencer::start(&store, signer, centre(1)).unwrap();
     let mut drafter = Drafter::new(4, &clock);
     for count in [1, 255, 1, 255, 300, 1000] {
         let drafts: Vec<_> = (0..count).map(|_| drafter.any()).collect();
@@ -163,14 +169,14 @@ fn a_damaged_log_is_not_carried_on() {
         let (folder, clock) = (tempfile::tempdir().unwrap(), TestClock::new());
         let (store, signer) = store(&folder, &clock);
         let key = signer.verifier_key();
-        let sequencer = Sequencer::start(&store, signer.clone()).unwrap();
+        let sequencer = Sequencer::start(&store, signer.clone(), centre(1)).unwrap();
         let mut drafter = Drafter::new(5, &clock);
         for _ in 0..10 {
             proven(&store, append(&store, drafter.any()), &key);
         }
         drop(sequencer);
         store.write_blocking(move |tx| tx.sql.execute(damage, &[]).map(drop)).unwrap();
-        let refused = Sequencer::start(&store, signer).map(drop);
+        let refused = Sequencer::start(&store, signer, centre(1)).map(drop);
         assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{what}: {refused:?}");
     }
 }

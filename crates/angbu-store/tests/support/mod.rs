@@ -12,7 +12,7 @@ use angbu_evidence::note::{Signer, VerifierKey};
 use angbu_evidence::{Body, Checkpoint, Draft, Entry, Kind, Receipt, merkle};
 use angbu_store::{Published, Sequencer, SigningKey, Snapshot, Store, StoreError};
 use angbu_units::{
-    Clock, ClockVerdict, CustomerId, EntryId, Monotonic, Nanos, ProvenInstant, Reading, UnixTime,
+    CentreId, Clock, ClockVerdict, CustomerId, EntryId, Monotonic, Nanos, ProvenInstant, Reading, UnixTime,
 };
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -45,6 +45,10 @@ impl Clock for TestClock {
     fn read(&self) -> Reading {
         Reading { wall: self.now(), monotonic: Monotonic::from_nanos(self.now().nanos()) }
     }
+}
+
+pub fn centre(n: u8) -> CentreId {
+    CentreId::from_bytes([n; 16])
 }
 
 pub fn customer(n: u8) -> CustomerId {
@@ -118,7 +122,7 @@ pub fn append(store: &Store, (draft, body): (Draft, Body)) -> EntryId {
 pub fn sequencer(store: &Store) -> (Sequencer, VerifierKey) {
     let signer = Arc::new(store.signer(SigningKey::Log, ORIGIN).unwrap());
     let key = signer.verifier_key();
-    (Sequencer::start(store, signer).unwrap(), key)
+    (Sequencer::start(store, signer, centre(1)).unwrap(), key)
 }
 
 /// Waits for the proof of an entry, and checks it.
