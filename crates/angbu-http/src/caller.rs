@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, header};
 
 use angbu_accounts::{Grant, Reach, Scope, Secret};
 use angbu_store::accounts::StaffRow;
+use angbu_units::TokenId;
 
 use crate::centre::Centre;
 use crate::problem::Refusal;
@@ -34,7 +35,7 @@ pub(crate) enum Who {
         secret: Secret,
     },
     /// A program with a token.
-    Token,
+    Token(TokenId),
 }
 
 impl Caller {
@@ -49,6 +50,14 @@ impl Caller {
             return Err(Refusal::PasswordMustChange);
         }
         self.grant.allows(scope).ok_or(Refusal::Forbidden(scope))
+    }
+
+    /// The caller's id, for the entry of what the caller changes.
+    pub(crate) fn by(&self) -> String {
+        match &self.who {
+            Who::Browser { member, .. } => member.id.to_string(),
+            Who::Token(id) => id.to_string(),
+        }
     }
 
     /// Checks that the caller may hand out what `given` says, which is nothing that the caller has not.
@@ -66,8 +75,8 @@ impl FromRequestParts<Arc<Centre>> for Caller {
     async fn from_request_parts(parts: &mut Parts, centre: &Arc<Centre>) -> Result<Self, Refusal> {
         if let Some(presented) = bearer(&parts.headers) {
             let secret = Secret::parse(presented).map_err(|_| Refusal::NotSignedIn)?;
-            let grant = centre.token_grant(&secret).await?;
-            return Ok(Self { grant, who: Who::Token });
+            let (id, grant) = centre.token_grant(&secret).await?;
+            return Ok(Self { grant, who: Who::Token(id) });
         }
         let presented = cookie(&parts.headers).ok_or(Refusal::NotSignedIn)?;
         if !parts.method.is_safe() && !same_origin(&parts.headers) {

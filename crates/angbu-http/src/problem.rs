@@ -5,9 +5,9 @@ use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, Que
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use angbu_accounts::{CodeError, NameError, PasswordError, Scope};
+use angbu_accounts::{CodeError, JoiningError, NameError, PasswordError, RoleError, Scope};
 use angbu_store::StoreError;
-use angbu_units::{IdError, TimeError};
+use angbu_units::{IdError, TimeError, UnknownLanguage};
 
 use crate::types::Problem;
 
@@ -23,6 +23,9 @@ pub(crate) enum Refusal {
     /// A one-time password still stands.
     #[error("change the one-time password first (POST /api/v1/session/password)")]
     PasswordMustChange,
+    /// A one-time password that nobody used in time.
+    #[error("the one-time password has ended; ask whoever gave it for a new one")]
+    PasswordExpired,
     /// The caller is known and may not do this.
     #[error("this needs the scope '{}', which the caller does not have", .0.word())]
     Forbidden(Scope),
@@ -52,6 +55,17 @@ pub(crate) enum Refusal {
     /// An enrolment code that is unknown, used, expired or for another name: which is not said.
     #[error("the enrolment code is unknown, used, expired or made for another name; ask for a new one")]
     CodeRefused,
+    /// A change that would leave nobody who runs the site.
+    #[error(
+        "this is the last operator who can sign in; make another one first, who chooses a password of their own"
+    )]
+    LastOperator,
+    /// A change of somebody of whom nothing is known any more.
+    #[error("this person was erased; there is nothing left to change")]
+    Erased,
+    /// A field of a person's joining data.
+    #[error(transparent)]
+    Joining(#[from] JoiningError),
     /// A field or parameter that cannot be used.
     #[error("{0}")]
     Invalid(String),
@@ -109,6 +123,10 @@ impl Refusal {
             Self::PasswordMustChange => {
                 face(S::FORBIDDEN, "password-must-change", "Password must be changed")
             }
+            Self::PasswordExpired => face(S::FORBIDDEN, "password-expired", "One-time password has ended"),
+            Self::LastOperator => face(S::CONFLICT, "last-operator", "The last operator stays"),
+            Self::Erased => face(S::CONFLICT, "erased", "Person was erased"),
+            Self::Joining(error) => joining_face(error),
             Self::Forbidden(_) => face(S::FORBIDDEN, "forbidden", "Not allowed"),
             Self::CrossSite => face(S::FORBIDDEN, "cross-site", "Not from the console"),
             Self::Throttled { seconds } => Face {
@@ -128,6 +146,23 @@ impl Refusal {
             },
             Self::Internal(_) => face(S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
+    }
+}
+
+fn joining_face(error: &JoiningError) -> Face {
+    use StatusCode as S;
+    let wrong = |name, title| face(S::UNPROCESSABLE_ENTITY, name, title);
+    match error {
+        JoiningError::LoginId(_) => wrong("invalid-login-id", "Login id refused"),
+        JoiningError::Password(PasswordError::TooShort | PasswordError::TooLong) => {
+            wrong("invalid-password", "Password refused")
+        }
+        JoiningError::Password(PasswordError::Stored) => {
+            face(S::INTERNAL_SERVER_ERROR, "internal", "Internal error")
+        }
+        JoiningError::Birthday(_) => wrong("invalid-birthday", "Birthday refused"),
+        JoiningError::Phone(_) => wrong("invalid-phone", "Phone number refused"),
+        JoiningError::Language(_) => wrong("invalid", "Invalid request"),
     }
 }
 
@@ -206,6 +241,18 @@ impl From<StoreError> for Refusal {
 
 impl From<NameError> for Refusal {
     fn from(error: NameError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<RoleError> for Refusal {
+    fn from(error: RoleError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<UnknownLanguage> for Refusal {
+    fn from(error: UnknownLanguage) -> Self {
         Self::Invalid(error.to_string())
     }
 }

@@ -24,7 +24,7 @@ use angbu_store::accounts::{CustomerRow, TokenRow};
 use angbu_store::{Published, Store, StoreError, Tx};
 use angbu_units::{CentreId, Clock, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
 
-pub(crate) use accounts::JoinWish;
+pub(crate) use accounts::{CustomerWish, JoinWish, PersonWish, StaffWish, read_grant, read_holder};
 pub(crate) use evidence::Shown;
 pub use own_clock::{InForce, OwnClock, Seam};
 use recent::Recent;

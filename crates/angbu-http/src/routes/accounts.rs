@@ -1,4 +1,4 @@
-//! Sessions, customers, tokens.
+//! Sessions, customers, staff, tokens.
 
 use std::sync::Arc;
 
@@ -9,17 +9,17 @@ use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use angbu_accounts::{Grant, Name, SESSION_LIFETIME, Scope, Scopes};
-use angbu_store::accounts::StaffRow;
-use angbu_units::Nanos;
+use angbu_accounts::{Grant, Name, Role, SESSION_LIFETIME, Scope};
+use angbu_units::{Language, TokenId};
 
-use super::{Body, Parts};
+use super::{Body, Parameters, Parts, instant};
 use crate::caller::{COOKIE, Caller, Source, Who, same_origin};
-use crate::centre::Centre;
+use crate::centre::{Centre, CustomerWish, StaffWish, read_grant, read_holder};
 use crate::problem::Refusal;
 use crate::types::Problem;
 use crate::types::accounts::{
-    Customer, Customers, NewCustomer, NewToken, Operator, PasswordChange, Session, SignIn, TokenMade,
+    Customer, CustomerChange, Customers, NewCustomer, NewStaff, NewToken, OfCustomer, OneTimePassword,
+    PasswordChange, Session, SignIn, StaffChange, StaffList, StaffMade, StaffMember, TokenMade, Tokens,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Centre>> {
@@ -27,17 +27,21 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Centre>> {
         .routes(routes!(session, sign_in, sign_out))
         .routes(routes!(change_password))
         .routes(routes!(customers, make_customer))
-        .routes(routes!(customer))
-        .routes(routes!(make_token))
+        .routes(routes!(customer, change_customer))
+        .routes(routes!(staff, make_staff))
+        .routes(routes!(change_staff))
+        .routes(routes!(new_password))
+        .routes(routes!(tokens, make_token))
+        .routes(routes!(revoke_token))
 }
 
 /// Who is signed in
 #[utoipa::path(get, path = "/api/v1/session", tag = "accounts",
     responses((status = 200, body = Session), (status = "default", body = Problem)))]
-async fn session(caller: Caller) -> Result<Json<Session>, Refusal> {
+async fn session(State(centre): State<Arc<Centre>>, caller: Caller) -> Result<Json<Session>, Refusal> {
     match caller.who {
-        Who::Browser { member, .. } => Ok(Json(session_of(&member))),
-        Who::Token => Err(Refusal::NotSignedIn),
+        Who::Browser { member, .. } => Ok(Json(centre.show_session(&member).await?)),
+        Who::Token(_) => Err(Refusal::NotSignedIn),
     }
 }
 
@@ -53,9 +57,9 @@ async fn sign_in(
     if !same_origin(&headers) {
         return Err(Refusal::CrossSite);
     }
-    let (secret, operator) = centre.sign_in(&wish.name, wish.password, source).await?;
+    let (secret, member) = centre.sign_in(&wish.name, wish.password, source).await?;
     let cookie = cookie(&centre, &secret.reveal(), SESSION_LIFETIME.count() / 1_000_000_000);
-    Ok(([(header::SET_COOKIE, cookie)], Json(session_of(&operator))).into_response())
+    Ok(([(header::SET_COOKIE, cookie)], Json(centre.show_session(&member).await?)).into_response())
 }
 
 /// Sign out
@@ -81,7 +85,9 @@ async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// All customers
+/// Customers
+///
+/// Needs `customers.read`; whoever works for one customer sees that one.
 #[utoipa::path(get, path = "/api/v1/customers", tag = "accounts",
     responses((status = 200, body = Customers), (status = "default", body = Problem)))]
 async fn customers(State(centre): State<Arc<Centre>>, caller: Caller) -> Result<Json<Customers>, Refusal> {
@@ -103,6 +109,8 @@ async fn customer(
 }
 
 /// Make a customer
+///
+/// Needs `operator`.
 #[utoipa::path(post, path = "/api/v1/customers", tag = "accounts", request_body = NewCustomer,
     responses((status = 201, body = Customer), (status = "default", body = Problem)))]
 async fn make_customer(
@@ -112,12 +120,123 @@ async fn make_customer(
 ) -> Result<(StatusCode, Json<Customer>), Refusal> {
     caller.require(Scope::Operator)?;
     let name: Name = wish.name.parse()?;
-    let tolerance = tolerance(wish.tolerance_ns)?;
-    let customer = centre.make_customer(&name, tolerance).await?;
+    let settings =
+        CustomerWish::read(Some(wish.tolerance_ns), wish.contacts.as_deref(), wish.language.as_deref())?;
+    let customer = centre.add_customer(&name, settings, caller.by()).await?;
     Ok((StatusCode::CREATED, Json(centre.customer_now(customer).await?)))
 }
 
+/// Change a customer's settings
+///
+/// Needs `customers.change`. What changes is a new revision, and an entry shows it.
+#[utoipa::path(patch, path = "/api/v1/customers/{customer}", tag = "accounts",
+    params(("customer", description = "Name or id")), request_body = CustomerChange,
+    responses((status = 200, body = Customer), (status = "default", body = Problem)))]
+async fn change_customer(
+    State(centre): State<Arc<Centre>>,
+    caller: Caller,
+    Parts(name): Parts<String>,
+    Body(wish): Body<CustomerChange>,
+) -> Result<Json<Customer>, Refusal> {
+    let reach = caller.require(Scope::CustomersChange)?;
+    let customer = centre.customer_within(reach, &name).await?;
+    let settings = CustomerWish::read(wish.tolerance_ns, wish.contacts.as_deref(), wish.language.as_deref())?;
+    let changed = centre.change_customer(customer.id, settings, caller.by()).await?;
+    Ok(Json(centre.customer_now(changed).await?))
+}
+
+/// Staff
+///
+/// Needs `staff.manage`.
+#[utoipa::path(get, path = "/api/v1/staff", tag = "accounts", params(OfCustomer),
+    responses((status = 200, body = StaffList), (status = "default", body = Problem)))]
+async fn staff(
+    State(centre): State<Arc<Centre>>,
+    caller: Caller,
+    Parameters(query): Parameters<OfCustomer>,
+) -> Result<Json<StaffList>, Refusal> {
+    let reach = caller.require(Scope::StaffManage)?;
+    let reach = centre.narrow(reach, query.customer.as_deref()).await?;
+    Ok(Json(StaffList { staff: centre.staff(reach).await? }))
+}
+
+/// Make a member of the staff
+///
+/// Needs `staff.manage`, and everything that the role allows. The one-time password is shown this once.
+#[utoipa::path(post, path = "/api/v1/staff", tag = "accounts", request_body = NewStaff,
+    responses((status = 201, body = StaffMade), (status = "default", body = Problem)))]
+async fn make_staff(
+    State(centre): State<Arc<Centre>>,
+    caller: Caller,
+    Body(wish): Body<NewStaff>,
+) -> Result<(StatusCode, Json<StaffMade>), Refusal> {
+    let reach = caller.require(Scope::StaffManage)?;
+    let reach = centre.narrow(reach, wish.customer.as_deref()).await?;
+    let role = Role::from(wish.role);
+    role.check(reach)?;
+    caller.may_give(&Grant::of(role, reach))?;
+    let name: Name = wish.name.parse()?;
+    let language = wish.language.as_deref().map(str::parse).transpose()?.unwrap_or(Language::English);
+    let (staff, password) = centre.make_staff(&name, role, reach, language, caller.by()).await?;
+    let one_time_password = password.reveal().to_owned();
+    Ok((StatusCode::CREATED, Json(StaffMade { staff, one_time_password })))
+}
+
+/// Change a member of the staff
+///
+/// Needs `staff.manage`, and everything that the old and the new role allow. The last operator stays.
+#[utoipa::path(patch, path = "/api/v1/staff/{staff}", tag = "accounts", params(("staff", description = "Its id")),
+    request_body = StaffChange,
+    responses((status = 200, body = StaffMember), (status = "default", body = Problem)))]
+async fn change_staff(
+    State(centre): State<Arc<Centre>>,
+    caller: Caller,
+    Parts(id): Parts<String>,
+    Body(change): Body<StaffChange>,
+) -> Result<Json<StaffMember>, Refusal> {
+    let reach = caller.require(Scope::StaffManage)?;
+    let wish = StaffWish {
+        role: change.role.map(Role::from),
+        disabled: change.disabled,
+        language: change.language.as_deref().map(str::parse).transpose()?,
+    };
+    Ok(Json(centre.change_staff(&caller, reach, id.parse()?, wish).await?))
+}
+
+/// Give a member of the staff a one-time password
+///
+/// Needs `staff.manage`, and everything that the role allows. Open sessions of the member end.
+#[utoipa::path(post, path = "/api/v1/staff/{staff}/password", tag = "accounts",
+    params(("staff", description = "Its id")),
+    responses((status = 200, body = OneTimePassword), (status = "default", body = Problem)))]
+async fn new_password(
+    State(centre): State<Arc<Centre>>,
+    caller: Caller,
+    Parts(id): Parts<String>,
+) -> Result<Json<OneTimePassword>, Refusal> {
+    let reach = caller.require(Scope::StaffManage)?;
+    let password = centre.new_password(&caller, reach, id.parse()?).await?;
+    Ok(Json(OneTimePassword { one_time_password: password.reveal().to_owned() }))
+}
+
+/// API tokens, without their secrets
+///
+/// Needs `tokens.manage`.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "accounts", params(OfCustomer),
+    responses((status = 200, body = Tokens), (status = "default", body = Problem)))]
+async fn tokens(
+    State(centre): State<Arc<Centre>>,
+    caller: Caller,
+    Parameters(query): Parameters<OfCustomer>,
+) -> Result<Json<Tokens>, Refusal> {
+    let reach = caller.require(Scope::TokensManage)?;
+    let reach = centre.narrow(reach, query.customer.as_deref()).await?;
+    Ok(Json(Tokens { tokens: centre.tokens(reach).await? }))
+}
+
 /// Make an API token
+///
+/// Needs `tokens.manage`, and every scope that the token is to have. Its secret is shown this once.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "accounts", request_body = NewToken,
     responses((status = 201, body = TokenMade), (status = "default", body = Problem)))]
 async fn make_token(
@@ -126,27 +245,31 @@ async fn make_token(
     Body(wish): Body<NewToken>,
 ) -> Result<(StatusCode, Json<TokenMade>), Refusal> {
     let reach = caller.require(Scope::TokensManage)?;
-    let scopes: Scopes =
-        wish.scopes.join(" ").parse().map_err(|error| Refusal::Invalid(format!("scopes: {error}")))?;
-    let grant = Grant { scopes, reach };
+    let reach = centre.narrow(reach, wish.customer.as_deref()).await?;
+    let grant = read_grant(&wish.scopes, reach)?;
     caller.may_give(&grant)?;
-    let expires = wish.expires.map(|text| super::instant("expires", &text)).transpose()?;
-    let (id, secret) = centre.make_token(&wish.holder, grant, expires).await?;
+    let holder = read_holder(wish.holder)?;
+    let expires = wish.expires.map(|text| instant("expires", &text)).transpose()?;
+    let (id, secret) = centre.add_token(holder, grant, expires, caller.by()).await?;
     Ok((StatusCode::CREATED, Json(TokenMade { id: id.to_string(), token: secret.reveal() })))
 }
 
-fn tolerance(nanos: i64) -> Result<Nanos, Refusal> {
-    if (1_000..=86_400_000_000_000).contains(&nanos) {
-        Ok(Nanos::new(nanos))
+/// Revoke an API token, for good
+///
+/// Needs `tokens.manage`.
+#[utoipa::path(delete, path = "/api/v1/tokens/{token}", tag = "accounts", params(("token", description = "Its id")),
+    responses((status = 204), (status = "default", body = Problem)))]
+async fn revoke_token(
+    State(centre): State<Arc<Centre>>,
+    caller: Caller,
+    Parts(id): Parts<String>,
+) -> Result<StatusCode, Refusal> {
+    let reach = caller.require(Scope::TokensManage)?;
+    let token: TokenId = id.parse()?;
+    if centre.revoke_token_within(reach, token, caller.by()).await? {
+        Ok(StatusCode::NO_CONTENT)
     } else {
-        Err(Refusal::Invalid("tolerance_ns lies between 1000 (1 µs) and 86400000000000 (1 day)".into()))
-    }
-}
-
-fn session_of(operator: &StaffRow) -> Session {
-    Session {
-        operator: Operator { id: operator.id.to_string(), name: operator.name.clone() },
-        must_change_password: operator.must_change,
+        Err(Refusal::unknown("token", &id))
     }
 }
 

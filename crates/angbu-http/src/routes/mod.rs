@@ -3,6 +3,7 @@
 mod accounts;
 mod enrolments;
 mod evidence;
+mod people;
 mod site;
 mod time;
 
@@ -54,6 +55,7 @@ struct Document;
 pub(crate) fn all() -> OpenApiRouter<Arc<Centre>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(accounts::routes())
+        .merge(people::routes())
         .merge(enrolments::routes())
         .merge(time::routes())
         .merge(evidence::routes())

@@ -5,7 +5,9 @@
 
 pub(crate) mod accounts;
 pub(crate) mod centre;
+pub(crate) mod enrolments;
 pub(crate) mod evidence;
+pub(crate) mod people;
 pub(crate) mod time;
 
 use angbu_units::{ClockVerdict, UnixTime};

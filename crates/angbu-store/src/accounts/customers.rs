@@ -69,6 +69,16 @@ impl Snapshot<'_> {
         )
     }
 
+    /// The name of the customer with this id.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn customer_name(&self, id: CustomerId) -> Result<Option<String>, StoreError> {
+        self.sql.first("SELECT name FROM accounts_customers WHERE customer_id = ?1", values![id], |row| {
+            column(row, 0)
+        })
+    }
+
     /// The customers, by name, [`MOST_LISTED`] of them at most.
     ///
     /// # Errors

@@ -120,17 +120,18 @@ impl Snapshot<'_> {
 }
 
 impl Tx<'_> {
-    /// How many members of the staff have a role and are not disabled. Until this transaction ends no other one
-    /// changes that number: their rows are locked, so that of two who each want to take the last one but one away,
-    /// one sees what the other did.
+    /// How many members of the staff beside `but` have a role and can sign in with a password of their own. Until this
+    /// transaction ends no other one changes that number: their rows are locked, so that of two who each want to take
+    /// the other away, one sees what the other did.
     ///
     /// # Errors
     /// As every write: [`StoreError::Unavailable`].
-    pub fn count_staff_for_good(&mut self, role: &str) -> Result<u64, StoreError> {
+    pub fn count_others_for_good(&mut self, role: &str, but: StaffId) -> Result<u64, StoreError> {
         self.sql.execute("UPDATE accounts_staff SET role = role WHERE role = ?1", values![role])?;
         let count = self.sql.first(
-            "SELECT COUNT(*) FROM accounts_staff WHERE role = ?1 AND disabled = 0",
-            values![role],
+            "SELECT COUNT(*) FROM accounts_staff
+             WHERE role = ?1 AND disabled = 0 AND must_change = 0 AND staff_id <> ?2",
+            values![role, but],
             |row| column(row, 0),
         )?;
         Ok(count.unwrap_or(0))
