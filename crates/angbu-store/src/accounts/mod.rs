@@ -6,7 +6,7 @@
 mod codes;
 mod customers;
 mod machines;
-mod people;
+pub(crate) mod people;
 mod staff;
 mod texts;
 mod tokens;

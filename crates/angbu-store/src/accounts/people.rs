@@ -48,11 +48,13 @@ pub struct Known {
 }
 
 impl Known {
-    fn encode(&self) -> Result<Vec<u8>, StoreError> {
+    /// The texts that are sealed together.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, StoreError> {
         texts::encode([&*self.login_id, &self.login_key, &self.phone, &self.birthday, &self.language])
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
+    /// Reads what was sealed.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, StoreError> {
         let wrong = || StoreError::corrupt("what is known of a person is not five texts");
         let texts: [String; 5] = texts::decode(bytes)?.try_into().map_err(|_| wrong())?;
         let [login_id, login_key, phone, birthday, language] = texts;
@@ -223,15 +225,24 @@ impl Sealed {
         let Some(known) = &person.known else {
             return Ok(Self { login_hash: None, phone_hash: None, known: None });
         };
-        let hash = |column, value: &str| {
-            Ok::<_, StoreError>(snapshot.blind(column, &of_customer(person.customer, value))?.now)
-        };
+        let (login_hash, phone_hash) = hashes(snapshot, person.customer, known)?;
         Ok(Self {
-            login_hash: Some(hash(LOGIN, &known.login_key)?),
-            phone_hash: Some(hash(PHONE, &known.phone)?),
+            login_hash: Some(login_hash),
+            phone_hash: Some(phone_hash),
             known: Some(snapshot.seal(PERSONAL, TABLE, person.id.as_bytes(), &known.encode()?)?),
         })
     }
+}
+
+/// The keyed hashes of login id and phone under the newest key.
+pub(crate) fn hashes(
+    snapshot: &Snapshot<'_>,
+    customer: CustomerId,
+    known: &Known,
+) -> Result<([u8; 32], [u8; 32]), StoreError> {
+    let hash =
+        |column, value: &str| Ok::<_, StoreError>(snapshot.blind(column, &of_customer(customer, value))?.now);
+    Ok((hash(LOGIN, &known.login_key)?, hash(PHONE, &known.phone)?))
 }
 
 /// What is hashed, so that the same login id has other hashes with other customers.
