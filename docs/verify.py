@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
-"""Checks a report of Angbu with nothing but Python's standard library, and prints a summary of its own.
+"""Checks what Angbu hands out with nothing but Python's standard library, and prints a summary of its own.
 
-    python3 verify.py REPORT.html LOG_KEY
+    python3 verify.py FILE LOG_KEY [LOG_KEY...] [--witness KEY]...
 
-LOG_KEY is the log's verifier key, `name+id+key`. Get it from whoever made the report by another way than the
-report itself: a report that brings its own key proves nothing.
+FILE is a report, a receipt, or the proof that a log has shown two histories. LOG_KEY is the log's verifier key,
+`name+id+key`; give several where it has changed: one of them must have signed. Each witness whose key is given must
+have cosigned. Get the keys from whoever runs the log or the witness by another way than the file itself: a file that
+brings its own key proves nothing.
 
 Exit status: 0 proven, 1 refused (the first wrong thing is named) or no key given, 2 wrong usage.
 
-What is checked is the evidence inside the file, and the summary is made from that alone. The readable page around
+What is checked in a report is the evidence inside, and the summary is made from that alone. The readable page around
 it is NOT checked: `angbu verify` also renders that page again and compares every byte. evidence.md has the formats.
 """
 
@@ -21,6 +23,7 @@ import re
 import sys
 
 SITE = "cus_" + 32 * "0"
+LOG, WITNESS = 1, 4
 
 
 class Refused(Exception):
@@ -155,27 +158,28 @@ def prove_all(leaves, size, proof, expected):
     need(next(proof, None) is None, "the proof has hashes too many")
 
 
-# ---- The log's signed head (C2SP signed-note and tlog-checkpoint) ---------------------------------------------------
+def roots(old, new, path):
+    """The roots of the first `old` and of all `new` leaves of the one tree that the path is of."""
+    low, high, steps = 0, new, []
+    while old != high:
+        middle = low + split(high - low)
+        steps.append(old <= middle)
+        low, high = (low, middle) if old <= middle else (middle, high)
+    need(len(path) == len(steps) + 1, "the path through the larger log has not the length of one")
+    first = second = path[0]
+    for on_the_left, sibling in zip(reversed(steps), path[1:]):
+        first = first if on_the_left else node(sibling, first)
+        second = node(second, sibling) if on_the_left else node(sibling, second)
+    return first, second
 
-def checkpoint(note, log_key):
-    """Checks the log's signature and returns (origin, size, root)."""
-    name, key_id, key = log_key
-    text, blank, signatures = note.rpartition("\n\n")
-    need(blank and signatures.endswith("\n"), "the checkpoint is not a signed note")
-    for line in signatures[:-1].split("\n"):
-        dash, signer, signature = (line.split(" ") + 3 * [""])[:3]
-        need(dash == "\u2014" and line.count(" ") == 2, "a signature line is not '\u2014 name base64'")
-        need(signer == name and decoded(signature)[:4] == key_id, f"signed by '{signer}', whose key was not given")
-        signed = signed_by(key, f"{text}\n".encode(), decoded(signature)[4:])
-        need(signed, f"the signature of '{name}' is wrong: it or the checkpoint was changed")
-    origin, size, top = (text.split("\n") + 3 * [""])[:3]
-    need(text.count("\n") == 2 and origin == name, "the checkpoint is not one of this log")
-    need(signatures.count("\n") == 1, "the checkpoint is signed twice")
-    return origin, number(size), decoded(top, 32)
+
+# ---- Signed heads (C2SP signed-note, tlog-checkpoint, tlog-cosignature) ---------------------------------------------
+
+Key = collections.namedtuple("Key", "name id data type")
 
 
 def verifier_key(text):
-    """Reads `name+id+base64`; none if it is misspelt."""
+    """Reads `name+id+base64`; none if it is misspelt or of another type."""
     name, _, rest = text.partition("+")
     key_id, _, key = rest.partition("+")
     try:
@@ -183,7 +187,82 @@ def verifier_key(text):
     except Refused:
         return None
     expected = hashlib.sha256(name.encode() + b"\n" + key).digest()[:4]
-    return (name, expected, key[1:]) if key[0] == 1 and key_id == expected.hex() else None
+    known = key[0] in (LOG, WITNESS) and key_id == expected.hex() and name and not re.search(r"[\s+]", name)
+    return Key(name, expected, key[1:], key[0]) if known else None
+
+
+def signatures(note):
+    """The text of a signed note and its signature lines: (name, key id, signature)."""
+    text, blank, lines = note.rpartition("\n\n")
+    need(blank and lines.endswith("\n") and len(note) <= 65536, "the checkpoint is not a signed note")
+    need(lines.count("\n") <= 100, "a signed note has at most 100 signatures")
+    signed = []
+    for line in lines[:-1].split("\n"):
+        dash, name, signature = (line.split(" ") + 3 * [""])[:3]
+        need(dash == "\u2014" and line.count(" ") == 2, "a signature line is not '\u2014 name base64'")
+        signed.append((name, decoded(signature)[:4], decoded(signature)[4:]))
+    return f"{text}\n", signed
+
+
+def signed_at(text, key, signature):
+    """Checks a signature line's signature: 0 for a log's, and for a witness's the second of its cosignature."""
+    why = f"the signature of '{key.name}' is wrong: it or the checkpoint was changed"
+    if key.type == LOG:
+        need(signed_by(key.data, text.encode(), signature), why)
+        return 0
+    need(len(signature) == 72 and signature[0] < 128, why)
+    seconds = int.from_bytes(signature[:8], "big")
+    need(signed_by(key.data, f"cosignature/v1\ntime {seconds}\n{text}".encode(), signature[8:]), why)
+    return seconds
+
+
+def checkpoint(text):
+    origin, size, top = (text.split("\n") + 3 * [""])[:3]
+    need(text.count("\n") == 3 and origin, "the checkpoint is not one of this log")
+    return origin, number(size), decoded(top, 32)
+
+
+class Keys:
+    """The keys that the verifier was given."""
+
+    def __init__(self, logs, witnesses):
+        self.logs, self.witnesses = logs, witnesses
+
+    def check_all(self, note, signers):
+        """Checks each signature by the key that the report names for it; returns the checkpoint and the signers."""
+        text, signed = signatures(note)
+        need(len(signed) == len(signers), "the report names another number of signers than there are signatures")
+        times = []
+        for (name, key_id, signature), key in zip(signed, signers):
+            right = (name, key_id) == (key.name, key.id)
+            need(right, f"the signature by '{name}' is not by the signer that the report names for it")
+            times.append(signed_at(text, key, signature))
+        origin, size, top = checkpoint(text)
+        need(len(set(signers)) == len(signers), "somebody has signed the checkpoint twice")
+        other = [key.name for key in signers if key.type == LOG and key.name != origin]
+        need(not other, f"'{(other or [0])[0]}' signed the checkpoint of '{origin}' as a log would")
+        order = [(key.type == WITNESS, key.type == WITNESS and (key.name, key.id)) for key in signers]
+        need(order == sorted(order), "the signatures are not in their order: the log's first, then witnesses' by name")
+        names = ", ".join(f"'{key.name}' ({key.id.hex()})" for key in signers)
+        need(set(signers) & set(self.logs), f"signed by {names}, whose key was not given")
+        for witness in self.witnesses:
+            need(witness in signers, f"the witness '{witness.name}' has not cosigned the checkpoint")
+        return origin, size, top, list(zip(signers, times))
+
+    def check_known(self, note):
+        """Checks the signatures by given keys and leaves others alone, as in a note from anywhere."""
+        text, signed = signatures(note)
+        origin, size, top = checkpoint(text)
+        found = []
+        for name, key_id, signature in signed:
+            for key in self.logs + self.witnesses:
+                if (name, key_id) == (key.name, key.id):
+                    need(key not in [key for key, _ in found], f"'{name}' has signed the checkpoint twice")
+                    found.append((key, signed_at(text, key, signature)))
+        logs = [key for key, _ in found if key.type == LOG and key.name == origin]
+        names = ", ".join(f"'{name}' ({key_id.hex()})" for name, key_id, _ in signed)
+        need(logs, f"signed by {names}, whose key was not given")
+        return origin, size, top, found
 
 
 # ---- The evidence inside the file -----------------------------------------------------------------------------------
@@ -244,7 +323,7 @@ class Entry:
 class Report:
     """A report's evidence, proven."""
 
-    def __init__(self, file, log_key):
+    def __init__(self, file, keys):
         need(file.count(b'<template id="angbu-evidence">\n') == 1, "the file holds no evidence, or holds it twice")
         text, end, _ = file.partition(b'<template id="angbu-evidence">\n')[2].partition(b"</template>")
         need(end, "the evidence has no end")
@@ -257,7 +336,10 @@ class Report:
         manifest, *place = map(number, lines.words("manifest", 3))
         path = [decoded(*words, 32) for words in lines.while_word("map", 1)]
         note = "".join(lines.next() + "\n" for _ in range(number(*lines.words("checkpoint", 1))))
-        self.origin, self.size, top = checkpoint(note, log_key)
+        signers = [verifier_key(key) for key, in lines.while_word("signer", 1)]
+        need(all(signers), "a signer is not a verifier key, or is misspelt")
+        self.origin, self.size, top, self.signers = keys.check_all(note, signers)
+        self.relied_on = [*keys.logs, *keys.witnesses]
         self.entries = {}
         for index, in lines.while_word("item", 1):
             index = number(index)
@@ -280,6 +362,9 @@ class Report:
         right = self.manifest.kind == "evidence.manifest" and self.manifest.customer == SITE
         need(right and number(self.manifest.text("size")) <= index, f"entry {index} is not a manifest")
         need(self.manifest.time >= self.end, "the manifest is older than the period's end")
+        counted = [entry.time for entry in self.entries.values() if entry.index < number(self.manifest.text("size"))]
+        self.until = max(counted, default=-2**63)
+        need(self.until >= self.end, "the manifest counts no entry here that is as late as the period's end")
         place, customers = place
         counted = bytes.fromhex(self.customer[4:]) + b"".join(n.to_bytes(8, "big") for n in (self.count, *ends))
         need(place < customers == number(self.manifest.text("customers")), "the manifest counts other customers")
@@ -299,7 +384,15 @@ class Report:
         while wanted in numbers:
             reaches_back = numbers[wanted].time < self.start or wanted == 1
             wanted -= 1
-        need(reaches_back, f"entry number {wanted} of {self.customer} is missing")
+        lower = [count for count in numbers if count < wanted]
+        if not reaches_back and wanted == self.count:
+            lower = f"{max(lower) + 1} to " if lower and max(lower) + 1 < wanted else "" if lower else "1 to "
+            raise Refused(f"entry number {lower}{wanted} of {self.customer} is missing, the last that the manifest counts")
+        if not reaches_back and lower and (numbers[max(lower)].time >= self.start or max(lower) + 1 == wanted):
+            before, after = instant(numbers[max(lower)].time), instant(numbers[wanted + 1].time)
+            first = f"{max(lower) + 1} to " if max(lower) + 1 < wanted else ""
+            raise Refused(f"entry number {first}{wanted} of {self.customer} is missing, between {before} and {after}")
+        need(reaches_back, f"entry number {wanted} of {self.customer} is missing, and what leads to the period's start")
         for count, index in zip((1, self.count), ends):
             right = count not in numbers or numbers[count].index == index
             need(right, f"number {count} is not where the manifest says")
@@ -365,12 +458,64 @@ def summary(report):
     yield f"proven by {report.origin}, whose log then had {report.size} entries"
     yield f"customer {report.customer}, from {instant(report.start)} to {instant(report.end)}"
     yield f"entries {report.complete_from} to {report.count} of this customer, none left out; data up to " \
-          f"{instant(report.manifest.time)} by the centre's clock, {report.manifest.verdict} then"
+          f"{instant(report.until)} by the centre's clock, {report.manifest.verdict} then"
+    yield from signers_summary(report.signers, report.relied_on)
     kinds = collections.Counter(entry.kind for entry in report.entries.values())
     yield "in all: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     if report.kind == "time":
         yield from time_summary(report)
     yield "the readable page was NOT checked against this; `angbu verify` does that too"
+
+
+def signers_summary(signers, relied_on):
+    for key, seconds in signers:
+        did = f"cosigned by witness {key.name}" if key.type == WITNESS else f"signed by {key.name}"
+        when = f" at {instant(seconds * 10**9)} by its own clock" if key.type == WITNESS and seconds < 2**33 else ""
+        given = "" if key in relied_on else ": this key was not given, so that counts for nothing"
+        yield f"{did} ({key.id.hex()}){when}{given}"
+
+
+def receipt_summary(file, keys):
+    """A C2SP tlog-proof with the entry in its extra line."""
+    lines = Lines(file.decode().partition("\n\n")[0] + "\n")
+    lines.next()
+    entry, = lines.words("extra", 1)
+    entry, (index,) = decoded(entry), lines.words("index", 1)
+    index, path = number(index), [decoded(line, 32) for line in lines.lines[lines.at:]]
+    need(len(path) <= 64, "no path has more than 64 hashes")
+    origin, size, top, signers = keys.check_known(file.decode().partition("\n\n")[2])
+    need(index < size, f"entry {index} lies outside the log, which had {size} entries")
+    prove_all([(index, leaf(entry))], size, reversed(path), top)
+    for witness in keys.witnesses:
+        need(witness in [key for key, _ in signers], f"the witness '{witness.name}' has not cosigned the checkpoint")
+    yield f"proven by {origin}, whose log then had {size} entries: entry {index} is"
+    yield from (f"    {ascii(line)[1:-1]}" for line in entry.decode().splitlines())
+    yield from signers_summary(signers, [*keys.logs, *keys.witnesses])
+
+
+def fork_summary(file, keys):
+    """Two signed heads of one log that cannot both be true."""
+    lines = Lines(file.decode())
+    lines.next()
+    heads = []
+    for _ in range(2):
+        note = "".join(lines.next() + "\n" for _ in range(min(number(*lines.words("checkpoint", 1)), 200)))
+        heads.append(keys.check_known(note)[:3])
+    path = [decoded(*words, 32) for words in lines.while_word("node", 1)]
+    need(lines.next() == "end" and lines.at == len(lines.lines), f"line {lines.at} is not the file's end")
+    (origin, old, old_root), (other, new, new_root) = heads
+    need(origin == other, "the two heads are of two logs")
+    need((old, old_root) <= (new, new_root), "the head of the smaller log comes first")
+    if old == 0 or old == new:
+        need(not path, "there is a path where none is needed")
+        instead = hashlib.sha256().digest() if old == 0 else new_root
+    else:
+        instead, found = roots(old, new, path)
+        need(found == new_root, "the path does not lead to the larger log's root")
+    need(instead != old_root or (new == 0 and new_root != instead), "the two heads do not contradict each other")
+    yield f"proven: {origin} has signed two histories"
+    yield f"in one, its first {old} entries have the root {base64.b64encode(old_root).decode()}"
+    yield f"in the other, of {new} entries, they have the root {base64.b64encode(instead).decode()}"
 
 
 def time_summary(report):
@@ -392,8 +537,30 @@ def time_summary(report):
         yield f"{agent} {name}: {len(found)} exchanges in the period{span}, {alarms[agent]} alarms"
 
 
+def told(data, keys):
+    if data.startswith(b"c2sp.org/tlog-proof@v1\n"):
+        return receipt_summary(data, keys)
+    if data.startswith(b"angbu/1 fork\n"):
+        return fork_summary(data, keys)
+    return summary(Report(data, keys))
+
+
+def read_keys(arguments):
+    """The keys among the arguments; none where one is misspelt or of the wrong type."""
+    logs, witnesses, arguments = [], [], iter(arguments)
+    for argument in arguments:
+        witness = argument == "--witness"
+        key = verifier_key(next(arguments, "") if witness else argument)
+        if not key or (key.type == WITNESS) != witness:
+            wanted = "a witness's verifier key (type 4)" if witness else "a log's verifier key (type 1)"
+            print(f"'{argument}' is not {wanted}, or is misspelt", file=sys.stderr)
+            return None
+        (witnesses if witness else logs).append(key)
+    return Keys(logs, witnesses)
+
+
 def main(arguments):
-    if len(arguments) not in (1, 2):
+    if not arguments or arguments[0].startswith("--"):
         print(__doc__, file=sys.stderr)
         return 2
     try:
@@ -402,13 +569,12 @@ def main(arguments):
     except OSError as error:
         print(f"{arguments[0]}: {error.strerror}", file=sys.stderr)
         return 2
-    log_key = verifier_key(arguments[1]) if len(arguments) == 2 else None
-    if len(arguments) == 2 and not log_key:
-        print(f"'{arguments[1]}' is not an Ed25519 verifier key, or is misspelt", file=sys.stderr)
+    keys = read_keys(arguments[1:])
+    if not keys:
         return 2
     try:
-        need(log_key, "signer not given: give the log's key, which you got by another way than this file")
-        print("\n".join(summary(Report(data, log_key))))
+        need(keys.logs, "signer not given: give the log's key, which you got by another way than this file")
+        print("\n".join(told(data, keys)))
     except Refused as why:
         print(f"refused: {why}", file=sys.stderr)
         return 1

@@ -4,9 +4,11 @@
 //! `replay` feeds it the files of `corpus/TARGET`, and each of them cut short and changed, on every run of the
 //! tests. An input that once broke something becomes a file there.
 
-use angbu_evidence::note::{Note, VerifierKey};
+use angbu_evidence::fork::ForkProof;
+use angbu_evidence::note::{Note, SignatureLine, VerifierKey};
 use angbu_evidence::report::{self, Package, Trust};
 use angbu_evidence::tile::{self, TileId};
+use angbu_evidence::witness::{self, AddCheckpoint};
 use angbu_evidence::{Body, Checkpoint, Disclosure, Draft, Entry, Manifest, Promise, Receipt};
 use angbu_time::events::{self, Enrolment};
 use angbu_time::exchange::Exchange;
@@ -25,6 +27,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("body", body),
     ("checkpoint", checkpoint),
     ("entry", entry),
+    ("fork", fork),
     ("manifest", manifest),
     ("ntp_packet", ntp_packet),
     ("receipt", receipt),
@@ -32,6 +35,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("segment", segment),
     ("tile", tile),
     ("upload", upload),
+    ("witness", witness),
 ];
 
 /// The log key of the reports in the corpus, whose seed is 32 bytes of 5: with it, what a changed report still
@@ -86,6 +90,21 @@ pub fn entry(data: &[u8]) {
     }
     if let Ok(draft) = Draft::decode(data) {
         assert_eq!(draft.encode(), data);
+    }
+}
+
+/// The proof that a log has signed two histories.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn fork(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(proof) = ForkProof::decode(text) else { return };
+    assert_eq!(proof.encode(), text);
+    assert!(proof.verify(&[]).is_err());
+    let log = LOG_KEY.parse().expect("the corpus's key is a key");
+    if let Ok(fork) = proof.verify(&[log]) {
+        assert!(fork.smaller.size <= fork.larger.size && !fork.to_string().is_empty());
     }
 }
 
@@ -154,7 +173,7 @@ pub fn report(data: &[u8]) {
     for (package, text) in in_file.into_iter().chain(alone) {
         assert_eq!(package.encode(), text);
         let log = LOG_KEY.parse().expect("the corpus's key is a key");
-        if let Ok(proven) = package.prove(&Trust { log: Some(log), witnesses: Vec::new() })
+        if let Ok(proven) = package.prove(&Trust { log: vec![log], witnesses: Vec::new() })
             && let Ok(file) = angbu_time::report::render(&proven, text)
         {
             assert!(report::extract(file.as_bytes()).is_ok_and(|(again, _)| again == package));
@@ -218,4 +237,32 @@ pub fn upload(data: &[u8]) {
     }
     let known = Known { agent: AgentId::from_bytes([1; 16]), public_key: [2; 32], next_seq: 1 };
     assert!(ingest::accept(&known, data, NOW).is_err(), "nobody can sign for this key");
+}
+
+/// A request to a witness that already knows the corpus's log, and the lines of its answer.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn witness(data: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(data) {
+        if let Some(line) = SignatureLine::parse(text) {
+            assert_eq!(line.encode(), text);
+        }
+        if let Some(lines) = witness::parse_cosignatures(text) {
+            assert_eq!(witness::encode_cosignatures(&lines), text);
+        }
+    }
+    let Ok(request) = AddCheckpoint::parse(data) else { return };
+    assert_eq!(request.encode().as_bytes(), data);
+    let keys = [LOG_KEY.parse().expect("the corpus's key is a key")];
+    let mut known = None;
+    for _ in 0..2 {
+        match witness::decide(known.as_ref(), &keys, &request) {
+            Ok(accepted) => {
+                assert!(known.is_none() || request.old == accepted.new.size);
+                known = Some(accepted.new);
+            }
+            Err(refused) => assert_eq!(refused.size_body().is_some(), refused.status() == 409),
+        }
+    }
 }

@@ -68,7 +68,7 @@ fn every_target_has_a_corpus_and_a_program() {
 fn the_report_of_the_corpus_is_proven_by_the_key_of_the_targets() {
     let text = include_str!("../corpus/report/text");
     let package = angbu_evidence::report::Package::decode(text).unwrap();
-    let log = Some(angbu_fuzz::LOG_KEY.parse().unwrap());
+    let log = vec![angbu_fuzz::LOG_KEY.parse().unwrap()];
     let trust = angbu_evidence::report::Trust { log, witnesses: Vec::new() };
-    assert_eq!(package.prove(&trust).unwrap().entries.len(), 8);
+    assert_eq!(package.prove(&trust).unwrap().entries.len(), 9);
 }

@@ -32,11 +32,11 @@ mod tests {
         let (header, text) = vector.split_once("\n---\n").unwrap();
         let key = header.lines().find_map(|line| line.strip_prefix("key: ")).unwrap().parse().unwrap();
         let file = report::embed("", text, "");
-        let trust = Trust { log: Some(key), witnesses: Vec::new() };
+        let trust = Trust { log: vec![key], witnesses: Vec::new() };
         let refused = |file: &str, trust: &Trust| verify_report(file.as_bytes(), trust).unwrap_err();
         // What it says is proven, but nobody knows how such a report looks.
         assert!(matches!(refused(&file, &trust), Refusal::NotRendered(why) if why.contains("'sample'")));
-        let nobody = Trust { log: None, witnesses: Vec::new() };
+        let nobody = Trust { log: Vec::new(), witnesses: Vec::new() };
         assert!(matches!(refused(&file, &nobody), Refusal::SignerNotGiven { .. }));
         assert_eq!(refused("<html></html>", &trust), Refusal::NoEvidence);
     }

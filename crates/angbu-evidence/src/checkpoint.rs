@@ -1,7 +1,7 @@
 //! The log's signed head (C2SP `tlog-checkpoint`, version 1.0.0).
 
 use crate::Hash;
-use crate::note::{self, Note, NoteError, SignError, Signer, VerifierKey, VerifyError};
+use crate::note::{self, KeyType, Note, NoteError, SignError, Signer, VerifierKey, VerifyError};
 use crate::text::unsigned;
 
 /// What a checkpoint says: this log had this root when it had this many entries.
@@ -95,14 +95,25 @@ impl Checkpoint {
     /// # Errors
     /// [`CheckpointError`].
     pub fn verify(note: &str, log: &VerifierKey) -> Result<Self, CheckpointError> {
+        Self::verify_by(note, std::slice::from_ref(log)).map(|(checkpoint, _)| checkpoint)
+    }
+
+    /// Reads one of our own checkpoints from a note, and which of these keys, the log's and witnesses', have signed
+    /// it. At least one that did is the log's.
+    ///
+    /// # Errors
+    /// [`CheckpointError`].
+    pub fn verify_by(note: &str, keys: &[VerifierKey]) -> Result<(Self, Vec<VerifierKey>), CheckpointError> {
         let note = Note::parse(note)?;
-        note.verify(std::slice::from_ref(log))?;
+        let signed: Vec<VerifierKey> = note.verify(keys)?.into_iter().cloned().collect();
         let checkpoint = Self::decode(&note.text)?;
-        if checkpoint.origin != log.name() {
-            let key = log.name().to_owned();
+        let mut logs = signed.iter().filter(|key| key.kind() == KeyType::Log);
+        let Some(first) = logs.clone().next() else { return Err(VerifyError::NoKnownKey.into()) };
+        if !logs.any(|key| key.name() == checkpoint.origin) {
+            let key = first.name().to_owned();
             return Err(CheckpointError::OtherOrigin { origin: checkpoint.origin, key });
         }
-        Ok(checkpoint)
+        Ok((checkpoint, signed))
     }
 }
 

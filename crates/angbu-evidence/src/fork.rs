@@ -23,8 +23,8 @@ use crate::note::{self, KeyType, Note, NoteError, VerifierKey, VerifyError};
 use crate::text::unsigned;
 use crate::{Checkpoint, Hash};
 
-/// The first line.
-const HEADER: &str = "angbu/1 fork\n";
+/// The first line, with its line end.
+pub const HEADER: &str = "angbu/1 fork\n";
 /// The longest file that is read: two notes, the path, and the words around them.
 pub const LONGEST: usize = 2 * note::LONGEST + LONGEST_PATH * 50 + 100;
 

@@ -18,6 +18,8 @@ impl Kind {
     pub const CLOCK_STATE: Self = Self::constant("clock.state");
     /// How many entries each customer has.
     pub const MANIFEST: Self = Self::constant("evidence.manifest");
+    /// That a report about a customer was made.
+    pub const REPORT: Self = Self::constant("evidence.report");
     /// Whatever somebody wanted kept.
     pub const NOTE: Self = Self::constant("evidence.note");
 

@@ -7,6 +7,7 @@ pub mod body;
 pub mod checkpoint;
 pub mod cosign;
 pub mod entry;
+pub mod erasure;
 pub mod fork;
 mod hash;
 mod kind;

@@ -11,7 +11,7 @@ use crate::text::{decode64, encode64, signed, unsigned};
 use crate::{Checkpoint, Entry, Hash, entry};
 
 /// The first line of a receipt.
-const HEADER: &str = "c2sp.org/tlog-proof@v1";
+pub const HEADER: &str = "c2sp.org/tlog-proof@v1";
 /// The first line of a promise.
 const PROMISE: &str = "angbu/1 promise";
 
@@ -106,11 +106,23 @@ impl Receipt {
     /// # Errors
     /// [`ReceiptError`], the first wrong thing.
     pub fn verify(&self, log: &VerifierKey) -> Result<(Entry, Checkpoint), ReceiptError> {
+        self.verify_by(std::slice::from_ref(log)).map(|(entry, checkpoint, _)| (entry, checkpoint))
+    }
+
+    /// Checks that the log with one of these keys holds the entry, and returns the entry, the checkpoint, and which
+    /// of the keys, the log's and witnesses', have signed that.
+    ///
+    /// # Errors
+    /// [`ReceiptError`], the first wrong thing.
+    pub fn verify_by(
+        &self,
+        keys: &[VerifierKey],
+    ) -> Result<(Entry, Checkpoint, Vec<VerifierKey>), ReceiptError> {
         let entry = Entry::decode(&self.entry)?;
-        let checkpoint = Checkpoint::verify(&self.checkpoint, log)?;
+        let (checkpoint, signed) = Checkpoint::verify_by(&self.checkpoint, keys)?;
         let leaf = merkle::leaf_hash(&self.entry);
         merkle::verify_inclusion(&leaf, self.index, checkpoint.size, &self.path, &checkpoint.root)?;
-        Ok((entry, checkpoint))
+        Ok((entry, checkpoint, signed))
     }
 }
 

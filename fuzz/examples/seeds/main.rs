@@ -8,9 +8,12 @@ mod report;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use angbu_evidence::cosign::cosign;
+use angbu_evidence::fork::ForkProof;
 use angbu_evidence::note::{Ed25519Signer, Signer};
 use angbu_evidence::report::Trust;
 use angbu_evidence::tile::{self, TileId};
+use angbu_evidence::witness::AddCheckpoint;
 use angbu_evidence::{Body, Checkpoint, Counter, Entry, Hash, Kind, Manifest, Promise, Receipt, merkle};
 use angbu_fuzz::NOW;
 use angbu_time::exchange::{Exchange, Source};
@@ -64,6 +67,8 @@ fn evidence() -> Result<(), Failure> {
     write("checkpoint", "text", checkpoint.encode())?;
     write("checkpoint", "extended", format!("{}extension\n", checkpoint.encode()))?;
     write("checkpoint", "key", signer.verifier_key().to_string())?;
+    write("checkpoint", "witness-key", signer.verifier_key().as_witness().to_string())?;
+    watched(&leaves, &note)?;
 
     let path = merkle::path(&leaves, 0).ok_or("a tree of three has a path")?;
     let receipt = Receipt { entry: entry.encode().into_bytes(), index: 0, path, checkpoint: note };
@@ -133,12 +138,35 @@ fn uploads() -> Result<(), Failure> {
     Ok(())
 }
 
+/// What a witness is asked and answers, and a log that has signed two histories.
+fn watched(leaves: &[Hash], note: &str) -> Result<(), Failure> {
+    let signer = signer()?;
+    let first = AddCheckpoint { old: 0, proof: Vec::new(), note: note.to_owned() };
+    write("witness", "first", first.encode())?;
+    let smaller = Checkpoint {
+        origin: ORIGIN.into(),
+        size: 2,
+        root: merkle::root(leaves.get(..2).unwrap_or_default()),
+    };
+    let proof = leaves.get(2..).unwrap_or_default().to_vec();
+    write("witness", "grown", AddCheckpoint { old: 2, proof, ..first }.encode())?;
+    let line = cosign(&smaller.encode(), 1_763_762_721, &signer)?;
+    write("witness", "cosignature", line.encode())?;
+    let other = Checkpoint { root: Hash::from_bytes([8; 32]), ..smaller.clone() }.sign(&signer)?;
+    let keys = [signer.verifier_key()];
+    let one_size = ForkProof::new(&smaller.sign(&signer)?, &other, Vec::new(), &keys)?;
+    write("fork", "one-size", one_size.encode())?;
+    let path = [vec![smaller.root], leaves.get(2..).unwrap_or_default().to_vec()].concat();
+    write("fork", "two-sizes", ForkProof::new(&other, note, path, &keys)?.encode())?;
+    Ok(())
+}
+
 fn reports() -> Result<(), Failure> {
     for (kind, body) in report::bodies()?.into_iter().filter(|(kind, _)| kind.as_str().starts_with("time.")) {
         write("segment", kind.as_str(), body.disclose(|_| true).encode())?;
     }
     write("report", "text", report::package(Language::English)?.encode())?;
-    let log = Some(signer()?.verifier_key());
+    let log = vec![signer()?.verifier_key()];
     let trust = Trust { log, witnesses: Vec::new() };
     for language in Language::ALL {
         let package = report::package(language)?;

@@ -1,5 +1,7 @@
 //! A small site's log, and the time report over it.
 
+use angbu_evidence::cosign::cosign;
+use angbu_evidence::note::{Ed25519Signer, Note, Signer as _};
 use angbu_evidence::report::{Item, Package, Subject};
 use angbu_evidence::sequence::Sequencer;
 use angbu_evidence::{Body, Draft, Field, Hash, Kind, Manifest, merkle};
@@ -57,7 +59,13 @@ fn assemble(
         from: NOW,
         to: NOW + Nanos::from_secs(30),
     };
-    Ok(Package::assemble(&Small(leaves), checkpoint.into(), subject, (index, manifest), items)?)
+    // A witness of the centre's own, so that every kind of line is there.
+    let witness = Ed25519Signer::new("witness.example/w1", &[9; 32])?;
+    let mut note = Note::parse(checkpoint)?;
+    note.signatures.push(cosign(&note.text, 1_763_762_721, &witness)?);
+    let keys = [signer()?.verifier_key(), witness.verifier_key().as_witness()];
+    let signed = (note.encode(), keys);
+    Ok(Package::assemble(&Small(leaves), (&signed.0, &signed.1), subject, (index, manifest), items)?)
 }
 
 fn entries() -> Result<Vec<(Draft, Body)>, Failure> {
@@ -85,6 +93,7 @@ fn entries() -> Result<Vec<(Draft, Body)>, Failure> {
         let (kind, fields) = events::entry(AGENT, &Record { seq, fact }).ok_or("an event has an entry")?;
         written.push((number, kind, CUSTOMER, fields));
     }
+    written.push((35, Kind::REPORT, CUSTOMER, vec![("kind", text(KIND))]));
     let entries = written.into_iter().map(|(number, kind, customer, fields)| {
         let body = body(fields)?;
         Ok((draft(number, kind, customer, &body), body))

@@ -8,6 +8,7 @@
 //! manifest INDEX PLACE CUSTOMERS        its entry's log index, the leaf's place, how many leaves there are
 //! map HASH                              each hash of the leaf's path
 //! checkpoint LINES                      and that many lines of the signed note
+//! signer KEY                            the verifier key of each of the note's signatures, in their order
 //! item INDEX                            each entry: its log index, its five lines, and its fields
 //! shown NAME SALT VALUE                 salt and value in base64
 //! hidden HASH
@@ -24,7 +25,7 @@ use super::{Item, Package, Refusal, Subject};
 use crate::Entry;
 use crate::body::{Disclosure, Field, MOST_FIELDS, Part};
 use crate::manifest::{Counter, MapProof};
-use crate::note;
+use crate::note::{self, VerifierKey};
 use crate::text::{decode64, encode64, signed, unsigned};
 
 /// How many lines an entry has.
@@ -37,7 +38,7 @@ pub(super) fn encode(package: &Package) -> String {
 }
 
 fn write_package(package: &Package, text: &mut String) -> std::fmt::Result {
-    let Package { subject, counter, manifest, map, checkpoint, items, nodes } = package;
+    let Package { subject, counter, manifest, map, checkpoint, signers, items, nodes } = package;
     writeln!(text, "angbu/1 report {} {}", subject.kind, subject.rendering)?;
     writeln!(text, "customer {}", subject.customer)?;
     writeln!(text, "period {} {}", subject.from.nanos(), subject.to.nanos())?;
@@ -48,6 +49,9 @@ fn write_package(package: &Package, text: &mut String) -> std::fmt::Result {
     }
     writeln!(text, "checkpoint {}", checkpoint.matches('\n').count())?;
     text.push_str(checkpoint);
+    for signer in signers {
+        writeln!(text, "signer {signer}")?;
+    }
     for item in items {
         writeln!(text, "item {}", item.index)?;
         text.push_str(&item.entry);
@@ -93,6 +97,7 @@ pub(super) fn decode(text: &str) -> Result<Package, Refusal> {
     }
     let map = MapProof { index, customers, path };
     let checkpoint = read_checkpoint(&mut lines)?;
+    let signers = read_signers(&mut lines)?;
     let mut items = Vec::new();
     while let Some(index) = lines.optional("item ") {
         let index = lines.number(index)?;
@@ -107,7 +112,7 @@ pub(super) fn decode(text: &str) -> Result<Package, Refusal> {
     }
     lines.finish()?;
     let counter = Counter { count, first, last };
-    Ok(Package { subject, counter, manifest, map, checkpoint, items, nodes })
+    Ok(Package { subject, counter, manifest, map, checkpoint, signers, items, nodes })
 }
 
 fn read_header(lines: &mut Lines<'_>) -> Result<(String, u32), Refusal> {
@@ -134,6 +139,17 @@ fn read_checkpoint(lines: &mut Lines<'_>) -> Result<String, Refusal> {
         checkpoint.push('\n');
     }
     Ok(checkpoint)
+}
+
+fn read_signers(lines: &mut Lines<'_>) -> Result<Vec<VerifierKey>, Refusal> {
+    let mut signers = Vec::new();
+    while let Some(key) = lines.optional("signer ") {
+        if signers.len() >= note::MOST_SIGNATURES {
+            return Err(lines.bad("the first entry: a note has at most 100 signers"));
+        }
+        signers.push(key.parse().map_err(|why| Refusal::BadSigner { line: lines.line, why })?);
+    }
+    Ok(signers)
 }
 
 fn read_item(lines: &mut Lines<'_>, index: u64) -> Result<Item, Refusal> {

@@ -10,12 +10,13 @@ mod file;
 mod prove;
 mod refusal;
 
-use angbu_units::{CustomerId, UnixTime};
+use angbu_units::{CustomerId, EntryId, UnixTime};
 
 use crate::checkpoint::CheckpointError;
+use crate::erasure::Erased;
 use crate::manifest::{Counter, Manifest, MapProof};
 use crate::merkle::{Nodes, ProveError};
-use crate::note::{Note, NoteError, VerifierKey};
+use crate::note::{KeyType, Note, NoteError, VerifierKey};
 use crate::{Checkpoint, Disclosure, Entry, Hash, Kind, shared};
 
 pub use file::{LARGEST, embed, extract, verify_file};
@@ -60,6 +61,9 @@ pub struct Package {
     pub map: MapProof,
     /// The checkpoint: a signed note.
     pub checkpoint: String,
+    /// The key of each of its signatures, in their order: so that every byte of them can be checked even by whoever
+    /// was not given that key, for whom it counts for nothing.
+    pub signers: Vec<VerifierKey>,
     /// The entries, in ascending order of their log indexes.
     pub items: Vec<Item>,
     /// The shared proof of all items, as [`crate::shared`] orders it.
@@ -81,26 +85,32 @@ pub enum AssembleError<E> {
 }
 
 impl Package {
-    /// Puts a package together: the items in any order, repeated ones once; the manifest at the log index at
-    /// which its entry stands (that entry is among the items); nodes of a tree at least as large as the checkpoint.
+    /// Puts a package together: the checkpoint with whatever signatures are at hand and the keys that made them,
+    /// of which those stay that are the log's or a witness's; the items in any order, repeated ones once; the
+    /// manifest at the log index at which its entry stands (that entry is among the items); nodes of a tree at
+    /// least as large as the checkpoint.
     ///
     /// An honest report has in it: the customer's entries from the one before the first whose instant is not
-    /// before the period, up to the manifest's count; earlier ones as far as the rendering needs them; the
-    /// manifest's entry with its fields shown; and every clock state that one of all these names.
+    /// before the period, up to the manifest's count; earlier ones as far as the rendering needs them; one entry
+    /// that the manifest counts and that is not older than the period's end; the manifest's entry with its fields
+    /// shown; and every clock state that one of all these names.
     ///
     /// # Errors
     /// [`AssembleError`].
     pub fn assemble<N: Nodes>(
         nodes: &N,
-        checkpoint: String,
+        (checkpoint, keys): (&str, &[VerifierKey]),
         subject: Subject,
         manifest: (u64, &Manifest),
         mut items: Vec<Item>,
     ) -> Result<Self, AssembleError<N::Error>> {
         items.sort_by_key(|item| item.index);
         items.dedup_by_key(|item| item.index);
-        let note = Note::parse(&checkpoint).map_err(CheckpointError::from)?;
-        let size = Checkpoint::decode(&note.text)?.size;
+        let mut note = Note::parse(checkpoint).map_err(CheckpointError::from)?;
+        let Checkpoint { origin, size, .. } = Checkpoint::decode(&note.text)?;
+        let signers = sort_signers(&mut note, &origin, keys);
+        note.verify(&signers).map_err(CheckpointError::from)?;
+        let checkpoint = note.encode();
         let indexes: Vec<u64> = items.iter().map(|item| item.index).collect();
         let (manifest, counts) = manifest;
         let not_counted = AssembleError::NotCounted(subject.customer);
@@ -109,7 +119,7 @@ impl Package {
             return Err(not_counted);
         };
         let nodes = shared::prove(nodes, &indexes, size)?;
-        Ok(Self { subject, counter, manifest, map, checkpoint, items, nodes })
+        Ok(Self { subject, counter, manifest, map, checkpoint, signers, items, nodes })
     }
 
     /// The package's text. It has no `<`, no `&` and no control character but the line end.
@@ -134,13 +144,43 @@ impl Package {
     }
 }
 
+/// Keeps the signatures of the log's keys, in their order, and behind them those of witnesses, by name; returns the
+/// key of each. Names that the package's text cannot hold are left out.
+fn sort_signers(note: &mut Note, origin: &str, keys: &[VerifierKey]) -> Vec<VerifierKey> {
+    let lines = std::mem::take(&mut note.signatures).into_iter();
+    let mut signed: Vec<_> = lines
+        .filter_map(|line| Some((keys.iter().find(|key| line.claims(key))?.clone(), line)))
+        .filter(|(key, _)| key.kind() == KeyType::Witness || key.name() == origin)
+        .filter(|(key, _)| !key.name().contains(['<', '&']))
+        .collect();
+    // Stable, and so the log's keys stay as they were, the newest first.
+    signed.sort_by_key(|(key, line)| match key.kind() {
+        KeyType::Log => None,
+        KeyType::Witness => Some((line.name.clone(), line.key_id)),
+    });
+    signed.dedup_by(|(one, _), (before, _)| one == before);
+    let (signers, lines) = signed.into_iter().unzip();
+    note.signatures = lines;
+    signers
+}
+
 /// Whose signatures a verifier relies on. The keys come to it by another way than the report.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Trust {
-    /// The log's key.
-    pub log: Option<VerifierKey>,
-    /// The witnesses that must have signed the checkpoint too.
+    /// The log's key, or several where it has changed: at least one of them must have signed the checkpoint.
+    pub log: Vec<VerifierKey>,
+    /// The witnesses, each of which must have cosigned it too.
     pub witnesses: Vec<VerifierKey>,
+}
+
+/// A key that signed the checkpoint, as the report itself says and its bytes bear out. Whose key it is, nobody but
+/// the verifier knows: see [`Proven::relied_on`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signer {
+    /// The key.
+    pub key: VerifierKey,
+    /// When a witness cosigned, by its own clock.
+    pub cosigned_at: Option<UnixTime>,
 }
 
 /// An entry that the log holds.
@@ -161,15 +201,19 @@ pub struct Proven {
     pub subject: Subject,
     /// The checkpoint that everything leads to.
     pub checkpoint: Checkpoint,
-    /// The keys that signed it: the log's, then the witnesses'.
-    pub signers: Vec<VerifierKey>,
+    /// Who signed it: the log's keys, then the witnesses' by name.
+    pub signers: Vec<Signer>,
+    /// Those of these keys that the verifier was given, and so the ones that prove anything.
+    pub relied_on: Vec<VerifierKey>,
     /// The entries, in ascending order of their log indexes.
     pub entries: Vec<ProvenEntry>,
     /// The customer's counter in the manifest.
     pub counter: Counter,
     /// The running number from which on no entry of the customer is left out, up to the counter's count.
     pub complete_from: u64,
-    /// The log index of the manifest's entry, whose instant is when the report's data ends.
+    /// Up to when: the latest instant of an entry that the manifest counts.
+    pub complete_until: UnixTime,
+    /// The log index of the manifest's entry.
     pub manifest: u64,
 }
 
@@ -178,6 +222,17 @@ impl Proven {
     pub fn at(&self, index: u64) -> Option<&ProvenEntry> {
         let place = self.entries.binary_search_by_key(&index, |entry| entry.index).ok()?;
         self.entries.get(place)
+    }
+
+    /// The entry that erased this field of that entry, if one in the report says so.
+    pub fn erased_by(&self, entry: EntryId, field: &str) -> Option<&ProvenEntry> {
+        self.erasures().find(|(_, erased)| erased.entry == entry && erased.names(field)).map(|(by, _)| by)
+    }
+
+    /// The entries by which fields of others were erased, and what of.
+    pub fn erasures(&self) -> impl Iterator<Item = (&ProvenEntry, Erased)> {
+        let of_kind = self.entries.iter().filter(|entry| entry.entry.kind == Erased::KIND);
+        of_kind.filter_map(|entry| Some((entry, Erased::read(&entry.fields)?)))
     }
 
     /// The entries of this kind, in the log's order.

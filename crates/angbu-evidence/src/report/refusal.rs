@@ -6,6 +6,7 @@ use crate::body::BodyError;
 use crate::checkpoint::CheckpointError;
 use crate::entry::EntryError;
 use crate::merkle::ProofError;
+use crate::note::KeyError;
 
 /// The first wrong thing in a report. Entries are named by their log index, lines by their number
 /// in the evidence block, from 1.
@@ -83,26 +84,58 @@ pub enum Refusal {
     /// The checkpoint is none, or its signature is wrong.
     #[error("the checkpoint is refused: {0}")]
     Checkpoint(#[from] CheckpointError),
-    /// A signature by somebody whose key was not given.
+    /// A signer's line that is no key.
+    #[error("line {line} of the evidence should be 'signer' and a verifier key: {why}")]
+    BadSigner {
+        /// The line.
+        line: usize,
+        /// What is wrong with the key.
+        why: KeyError,
+    },
+    /// Another number of signers than of signatures.
+    #[error("the checkpoint has {signatures} signatures, but the report names {signers} signers")]
+    SignerCount {
+        /// How many signature lines there are.
+        signatures: usize,
+        /// How many signer lines there are.
+        signers: usize,
+    },
+    /// A signature that is not by the signer in the same place.
     #[error(
-        "the checkpoint has a signature by '{name}' (key {key_id}), whose key was not given; nothing unproven may stand in a report"
+        "the signature by '{name}' (key {key_id}) is not by the signer that the report names for it, '{signer}'"
     )]
-    UnknownSignature {
+    OtherSigner {
         /// The name on the signature line.
         name: String,
         /// The key's id in hexadecimal.
         key_id: String,
+        /// The signer's name.
+        signer: String,
+    },
+    /// None of the log's keys that were given has signed.
+    #[error("none of the log's keys that were given has signed the checkpoint; it is signed by {signers}")]
+    NotSignedByGiven {
+        /// The names and ids of the keys that signed.
+        signers: String,
+    },
+    /// A signer that is neither the log nor a witness.
+    #[error("'{name}' signed the checkpoint as a log would, but it is the checkpoint of '{origin}'")]
+    OtherLog {
+        /// The signer's name.
+        name: String,
+        /// The log's name.
+        origin: String,
     },
     /// Signatures in another order than the log's first and then the witnesses' by name.
     #[error(
-        "the signature of '{name}' stands in the wrong place: the log's comes first, then each witness's once, by name"
+        "the signature of '{name}' stands in the wrong place: the log's come first, then each witness's once, by name"
     )]
     SignatureOutOfOrder {
         /// The name on the signature line.
         name: String,
     },
     /// A witness that the verifier asks for has not signed.
-    #[error("the witness '{0}' has not signed the checkpoint")]
+    #[error("the witness '{0}' has not cosigned the checkpoint")]
     WitnessMissing(String),
 
     /// The period ends before it begins, or is empty.
@@ -205,6 +238,18 @@ pub enum Refusal {
         /// The period's end.
         to: UnixTime,
     },
+    /// The manifest counts too little of the log to reach the period's end.
+    #[error(
+        "the manifest counts the log's first {size} entries, and none of them in this report is as late as the period's end at {to}; entries could be missing after {latest}"
+    )]
+    ManifestTooShort {
+        /// How many of the log's entries it counts.
+        size: u64,
+        /// The latest instant among those of them that the report shows.
+        latest: UnixTime,
+        /// The period's end.
+        to: UnixTime,
+    },
     /// The customer's leaf is not in the manifest.
     #[error("the manifest does not count {customer}'s entries as the report says: {why}")]
     ManifestLeaf {
@@ -221,13 +266,46 @@ pub enum Refusal {
         /// What the manifest says.
         counted: u64,
     },
-    /// An entry is left out.
-    #[error("entry number {number} of {customer} is missing")]
-    EntryMissing {
-        /// Its running number.
+    /// Entries between two others are left out.
+    #[error("{}: the report has none between {before} and {after}", missing(*first, *last, customer))]
+    EntriesMissing {
+        /// The first missing running number.
+        first: u64,
+        /// The last missing running number.
+        last: u64,
+        /// Whose they are.
+        customer: CustomerId,
+        /// The instant of the entry before them.
+        before: UnixTime,
+        /// The instant of the entry after them.
+        after: UnixTime,
+    },
+    /// Nothing shows that the period is covered from its beginning on.
+    #[error(
+        "{}, and with it whatever leads back to the period's beginning at {from}: the report has nothing from there to {after}",
+        missing(*number, *number, customer)
+    )]
+    BeginningMissing {
+        /// The last missing running number.
         number: u64,
         /// Whose it is.
         customer: CustomerId,
+        /// The period's beginning.
+        from: UnixTime,
+        /// The instant of the entry after it.
+        after: UnixTime,
+    },
+    /// The last entries are left out.
+    #[error("{}: the manifest counts them, but {}", missing(*first, *last, customer), ends(*after))]
+    TailMissing {
+        /// The first missing running number.
+        first: u64,
+        /// The last missing running number, which is the manifest's count.
+        last: u64,
+        /// Whose they are.
+        customer: CustomerId,
+        /// The instant of the last entry that is there, if any is.
+        after: Option<UnixTime>,
     },
     /// A running number that is not larger than the one before it.
     #[error("entry {index} has the running number {number}, which does not come after {before}")]
@@ -301,4 +379,19 @@ pub enum Refusal {
         /// What should stand there, in excerpt.
         expected: String,
     },
+}
+
+fn missing(first: u64, last: u64, customer: &CustomerId) -> String {
+    if first == last {
+        format!("entry number {first} of {customer} is missing")
+    } else {
+        format!("the entries number {first} to {last} of {customer} are missing")
+    }
+}
+
+fn ends(after: Option<UnixTime>) -> String {
+    after.map_or_else(
+        || "the report has no entry of this customer".to_owned(),
+        |after| format!("the customer's last entry in the report is of {after}"),
+    )
 }

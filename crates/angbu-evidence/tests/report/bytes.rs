@@ -27,7 +27,7 @@ fn names(line: &str, refusal: &Refusal) -> bool {
         "period" => {
             let order =
                 matches!(refusal, R::PeriodReversed { .. } | R::ManifestTooEarly { .. } | R::Differs { .. });
-            order || matches!(refusal, R::EntryMissing { .. })
+            order || names_a_gap(refusal) || matches!(refusal, R::ManifestTooShort { .. })
         }
         "counter" | "manifest" | "map" => names_a_count(refusal),
         "item" => names_an_entry(refusal) || names_a_count(refusal) || names_nodes(refusal),
@@ -37,7 +37,8 @@ fn names(line: &str, refusal: &Refusal) -> bool {
         "shown" | "hidden" => matches!(refusal, R::FieldChanged { .. } | R::BadFields { .. }),
         "node" => names_nodes(refusal),
         // The checkpoint's own lines.
-        _ => matches!(refusal, R::Checkpoint(_) | R::UnknownSignature { .. }),
+        "signer" => matches!(refusal, R::BadSigner { .. } | R::OtherSigner { .. }),
+        _ => matches!(refusal, R::Checkpoint(_) | R::OtherSigner { .. }),
     };
     let syntax = matches!(
         refusal,
@@ -55,15 +56,21 @@ fn names_an_entry(refusal: &Refusal) -> bool {
     let itself = matches!(refusal, R::BadEntry { .. } | R::FieldChanged { .. } | R::NotInLog { .. });
     let place = matches!(refusal, R::OutOfOrder { .. } | R::OutsideLog { .. } | R::NumberOutOfOrder { .. });
     let clock = matches!(refusal, R::ClockStateMissing { .. } | R::NotAClockState { .. });
-    itself || place || clock || matches!(refusal, R::OtherCustomer { .. } | R::ManifestTooEarly { .. })
+    let manifest = matches!(refusal, R::ManifestTooEarly { .. } | R::ManifestTooShort { .. });
+    itself || place || clock || manifest || matches!(refusal, R::OtherCustomer { .. })
 }
 
 fn names_a_count(refusal: &Refusal) -> bool {
     use Refusal as R;
     let leaf = matches!(refusal, R::ManifestLeaf { .. } | R::ManifestCustomers { .. });
     let manifest = matches!(refusal, R::ManifestMissing { .. } | R::NotAManifest { .. });
-    leaf || manifest
-        || matches!(refusal, R::EntryMissing { .. } | R::BeyondManifest { .. } | R::OtherPlace { .. })
+    let count = matches!(refusal, R::BeyondManifest { .. } | R::OtherPlace { .. });
+    leaf || manifest || count || names_a_gap(refusal)
+}
+
+fn names_a_gap(refusal: &Refusal) -> bool {
+    use Refusal as R;
+    matches!(refusal, R::EntriesMissing { .. } | R::BeginningMissing { .. } | R::TailMissing { .. })
 }
 
 fn names_nodes(refusal: &Refusal) -> bool {

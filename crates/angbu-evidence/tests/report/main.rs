@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
 mod bytes;
+mod completeness;
 mod python;
 mod refusals;
+mod signatures;
 mod site;
 mod vectors;

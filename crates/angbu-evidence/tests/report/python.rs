@@ -3,12 +3,15 @@
 use std::path::Path;
 use std::process::Command;
 
-use angbu_evidence::Kind;
-use angbu_evidence::note::{Ed25519Signer, Note, Signer, sign};
+use angbu_evidence::cosign::cosign;
+use angbu_evidence::fork::ForkProof;
+use angbu_evidence::note::{Ed25519Signer, Note, Signer};
 use angbu_evidence::report::{Package, embed};
+use angbu_evidence::{Checkpoint, Kind, Receipt, merkle};
 use angbu_units::AgentId;
 
-use crate::site::{ORIGIN, OURS, Site, file, honest, log_key, log_signer, minute};
+use crate::refusals::numbered;
+use crate::site::{ORIGIN, OURS, Site, THEIRS, file, honest, log_key, log_signer, minute};
 
 /// Exchanges as angbu-time packs them: four at 11:00 with offsets of -1.5, 2.25 and 0.125 ms and, an hour later, 9 ms;
 /// with gaps in their numbers, rates that follow from nothing, and two states of the server.
@@ -47,11 +50,12 @@ fn an_honest_report_is_proven() {
     let (status, output, error) = verify_bytes(file(&package).as_bytes());
     assert_eq!((status, error.as_str()), (0, ""));
     let expected = format!(
-        "proven by {ORIGIN}, whose log then had 53 entries\n\
+        "proven by {ORIGIN}, whose log then had 54 entries\n\
          customer {OURS}, from 2026-10-01T04:00:00.000000000Z to 2026-10-01T12:00:00.000000000Z\n\
          entries 8 to 25 of this customer, none left out; data up to 2026-10-01T12:00:00.000000000Z by the centre's \
          clock, declared then\n\
-         in all: 1 account.customer, 2 clock.state, 1 evidence.manifest, 1 time.alarm, 17 time.segment\n\
+         signed by {ORIGIN} (1068b451)\n\
+         in all: 1 account.customer, 2 clock.state, 1 evidence.manifest, 1 evidence.note, 1 time.alarm, 17 time.segment\n\
          the readable page was NOT checked against this; `angbu verify` does that too\n"
     );
     assert_eq!(output, expected);
@@ -139,12 +143,105 @@ fn what_is_wrong_is_named() {
         text.replace("\ninstant 1790827200000000000 1000000 ", "\ninstant 1790827200000000000 1000001 ");
     assert_ne!(forged, text);
     refused(&embed("", &forged, "").into_bytes(), "is not what the log holds at that place");
-    let mut cosigned = package.clone();
+    let last = |package: &mut Package| package.items.retain(|item| numbered(item) != (OURS, 25));
+    let mut truncated = package.clone();
+    last(&mut truncated);
+    refused(
+        &page(&truncated),
+        "entry number 25 of cus_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa is missing, the last",
+    );
+    let hour = site.package(package.manifest, minute(240), minute(720), |item| {
+        honest(item, package.manifest, minute(240)) && !matches!(numbered(item), (OURS, 13..=14))
+    });
+    refused(
+        &page(&hour),
+        "entry number 13 to 14 of cus_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa is missing, between 2026-10-01T05:30",
+    );
+    let mut uncounted = package.clone();
+    uncounted.items.retain(|item| item.index + 1 != package.manifest);
+    refused(&page(&uncounted), "as late as the period's end");
+}
+
+#[test]
+fn cosigners_are_checked_and_told() {
+    let package = Site::after_half_a_day().honest();
     let witness = Ed25519Signer::new("witness.example/w1", &[9; 32]).unwrap();
+    let key = witness.verifier_key().as_witness().to_string();
     let mut note = Note::parse(&package.checkpoint).unwrap();
-    note.signatures.extend(Note::parse(&sign(&note.text, &witness).unwrap()).unwrap().signatures);
-    cosigned.checkpoint = note.encode();
-    refused(&page(&cosigned), "signed by 'witness.example/w1', whose key was not given");
+    note.signatures.push(cosign(&note.text, 1_790_856_060, &witness).unwrap());
+    let signers = [package.signers.clone(), vec![witness.verifier_key().as_witness()]].concat();
+    let cosigned = Package { checkpoint: note.encode(), signers, ..package.clone() };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("report.html");
+    let tell = |package: &Package, keys: &[&str]| {
+        std::fs::write(&path, page(package)).unwrap();
+        verify(&[&[path.to_str().unwrap()], keys].concat())
+    };
+    let log = log_key().to_string();
+    let next = Ed25519Signer::new(ORIGIN, &[8; 32]).unwrap().verifier_key().to_string();
+    let told = "\ncosigned by witness witness.example/w1 (24b5d9fe) at 2026-10-01T12:01:00.000000000Z by its own clock";
+    let (status, output, error) = tell(&cosigned, &[&next, &log, "--witness", &key]);
+    assert!(status == 0 && output.contains(&format!("{told}\n")), "{output}{error}");
+    let (status, output, _) = tell(&cosigned, &[&log]);
+    assert!(
+        status == 0
+            && output.contains(&format!("{told}: this key was not given, so that counts for nothing\n"))
+    );
+    let (status, _, error) = tell(&package, &[&log, "--witness", &key]);
+    assert!(status == 1 && error.contains("the witness 'witness.example/w1' has not cosigned"), "{error}");
+    let (status, _, error) = tell(&cosigned, &[&next]);
+    assert!(status == 1 && error.contains("whose key was not given"), "{error}");
+    let mut wrong = cosigned.clone();
+    let mut note = Note::parse(&wrong.checkpoint).unwrap();
+    note.signatures[1].signature[7] ^= 1;
+    wrong.checkpoint = note.encode();
+    let (status, _, error) = tell(&wrong, &[&log]);
+    assert!(status == 1 && error.contains("the signature of 'witness.example/w1' is wrong"), "{error}");
+    for wrong in [&[log.as_str(), "--witness", &log][..], &[&key], &[&log, "--witness"]] {
+        assert_eq!(tell(&cosigned, wrong).0, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn receipts_and_forks_are_checked_too() {
+    let mut site = Site::after_half_a_day();
+    let size = u64::try_from(site.items.len()).unwrap();
+    let old = site.checkpoint();
+    let item = &site.items[20];
+    let path = merkle::inclusion(&site, 20, size).unwrap();
+    let receipt =
+        Receipt { entry: item.entry.clone().into_bytes(), index: 20, path, checkpoint: old.clone() };
+    let (status, output, error) = verify_bytes(receipt.encode().as_bytes());
+    assert!(status == 0 && output.contains(": entry 20 is\n    angbu/1 time.segment\n"), "{output}{error}");
+    let mut changed = receipt.clone();
+    changed.index = 21;
+    refused(changed.encode().as_bytes(), "is not what the log holds at that place");
+    let mut changed = receipt.clone();
+    changed.entry[40] ^= 1;
+    refused(changed.encode().as_bytes(), "is not what the log holds at that place");
+    let mut changed = receipt;
+    changed.path.pop();
+    refused(changed.encode().as_bytes(), "hashes of the proof are missing");
+    // A second history: the same log with another entry in it, signed as well.
+    let mut other = Site::after_half_a_day();
+    other.items[30].entry = other.items[29].entry.clone();
+    other.append("time.segment", THEIRS, minute(721), &[("exchanges", "1")]);
+    let root = merkle::tree_root(&other, size + 1).unwrap();
+    let new = Checkpoint { origin: ORIGIN.to_owned(), size: size + 1, root }.sign(&log_signer()).unwrap();
+    let fork = ForkProof::find(&old, &new, &other, &[log_key()]).unwrap().encode();
+    let (status, output, error) = verify_bytes(fork.as_bytes());
+    assert!(
+        status == 0 && output.starts_with("proven: centre.example/log has signed two histories\n"),
+        "{error}"
+    );
+    refused(fork.replacen("\nnode ", "\nnode A", 1).as_bytes(), "is not base64 in its one spelling");
+    refused(fork.replacen(&format!("\n{size}\n"), "\n50\n", 1).as_bytes(), "the signature of");
+    site.append("time.segment", THEIRS, minute(721), &[("exchanges", "1")]);
+    let honest = merkle::whole_path(&site, size, size + 1).unwrap();
+    let nodes: String = honest.iter().map(|hash| format!("node {hash}\n")).collect();
+    let lines = |note: &str| format!("checkpoint {}\n{note}", note.matches('\n').count());
+    let none = format!("angbu/1 fork\n{}{}{nodes}end\n", lines(&old), lines(&site.checkpoint()));
+    refused(none.as_bytes(), "do not contradict each other");
 }
 
 #[test]
@@ -157,12 +254,12 @@ fn every_changed_byte_of_the_evidence_is_refused() {
     // One process for them all: Python starts slowly.
     let program = "import sys; sys.argv[0] = sys.argv[1]; sys.path.insert(0, sys.argv[1]); import verify, functools\n\
         verify.signed_by = functools.lru_cache(None)(verify.signed_by)\n\
-        data, key = open(sys.argv[2], 'rb').read(), verify.verifier_key(sys.argv[3])\n\
-        verify.Report(data, key)\n\
+        data, keys = open(sys.argv[2], 'rb').read(), verify.Keys([verify.verifier_key(sys.argv[3])], [])\n\
+        verify.Report(data, keys)\n\
         begin, end = data.index(b'angbu/1 report'), data.index(b'</template>')\n\
         for place in range(begin, end):\n\
         \x20   changed = bytearray(data); changed[place] ^= 1\n\
-        \x20   try: verify.Report(bytes(changed), key)\n\
+        \x20   try: verify.Report(bytes(changed), keys)\n\
         \x20   except (verify.Refused, ValueError, IndexError, OverflowError, RuntimeError): continue\n\
         \x20   line = data[:place].split(b'\\n')[-1] + data[place:].split(b'\\n')[0]\n\
         \x20   if not line.startswith((b'angbu/1 report', b'period')): sys.exit(f'byte {place} in {line}')\n";

@@ -1,13 +1,12 @@
 //! Everything that a dishonest centre or a stranger in between could try, and the name that it is refused by.
 
-use angbu_evidence::note::{Ed25519Signer, Note, Signer, VerifierKey, sign};
-use angbu_evidence::report::{Item, Package, Proven, Refusal, Trust, extract};
+use angbu_evidence::report::{self, Item, Package, Proven, Refusal, extract};
 use angbu_evidence::{Body, Entry, Kind, merkle};
 use angbu_units::CustomerId;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::site::{ORIGIN, OURS, Site, THEIRS, honest, log_key, log_signer, minute, trust};
+use crate::site::{OURS, Site, THEIRS, honest, log_key, minute, trust};
 
 fn honest_package() -> Package {
     Site::after_half_a_day().honest()
@@ -24,7 +23,7 @@ fn edited(package: &Package, from: &str, to: &str) -> Result<Proven, Refusal> {
     prove(&Package::decode(&text.replacen(from, to, 1))?)
 }
 
-fn numbered(item: &Item) -> (CustomerId, u64) {
+pub(crate) fn numbered(item: &Item) -> (CustomerId, u64) {
     let entry = Entry::decode(item.entry.as_bytes()).unwrap();
     (entry.customer, entry.number)
 }
@@ -33,34 +32,12 @@ fn numbered(item: &Item) -> (CustomerId, u64) {
 fn an_honest_report_is_proven() {
     let proven = prove(&honest_package()).unwrap();
     assert_eq!((proven.counter.count, proven.complete_from), (25, 8));
-    assert_eq!(proven.signers, [log_key()]);
+    assert_eq!(proven.signers, [report::Signer { key: log_key(), cosigned_at: None }]);
+    assert_eq!((&proven.relied_on, proven.complete_until), (&vec![log_key()], minute(720)));
     let manifest = proven.at(proven.manifest).unwrap();
     assert_eq!(manifest.entry.kind.as_str(), "evidence.manifest");
     assert_eq!(proven.of_kind(&Kind::new("time.alarm").unwrap()).count(), 1);
     assert!(proven.entries.iter().all(|entry| entry.entry.customer != THEIRS));
-}
-
-/// With the proof made to fit, as a dishonest centre would.
-#[test]
-fn a_row_that_was_left_out_is_named() {
-    let mut site = Site::after_half_a_day();
-    let manifest = site.manifest(minute(720));
-    for missing in 8..=25 {
-        let package = site.package(manifest, minute(240), minute(720), |item| {
-            honest(item, manifest, minute(240)) && numbered(item) != (OURS, missing)
-        });
-        let expected = Err(Refusal::EntryMissing { number: missing, customer: OURS });
-        assert_eq!(prove(&package), expected, "without {missing}");
-    }
-    // What came before the period may stand alone, or not at all.
-    let package = site.package(manifest, minute(240), minute(720), |item| {
-        honest(item, manifest, minute(240)) && numbered(item) != (OURS, 1)
-    });
-    assert!(prove(&package).is_ok());
-    let nothing = site.package(manifest, minute(240), minute(720), |item| {
-        honest(item, manifest, minute(240)) && numbered(item).0 != OURS
-    });
-    assert_eq!(prove(&nothing), Err(Refusal::EntryMissing { number: 25, customer: OURS }));
 }
 
 /// With the proof as it was, as somebody would who only has the file.
@@ -72,37 +49,24 @@ fn a_row_that_was_cut_out_of_the_file_is_named() {
         let (customer, number) = numbered(&cut.items.remove(place));
         let refusal = prove(&cut).unwrap_err();
         match customer {
-            OURS if number > 1 => assert_eq!(refusal, Refusal::EntryMissing { number, customer }),
+            OURS if number > 1 => {
+                let named = format!("entry number {number} of {customer} is missing");
+                assert!(refusal.to_string().starts_with(&named), "{refusal}");
+            }
             OURS => {
                 assert!(matches!(refusal, Refusal::WrongNodes { .. } | Refusal::NotInLog { .. }), "{refusal}")
             }
             _ => assert!(
-                matches!(refusal, Refusal::ManifestMissing { .. } | Refusal::ClockStateMissing { .. }),
+                matches!(
+                    refusal,
+                    Refusal::ManifestMissing { .. }
+                        | Refusal::ManifestTooShort { .. }
+                        | Refusal::ClockStateMissing { .. }
+                ),
                 "{refusal}"
             ),
         }
     }
-}
-
-#[test]
-fn a_swapped_customer_is_named() {
-    let package = honest_package();
-    let (ours, theirs) = (OURS.to_string(), THEIRS.to_string());
-    let swapped = edited(&package, &ours, &theirs);
-    let first = package.items[1].index;
-    assert_eq!(swapped, Err(Refusal::OtherCustomer { index: first, found: OURS, expected: THEIRS }));
-    let everywhere = package.encode().replace(&ours, &theirs);
-    let refusal = prove(&Package::decode(&everywhere).unwrap());
-    assert!(matches!(refusal, Err(Refusal::ManifestLeaf { customer: THEIRS, .. })), "{refusal:?}");
-    assert_eq!(edited(&package, &ours, &CustomerId::SITE.to_string()), Err(Refusal::NoCustomer));
-    // Another customer's row among ours, proof and all.
-    let mut site = Site::after_half_a_day();
-    let manifest = site.manifest(minute(720));
-    let package = site.package(manifest, minute(240), minute(720), |item| {
-        honest(item, manifest, minute(240)) || item.index == 20
-    });
-    let refusal = prove(&package);
-    assert_eq!(refusal, Err(Refusal::OtherCustomer { index: 20, found: THEIRS, expected: OURS }));
 }
 
 #[test]
@@ -122,61 +86,6 @@ fn a_changed_manifest_leaf_is_named() {
     assert_eq!(prove(&none), Err(Refusal::NotAManifest { index: 1 }));
     none.manifest = 2;
     assert_eq!(prove(&none), Err(Refusal::ManifestMissing { index: 2 }));
-}
-
-/// An older manifest would hide what came after it.
-#[test]
-fn an_old_manifest_is_named() {
-    let mut site = Site::after_half_a_day();
-    let old = site.manifest(minute(700));
-    site.append("time.alarm", OURS, minute(710), &[("kind", "step")]);
-    site.manifest(minute(720));
-    let package = site.package(old, minute(240), minute(720), |item| honest(item, old, minute(240)));
-    assert_eq!(prove(&package), Err(Refusal::ManifestTooEarly { made: minute(700), to: minute(720) }));
-    let package = site.package(old, minute(240), minute(700), |item| {
-        honest(item, old, minute(240)) || numbered(item) == (OURS, 26)
-    });
-    assert_eq!(prove(&package), Err(Refusal::BeyondManifest { index: 52, number: 26, count: 25 }));
-}
-
-#[test]
-fn every_signature_must_be_known() {
-    let package = honest_package();
-    let stranger = Ed25519Signer::new("witness.example/w1", &[9; 32]).unwrap();
-    let witness = |seed: u8, name: &str| Ed25519Signer::new(name, &[seed; 32]).unwrap();
-    let cosigned = |signers: &[&dyn Signer]| {
-        let mut note = Note::parse(&package.checkpoint).unwrap();
-        for signer in signers {
-            note.signatures.extend(Note::parse(&sign(&note.text, *signer).unwrap()).unwrap().signatures);
-        }
-        Package { checkpoint: note.encode(), ..package.clone() }
-    };
-    let refusal = prove(&cosigned(&[&stranger])).unwrap_err();
-    assert!(matches!(&refusal, Refusal::UnknownSignature { name, .. } if name == "witness.example/w1"));
-    let keys = |witnesses: &[&dyn Signer]| Trust {
-        log: Some(log_key()),
-        witnesses: witnesses.iter().map(|witness| witness.verifier_key()).collect(),
-    };
-    let (a, b) = (witness(1, "a"), witness(2, "b"));
-    let proven = cosigned(&[&a, &b]).prove(&keys(&[&b, &a])).unwrap();
-    assert_eq!(proven.signers.iter().map(VerifierKey::name).collect::<Vec<_>>(), [ORIGIN, "a", "b"]);
-    let out_of_order = |name: &str| Err(Refusal::SignatureOutOfOrder { name: name.to_owned() });
-    assert_eq!(cosigned(&[&b, &a]).prove(&keys(&[&a, &b])), out_of_order("a"));
-    assert_eq!(cosigned(&[&a, &a]).prove(&keys(&[&a])), out_of_order("a"));
-    assert_eq!(cosigned(&[&log_signer()]).prove(&keys(&[])), out_of_order(ORIGIN));
-    assert_eq!(package.prove(&keys(&[&a])), Err(Refusal::WitnessMissing("a".to_owned())));
-}
-
-#[test]
-fn without_the_logs_key_nothing_is_proven() {
-    let package = honest_package();
-    let nobody = Trust::default();
-    assert_eq!(package.prove(&nobody), Err(Refusal::SignerNotGiven { claimed: ORIGIN.to_owned() }));
-    let other = Ed25519Signer::new(ORIGIN, &[8; 32]).unwrap().verifier_key();
-    let refusal = package.prove(&Trust { log: Some(other), witnesses: Vec::new() });
-    assert!(matches!(refusal, Err(Refusal::UnknownSignature { .. })), "{refusal:?}");
-    let forged = edited(&package, "checkpoint 5\ncentre", "checkpoint 5\nCentre");
-    assert!(matches!(forged, Err(Refusal::Checkpoint(_))), "{forged:?}");
 }
 
 #[test]
@@ -245,9 +154,9 @@ fn entries_in_the_wrong_place_are_named() {
     assert_eq!(prove(&twice), Err(Refusal::OutOfOrder { index, before: index }));
     let mut outside = package.clone();
     outside.items.last_mut().unwrap().index = 1_000;
-    assert_eq!(prove(&outside), Err(Refusal::OutsideLog { index: 1_000, size: 53 }));
+    assert_eq!(prove(&outside), Err(Refusal::OutsideLog { index: 1_000, size: 54 }));
     let mut renumbered = package.clone();
-    let last = renumbered.items.len() - 2;
+    let last = renumbered.items.len() - 3;
     renumbered.items[last].entry = renumbered.items[last].entry.replace(" 25\n", " 24\n");
     assert!(matches!(prove(&renumbered), Err(Refusal::NumberOutOfOrder { number: 24, before: 24, .. })));
     let mut moved = package.clone();

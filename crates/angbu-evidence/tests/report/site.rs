@@ -29,7 +29,7 @@ pub(crate) fn log_key() -> VerifierKey {
 }
 
 pub(crate) fn trust() -> Trust {
-    Trust { log: Some(log_key()), witnesses: Vec::new() }
+    Trust { log: vec![log_key()], witnesses: Vec::new() }
 }
 
 pub(crate) struct Site {
@@ -123,8 +123,13 @@ impl Site {
         batch.first
     }
 
+    /// A manifest, and before it an entry of that instant, which it counts.
     pub(crate) fn manifest(&mut self, at: UnixTime) -> u64 {
-        let manifest = self.sequencer.manifest();
+        self.append("evidence.note", CustomerId::SITE, at, &[("text", "up to here")]);
+        self.append_manifest(self.sequencer.manifest(), at)
+    }
+
+    pub(crate) fn append_manifest(&mut self, manifest: Manifest, at: UnixTime) -> u64 {
         let index = self.append_fields(Kind::MANIFEST, CustomerId::SITE, at, &manifest.fields());
         self.manifests.insert(index, manifest);
         index
@@ -142,10 +147,28 @@ impl Site {
         to: UnixTime,
         choose: impl Fn(&Item) -> bool,
     ) -> Package {
+        self.assemble((&self.checkpoint(), &[log_key()]), manifest, from, to, choose)
+    }
+
+    /// The honest package under another checkpoint note and what is at hand of keys.
+    pub(crate) fn package_signed(&self, signed: (&str, &[VerifierKey]), manifest: u64) -> Package {
+        self.assemble(signed, manifest, minute(240), minute(720), move |item| {
+            honest(item, manifest, minute(240))
+        })
+    }
+
+    fn assemble(
+        &self,
+        signed: (&str, &[VerifierKey]),
+        manifest: u64,
+        from: UnixTime,
+        to: UnixTime,
+        choose: impl Fn(&Item) -> bool,
+    ) -> Package {
         let items = self.items.iter().filter(|item| choose(item)).cloned().collect();
         let subject = Subject { kind: "sample".to_owned(), rendering: 1, customer: OURS, from, to };
         let manifest = (manifest, &self.manifests[&manifest]);
-        Package::assemble(self, self.checkpoint(), subject, manifest, items).unwrap()
+        Package::assemble(self, signed, subject, manifest, items).unwrap()
     }
 
     /// The honest package of the hours from 4 to 12, with the customer's own entry as context.
@@ -156,10 +179,11 @@ impl Site {
     }
 }
 
-/// Our entries from the half hour before `from` on, our first, the clock states, the manifest.
+/// Our entries from the half hour before `from` on, our first, the clock states, the manifest and what it counts last.
 pub(crate) fn honest(item: &Item, manifest: u64, from: UnixTime) -> bool {
     let entry = angbu_evidence::Entry::decode(item.entry.as_bytes()).unwrap();
-    let site = item.index == manifest || entry.kind == Kind::CLOCK_STATE;
+    let counted = entry.kind == Kind::NOTE && item.index + 1 == manifest;
+    let site = item.index == manifest || counted || entry.kind == Kind::CLOCK_STATE;
     let ours = entry.customer == OURS
         && (entry.time >= from - Nanos::from_secs(30 * 60) || entry.kind.as_str() == "account.customer");
     site || (ours && item.index < manifest)

@@ -6,11 +6,16 @@ use angbu_evidence::report::{Package, embed};
 use angbu_evidence::{Body, Checkpoint, Hash, merkle};
 
 use crate::python::verify_bytes;
-use crate::site::{log_key, trust};
+use crate::site::{Site, log_key, trust};
 
 /// A file's header, and what stands under it.
 fn parts(file: &str) -> (&str, &str) {
     file.split_once("\n---\n").unwrap()
+}
+
+/// Where the report of the first format is.
+fn first() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/evidence/report/first.txt")
 }
 
 fn key(header: &str) -> VerifierKey {
@@ -50,13 +55,30 @@ fn a_body_by_openssl() {
 }
 
 #[test]
+#[ignore = "writes the vector of a new format"]
+fn write_the_report_of_the_newest_format() {
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/evidence/report/first.txt");
+    assert!(!path.exists(), "{} was written already, and stays as it is", path.display());
+    let text = Site::after_half_a_day().honest().encode();
+    let header = format!(
+        "what: the evidence of a report in its first format\n\
+         made by: crates/angbu-evidence/tests/report/site.rs, Site::after_half_a_day().honest(); checked by docs/verify.py too\n\
+         key: {}\nexpect: proven; 23 entries, number 8 to 25 of the customer without a gap\n",
+        log_key()
+    );
+    std::fs::write(path, format!("{header}---\n{text}")).unwrap();
+}
+
+#[test]
 fn a_report_of_the_first_format() {
-    let (header, text) = parts(include_str!("../../../../vectors/evidence/report/first.txt"));
+    let vector = std::fs::read_to_string(first()).unwrap();
+    let (header, text) = parts(&vector);
     assert_eq!(key(header), log_key());
     let package = Package::decode(text).unwrap();
     assert_eq!(package.encode(), text);
     let proven = package.prove(&trust()).unwrap();
-    assert_eq!((proven.complete_from, proven.counter.count, proven.entries.len()), (8, 25, 22));
+    assert_eq!((proven.complete_from, proven.counter.count, proven.entries.len()), (8, 25, 23));
     let (status, output, error) = verify_bytes(embed("", text, "").as_bytes());
     assert!(
         status == 0 && output.contains("\nentries 8 to 25 of this customer, none left out"),

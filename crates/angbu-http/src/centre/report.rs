@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use angbu_evidence::note::VerifierKey;
 use angbu_evidence::report::{Item, Package, Subject, Trust};
 use angbu_evidence::{Disclosure, Entry, Kind};
 use angbu_store::accounts::CustomerRow;
 use angbu_store::evidence::{ENTRIES_AT_ONCE, LogItem};
-use angbu_store::{Published, Snapshot, StoreError};
+use angbu_store::{Snapshot, StoreError};
 use angbu_time::report::{self as rendering, Language};
 use angbu_time::segment::{self, Segment};
 use angbu_units::{EntryId, Nanos, UnixTime};
@@ -34,8 +35,9 @@ pub(crate) struct Report {
 }
 
 impl Centre {
-    /// Makes a report: puts what is still open into the log, counts every customer's entries in a manifest, and
-    /// gathers what the log then proves. A period that reaches into the future ends now.
+    /// Makes a report: puts what is still open into the log and, behind it, that this report was made; counts every
+    /// customer's entries in a manifest; and gathers what the log then proves. A period that reaches into the future
+    /// ends now.
     pub(crate) async fn make_report(&self, wish: &ReportWish) -> Result<Report, Refusal> {
         let customer = &wish.customer;
         let now = self.clock.read().wall;
@@ -56,14 +58,37 @@ impl Centre {
         };
         self.close_segments(true).await?;
         self.settle().await?;
+        self.append_mark(&subject, language).await?;
         let manifest = self.append_manifest().await?;
         let manifested = self.store.wait(manifest, PATIENCE).await?.ok_or_else(late)?;
         let published = self.published.borrow().clone().ok_or_else(late)?;
         let index = manifested.index;
-        let package =
-            self.store.read(move |snapshot| gather(snapshot, subject, manifest, index, &published)).await?;
+        let keys = vec![self.site.log_key.clone()];
+        let gathered = move |snapshot: &Snapshot<'_>| {
+            gather(snapshot, subject, (manifest, index), (&published.checkpoint, &keys))
+        };
+        let package = self.store.read(gathered).await?;
         let html = self.render(&package)?;
         Ok(Report { html, file_name: file_name(customer, wish.from, to) })
+    }
+
+    /// Appends that this report is made, and waits until the log holds it: the one entry of the customer that is
+    /// surely not older than the period's end, and that the manifest after it counts.
+    async fn append_mark(&self, subject: &Subject, language: Language) -> Result<(), Refusal> {
+        let instant = self.instant();
+        let (customer, from, to) = (subject.customer, subject.from.nanos(), subject.to.nanos());
+        let fields = [
+            ("kind", subject.kind.clone()),
+            ("from", from.to_string()),
+            ("to", to.to_string()),
+            ("language", language.code().to_owned()),
+        ];
+        let write = move |tx: &mut angbu_store::Tx<'_>| {
+            super::append_text(tx, Kind::REPORT, customer, instant, fields)
+        };
+        let mark = self.store.write(write).await?;
+        self.store.wait(mark, PATIENCE).await?.ok_or_else(late)?;
+        Ok(())
     }
 
     async fn settle(&self) -> Result<(), Refusal> {
@@ -72,7 +97,7 @@ impl Centre {
 
     /// Proves the package as a stranger would before anybody gets it.
     fn render(&self, package: &Package) -> Result<String, Refusal> {
-        let trust = Trust { log: Some(self.site.log_key.clone()), witnesses: Vec::new() };
+        let trust = Trust { log: vec![self.site.log_key.clone()], witnesses: Vec::new() };
         let proven = package
             .prove(&trust)
             .map_err(|refusal| Refusal::Internal(format!("the new report does not verify: {refusal}")))?;
@@ -89,9 +114,8 @@ fn late() -> Refusal {
 fn gather(
     snapshot: &Snapshot<'_>,
     subject: Subject,
-    manifest: EntryId,
-    manifest_index: u64,
-    published: &Published,
+    (manifest, manifest_index): (EntryId, u64),
+    signed: (&str, &[VerifierKey]),
 ) -> Result<Package, Refusal> {
     let counts = snapshot
         .manifest(manifest)?
@@ -119,9 +143,8 @@ fn gather(
     }
     gathered.add_at(manifest_index)?;
     gathered.add_wanted()?;
-    let checkpoint = published.checkpoint.clone();
     let items = gathered.items;
-    Package::assemble(&snapshot.nodes(), checkpoint, subject, (manifest_index, &counts), items)
+    Package::assemble(&snapshot.nodes(), signed, subject, (manifest_index, &counts), items)
         .map_err(|error| Refusal::Internal(format!("the report cannot be put together: {error}")))
 }
 

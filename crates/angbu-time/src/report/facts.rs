@@ -6,8 +6,10 @@ use angbu_evidence::Kind;
 use angbu_evidence::report::{Proven, ProvenEntry};
 use angbu_units::{AgentId, ClockVerdict, EntryId, Nanos, UnixTime};
 
+use super::html::fill;
 use super::server::{Log, Server, read_event};
 use super::window::Window;
+use super::words::Words;
 use super::{CUSTOMER, RenderError};
 use crate::events::{self, Enrolment};
 use crate::segment;
@@ -39,12 +41,12 @@ pub(super) struct ClockState {
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn gather(proven: &'a Proven) -> Result<Self, RenderError> {
+    pub(super) fn gather(proven: &'a Proven, words: &Words) -> Result<Self, RenderError> {
         let window = Window { from: proven.subject.from, to: proven.subject.to };
-        let settings = Settings::gather(proven)?;
+        let settings = Settings::gather(proven, words)?;
         let mut states = States::gather(proven)?;
         let mut servers = Vec::new();
-        for log in logs(proven, &settings)?.into_values() {
+        for log in logs(proven, &settings, words)?.into_values() {
             servers.push(Server::judge(log, &mut states, &settings.tolerances, window)?);
         }
         servers.retain(|server| server.takes_part(window));
@@ -76,7 +78,7 @@ struct Settings {
 }
 
 impl Settings {
-    fn gather(proven: &Proven) -> Result<Self, RenderError> {
+    fn gather(proven: &Proven, words: &Words) -> Result<Self, RenderError> {
         let mut settings = Self { name: None, tolerances: Vec::new(), ids: BTreeSet::new() };
         for entry in proven.of_kind(&CUSTOMER) {
             let tolerance = text(entry, "tolerance-ns")?.parse().ok().filter(|tolerance| *tolerance >= 0);
@@ -85,7 +87,8 @@ impl Settings {
             // The log's order is the order of settlement, even where the centre's clock was set back.
             let latest = settings.tolerances.last().map_or(UnixTime::MIN, |(since, _)| *since);
             settings.tolerances.push((entry.entry.time.max(latest), Nanos::new(tolerance)));
-            settings.name = Some(text(entry, "name")?.to_owned());
+            let erased = erased(proven, entry, "name", words);
+            settings.name = Some(erased.map_or_else(|| text(entry, "name").map(str::to_owned), Ok)?);
             settings.ids.insert(entry.entry.id);
         }
         Ok(settings)
@@ -135,11 +138,20 @@ impl States {
 }
 
 /// The entries of each agent whose enrolment is in the report.
-fn logs<'a>(proven: &'a Proven, settings: &Settings) -> Result<BTreeMap<AgentId, Log<'a>>, RenderError> {
+fn logs<'a>(
+    proven: &'a Proven,
+    settings: &Settings,
+    words: &Words,
+) -> Result<BTreeMap<AgentId, Log<'a>>, RenderError> {
     let mut logs = BTreeMap::new();
     for entry in proven.of_kind(&events::ENROLMENT) {
-        let Enrolment { agent, name, .. } = Enrolment::read(|field| entry.fields.get(field))
-            .map_err(|why| RenderError::Event { index: entry.index, why })?;
+        let erased = erased(proven, entry, "name", words);
+        let field = |field: &str| match (&erased, field) {
+            (Some(erased), "name") => Some(erased.as_bytes()),
+            _ => entry.fields.get(field),
+        };
+        let Enrolment { agent, name, .. } =
+            Enrolment::read(field).map_err(|why| RenderError::Event { index: entry.index, why })?;
         let enrolled = entry.entry.time;
         logs.insert(agent, Log { agent, name, enrolled, segments: Vec::new(), events: Vec::new() });
     }
@@ -161,6 +173,13 @@ fn logs<'a>(proven: &'a Proven, settings: &Settings) -> Result<BTreeMap<AgentId,
         }
     }
     Ok(logs)
+}
+
+/// What stands in the place of a field that was erased, if the report says by which entry.
+fn erased(proven: &Proven, entry: &ProvenEntry, field: &str, words: &Words) -> Option<String> {
+    let hidden = entry.fields.get(field).is_none();
+    let by = proven.erased_by(entry.entry.id, field).filter(|_| hidden)?;
+    Some(fill(words.erased, &[("index", &by.index.to_string())]))
 }
 
 fn text<'a>(entry: &'a ProvenEntry, field: &'static str) -> Result<&'a str, RenderError> {

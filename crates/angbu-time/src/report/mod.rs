@@ -48,6 +48,7 @@ pub const fn rendering(language: Language) -> u32 {
 pub fn shows(kind: &Kind, field: &str) -> bool {
     match kind.as_str() {
         "clock.state" | "evidence.manifest" => true,
+        "evidence.erasure" => matches!(field, "entry" | "fields" | "reason"),
         "account.customer" => matches!(field, "name" | "tolerance-ns" | "revision"),
         kind => kind.starts_with("time."),
     }
@@ -123,7 +124,8 @@ pub fn render(proven: &Proven, package_text: &str) -> Result<String, RenderError
     let rendering_asked = proven.subject.rendering;
     let language = Language::ALL.into_iter().find(|language| rendering(*language) == rendering_asked);
     let language = language.ok_or(RenderError::Rendering(rendering_asked))?;
-    let facts = facts::Facts::gather(proven)?;
-    let (head, tail) = page::page(&facts, words::of(language));
+    let words = words::of(language);
+    let facts = facts::Facts::gather(proven, words)?;
+    let (head, tail) = page::page(&facts, words);
     Ok(embed(&head, package_text, &tail))
 }

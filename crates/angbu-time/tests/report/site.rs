@@ -2,11 +2,12 @@
 
 use std::convert::Infallible;
 
+use angbu_evidence::cosign::cosign;
 use angbu_evidence::merkle::{self, Nodes};
-use angbu_evidence::note::{Ed25519Signer, Signer as _};
+use angbu_evidence::note::{Ed25519Signer, Note, Signer as _};
 use angbu_evidence::report::{Item, Package, Subject, Trust};
 use angbu_evidence::sequence::Sequencer;
-use angbu_evidence::{Body, Draft, Entry, Hash, Kind};
+use angbu_evidence::{Body, Disclosure, Draft, Entry, Hash, Kind, Part};
 use angbu_time::report::{self, Language};
 use angbu_units::{ClockVerdict, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
 use rand::SeedableRng;
@@ -41,7 +42,7 @@ impl Site {
     }
 
     pub(crate) fn trust() -> Trust {
-        Trust { log: Some(Self::signer().verifier_key()), witnesses: Vec::new() }
+        Trust { log: vec![Self::signer().verifier_key()], witnesses: Vec::new() }
     }
 
     /// The clock's state from now on.
@@ -97,8 +98,20 @@ impl Site {
         batch.first
     }
 
-    /// The report of everything that the log holds, its manifest appended at `to`.
+    /// Hides a field of an entry, as when it was erased.
+    pub(crate) fn hide(&mut self, entry: EntryId, field: &str) {
+        let text = format!("\nid {entry}\n");
+        let item = self.items.iter_mut().find(|item| item.entry.contains(&text)).unwrap();
+        let part = |part: &Part| match part {
+            Part::Shown(shown) if shown.name == field => Part::Hidden(shown.leaf()),
+            other => other.clone(),
+        };
+        item.fields = Disclosure::from_parts(item.fields.parts().iter().map(part).collect()).unwrap();
+    }
+
+    /// The report of everything that the log holds, its mark and its manifest appended at `to`.
     pub(crate) fn package(&mut self, from: UnixTime, to: UnixTime, language: Language) -> Package {
+        self.append(Kind::REPORT, OURS, to, &vec![("kind", report::KIND.into())]);
         let manifest = self.sequencer.manifest();
         let id = EntryId::new(to, &mut self.rng);
         let index =
@@ -119,7 +132,16 @@ impl Site {
                 || (entry.customer == OURS && item.index < index)
         };
         let items = self.items.iter().filter(wanted).cloned().collect();
-        Package::assemble(self, checkpoint, subject, (index, &manifest), items).unwrap()
+        let mut note = Note::parse(&checkpoint).unwrap();
+        let mut keys = vec![Self::signer().verifier_key()];
+        // Two witnesses, a minute after the head was signed, the later one by name first.
+        for (seconds, name) in (60u64..).zip(["witness.example/w2", "witness.example/w1"]) {
+            let witness = Ed25519Signer::new(name, &[9; 32]).unwrap();
+            let seconds = u64::try_from(to.nanos()).unwrap() / 1_000_000_000 + seconds;
+            note.signatures.push(cosign(&note.text, seconds, &witness).unwrap());
+            keys.push(witness.verifier_key().as_witness());
+        }
+        Package::assemble(self, (&note.encode(), &keys), subject, (index, &manifest), items).unwrap()
     }
 }
 

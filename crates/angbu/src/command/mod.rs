@@ -201,12 +201,13 @@ enum Report {
 
 #[derive(Debug, Args)]
 struct VerifyArguments {
-    /// The report
+    /// The report, the receipt of an entry, or the proof that a log has signed two histories
     file: PathBuf,
-    /// The log's verifier key, from somewhere else than the report
+    /// The log's verifier key, from somewhere else than the file; several where it has changed
     #[arg(long, value_name = "VKEY")]
-    key: Option<String>,
-    /// A witness's verifier key, from somewhere else than the report; may be given several times
+    key: Vec<String>,
+    /// The verifier key of a witness that must have cosigned, from somewhere else than the file; may be given several
+    /// times
     #[arg(long, value_name = "VKEY")]
     witness: Vec<String>,
     /// Print one JSON object

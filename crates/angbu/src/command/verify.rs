@@ -1,41 +1,123 @@
-//! `angbu verify`: checks a report, offline.
+//! `angbu verify`: checks a report, a receipt or a proof of a fork, offline.
 
 use anyhow::Context as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use angbu_client::verify_report;
-use angbu_evidence::note::VerifierKey;
+use angbu_evidence::fork::{self, ForkProof};
+use angbu_evidence::note::{KeyType, VerifierKey};
 use angbu_evidence::report::{Proven, Trust};
+use angbu_evidence::{Receipt, receipt};
 
 use super::{Failure, Output, VerifyArguments};
 
-/// Checks a report's file: 0 proven, 1 refused with the first wrong thing named, 2 usage.
+/// What was proven, for programs and for people.
+type Told = (Value, String);
+
+/// Checks a file: 0 proven, 1 refused with the first wrong thing named, 2 usage.
 pub(super) fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
     let output = Output::new(arguments.json);
+    let keys = |option, texts: &[String], kind| -> Result<Vec<VerifierKey>, Failure> {
+        texts.iter().map(|text| key(option, text, kind)).collect()
+    };
     let trust = Trust {
-        log: arguments.key.as_deref().map(|text| key("--key", text)).transpose()?,
-        witnesses: arguments.witness.iter().map(|text| key("--witness", text)).collect::<Result<_, _>>()?,
+        log: keys("--key", &arguments.key, KeyType::Log)?,
+        witnesses: keys("--witness", &arguments.witness, KeyType::Witness)?,
     };
     let file = std::fs::read(&arguments.file)
         .with_context(|| format!("cannot read {}", arguments.file.display()))
         .map_err(|error| Failure::Usage(format!("{error:#}")))?;
-    match verify_report(&file, &trust) {
-        Ok(proven) => {
-            output.result(&summary(&proven), || words(&proven));
+    let told = match std::str::from_utf8(&file) {
+        Ok(text) if text.starts_with(receipt::HEADER) => check_receipt(text, &trust),
+        Ok(text) if text.starts_with(fork::HEADER) => check_fork(text, &trust),
+        _ => verify_report(&file, &trust).map(|proven| told(&proven)).map_err(|refusal| refusal.to_string()),
+    };
+    match told {
+        Ok((object, words)) => {
+            output.result(&object, || words);
             Ok(())
         }
         Err(refusal) => {
-            output.object(&json!({ "proven": false, "refusal": refusal.to_string() }));
+            output.object(&json!({ "proven": false, "refusal": refusal }));
             Err(Failure::Refused(anyhow::anyhow!("not proven: {refusal}")))
         }
     }
 }
 
-fn key(option: &str, text: &str) -> Result<VerifierKey, Failure> {
-    text.trim().parse().map_err(|error| Failure::Usage(format!("{option}: {error}")))
+fn key(option: &str, text: &str, kind: KeyType) -> Result<VerifierKey, Failure> {
+    let key: VerifierKey =
+        text.trim().parse().map_err(|error| Failure::Usage(format!("{option}: {error}")))?;
+    match (key.kind(), kind) {
+        (KeyType::Witness, KeyType::Log) => {
+            Err(Failure::Usage(format!("{option}: this is a witness's key; pass it as --witness")))
+        }
+        (KeyType::Log, KeyType::Witness) => {
+            Err(Failure::Usage(format!("{option}: this is a log's key; a witness's has the type 4")))
+        }
+        _ => Ok(key),
+    }
 }
 
-fn summary(proven: &Proven) -> serde_json::Value {
+fn need_a_key(trust: &Trust) -> Result<(), String> {
+    if trust.log.is_empty() {
+        return Err("signer not given: pass the log's key, received by another way than this file".to_owned());
+    }
+    Ok(())
+}
+
+fn check_receipt(text: &str, trust: &Trust) -> Result<Told, String> {
+    need_a_key(trust)?;
+    let receipt = Receipt::decode(text).map_err(|error| error.to_string())?;
+    let keys = [trust.log.as_slice(), &trust.witnesses].concat();
+    let (entry, checkpoint, signers) = receipt.verify_by(&keys).map_err(|error| error.to_string())?;
+    if let Some(missing) = trust.witnesses.iter().find(|witness| !signers.contains(witness)) {
+        return Err(format!("the witness '{}' has not cosigned the checkpoint", missing.name()));
+    }
+    let object = json!({
+        "proven": true,
+        "kind": "receipt",
+        "entry": { "index": receipt.index, "id": entry.id.to_string(), "kind": entry.kind.to_string(),
+            "at": entry.time.to_string(), "customer": entry.customer.to_string(), "number": entry.number },
+        "log": { "origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.to_string() },
+        "signers": signers.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    });
+    let words = format!(
+        "proven: entry {} of the log {} is\n{}the log then had {} entries, root {}\nsigned by {}",
+        receipt.index,
+        checkpoint.origin,
+        entry.encode(),
+        checkpoint.size,
+        checkpoint.root,
+        signers.iter().map(VerifierKey::name).collect::<Vec<_>>().join(", "),
+    );
+    Ok((object, words))
+}
+
+fn check_fork(text: &str, trust: &Trust) -> Result<Told, String> {
+    need_a_key(trust)?;
+    let proof = ForkProof::decode(text).map_err(|error| error.to_string())?;
+    let fork = proof.verify(&trust.log).map_err(|error| error.to_string())?;
+    let object = json!({
+        "proven": true,
+        "kind": "fork",
+        "log": { "origin": fork.smaller.origin, "size": fork.smaller.size, "root": fork.smaller.root.to_string() },
+        "other": { "size": fork.larger.size, "root": fork.larger.root.to_string(), "root_at_size": fork.instead.to_string() },
+    });
+    Ok((object, format!("proven: {fork}")))
+}
+
+fn told(proven: &Proven) -> Told {
+    (summary(proven), words(proven))
+}
+
+fn summary(proven: &Proven) -> Value {
+    let signers = proven.signers.iter().map(|signer| {
+        json!({
+            "key": signer.key.to_string(),
+            "given": proven.relied_on.contains(&signer.key),
+            "cosigned_at": signer.cosigned_at.map(|at| at.to_string()),
+        })
+    });
     json!({
         "proven": true,
         "kind": proven.subject.kind,
@@ -46,13 +128,13 @@ fn summary(proven: &Proven) -> serde_json::Value {
         "complete_from": proven.complete_from,
         "complete_to": proven.counter.count,
         "log": { "origin": proven.checkpoint.origin, "size": proven.checkpoint.size, "root": proven.checkpoint.root.to_string() },
-        "signers": proven.signers.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "signers": signers.collect::<Vec<_>>(),
     })
 }
 
 fn words(proven: &Proven) -> String {
     let subject = &proven.subject;
-    format!(
+    let mut words = format!(
         "proven: a {} report of {} from {} to {}\n\
          every byte follows from {} entries of the log {}, size {}, root {}\n\
          the customer's entries {} to {} are all there",
@@ -66,5 +148,17 @@ fn words(proven: &Proven) -> String {
         proven.checkpoint.root,
         proven.complete_from,
         proven.counter.count,
-    )
+    );
+    for signer in &proven.signers {
+        let name = signer.key.name();
+        let signed = match signer.cosigned_at {
+            Some(at) => format!("\ncosigned by the witness {name} on {}", at.rfc3339(0)),
+            None => format!("\nsigned by {name}"),
+        };
+        words.push_str(&signed);
+        if !proven.relied_on.contains(&signer.key) {
+            words.push_str(" (this key was not given, so that counts for nothing)");
+        }
+    }
+    words
 }

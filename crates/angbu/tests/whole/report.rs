@@ -77,7 +77,7 @@ fn a_stranger_can_check_it() {
 #[test]
 fn any_changed_byte_is_refused_and_named() {
     let Made { _folder, centre, file } = made();
-    let trust = Trust { log: Some(centre.text("log_key").parse().unwrap()), witnesses: Vec::new() };
+    let trust = Trust { log: vec![centre.text("log_key").parse().unwrap()], witnesses: Vec::new() };
     let original = std::fs::read(&file).unwrap();
     verify_report(&original, &trust).unwrap();
     // Every seventh byte, another bit each time; the report crate's own test flips every byte of a small report.

@@ -141,6 +141,13 @@ pub(super) static WORDS: Words = Words {
     exchanges: "Exchanges",
     none: "none",
 
+    erased: "erased (entry {index})",
+    erased_fields: "Erased fields",
+    erased_about: "What was erased can be read by nobody any more, and proves as before that it was there. Each erasure is an entry of the log.",
+    fields: "Fields",
+    erased_by: "Erased by",
+    reason: "Reason given",
+
     proven: "What this report proves",
     proven_log: "Every entry that it shows stands in the log of {origin}, signed at {size} entries, exactly as it is shown here.",
     proven_complete: "No entry of {customer} from its number {first} to its number {last} is left out; the data ends at {time}.",
@@ -158,5 +165,8 @@ pub(super) static WORDS: Words = Words {
     log_size: "Entries",
     log_root: "Root",
     signed_by: "Signed by",
+    witnesses: "Witnesses",
+    cosigned: "{name} ({id}), cosigned on {time} UTC by its own clock",
+    check_signers: "Every signature here fits the key that the file itself names. Whose key that is, only you can know: a signature counts if you were given its key by another way. Add --witness and a witness’s key to insist on that witness.",
     data_until: "Data until",
 };

@@ -128,6 +128,13 @@ pub(super) static WORDS: Words = Words {
     exchanges: "測定数",
     none: "なし",
 
+    erased: "消去済み（エントリ {index}）",
+    erased_fields: "消去されたフィールド",
+    erased_about: "消去された内容はもう誰にも読めませんが、それがあったことは変わらず証明されます。消去はそのつどログのエントリになります。",
+    fields: "フィールド",
+    erased_by: "消去したエントリ",
+    reason: "示された理由",
+
     proven: "この報告書が証明すること",
     proven_log: "ここにあるすべてのエントリは、{size} エントリで署名された {origin} のログに、このとおりに入っています。",
     proven_complete: "{customer} のエントリは、{first} 番から {last} 番まで欠けていません。データは {time} までです。",
@@ -145,5 +152,8 @@ pub(super) static WORDS: Words = Words {
     log_size: "エントリ数",
     log_root: "ルート",
     signed_by: "署名者",
+    witnesses: "証人",
+    cosigned: "{name}（{id}）、自身の時計で {time} UTC に共同署名",
+    check_signers: "ここにある署名はすべて、このファイルが記す鍵に合っています。それが誰の鍵かは受け取った人にしか分かりません。別の経路で鍵を受け取った署名だけが有効です。証人の署名を求めるには、--witness とその証人の鍵を加えてください。",
     data_until: "データの終わり",
 };

@@ -128,6 +128,13 @@ pub(super) static WORDS: Words = Words {
     exchanges: "측정 수",
     none: "없음",
 
+    erased: "삭제됨(항목 {index})",
+    erased_fields: "삭제된 필드",
+    erased_about: "삭제된 내용은 이제 누구도 읽을 수 없지만, 그것이 있었다는 사실은 그대로 입증됩니다. 삭제는 매번 로그의 항목으로 남습니다.",
+    fields: "필드",
+    erased_by: "삭제한 항목",
+    reason: "밝힌 사유",
+
     proven: "이 보고서가 입증하는 것",
     proven_log: "여기 있는 모든 항목은 항목 {size}개로 서명된 {origin} 로그에 이대로 들어 있습니다.",
     proven_complete: "{customer}의 항목 중 {first}번부터 {last}번까지 빠진 것이 없습니다. 데이터는 {time}까지입니다.",
@@ -145,5 +152,8 @@ pub(super) static WORDS: Words = Words {
     log_size: "항목 수",
     log_root: "루트",
     signed_by: "서명자",
+    witnesses: "증인",
+    cosigned: "{name} ({id}), 자체 시계로 {time} UTC에 공동 서명",
+    check_signers: "여기 있는 모든 서명은 이 파일이 적어 둔 키와 맞습니다. 그 키가 누구의 것인지는 받는 사람만 알 수 있으므로, 다른 경로로 키를 받은 서명만 유효합니다. 증인의 서명을 요구하려면 --witness와 그 증인의 키를 덧붙이세요.",
     data_until: "데이터 끝",
 };

@@ -131,6 +131,14 @@ pub(super) struct Words {
     pub(super) exchanges: &'static str,
     pub(super) none: &'static str,
 
+    // What was erased. `{index}`
+    pub(super) erased: &'static str,
+    pub(super) erased_fields: &'static str,
+    pub(super) erased_about: &'static str,
+    pub(super) fields: &'static str,
+    pub(super) erased_by: &'static str,
+    pub(super) reason: &'static str,
+
     // What is proven. `{customer} {first} {last} {size} {origin} {time}`
     pub(super) proven: &'static str,
     pub(super) proven_log: &'static str,
@@ -150,6 +158,10 @@ pub(super) struct Words {
     pub(super) log_size: &'static str,
     pub(super) log_root: &'static str,
     pub(super) signed_by: &'static str,
+    pub(super) witnesses: &'static str,
+    /// `{name} {id} {time}`
+    pub(super) cosigned: &'static str,
+    pub(super) check_signers: &'static str,
     pub(super) data_until: &'static str,
 }
 
