@@ -32,7 +32,7 @@ enum Sign {
     File(&'static str, &'static str),
 }
 
-const NEEDS: [Need; 11] = [
+const NEEDS: [Need; 12] = [
     need(
         "chrony",
         Sign::Program("chronyd"),
@@ -58,6 +58,13 @@ const NEEDS: [Need; 11] = [
     need("nodejs", Sign::Program("node"), "builds the console", None),
     need("npm", Sign::Program("npm"), "builds the console", None),
     need("ntpsec-ntpdate", Sign::Program("ntpdate"), "asks the centre for the time", None),
+    need(
+        "postgresql",
+        // Not in anybody's path: each version has a folder of its own.
+        Sign::File("/usr/lib/postgresql", "initdb"),
+        "is the second database, in servers of the tests' own",
+        Some("postgresql"),
+    ),
     need("python3", Sign::Program("python3"), "checks a report with docs/verify.py", None),
 ];
 

@@ -230,6 +230,7 @@ impl From<StoreError> for Refusal {
             | StoreError::NotOurs { .. }
             | StoreError::RootSecret { .. }
             | StoreError::InUse { .. }
+            | StoreError::NotDurable { .. }
             | StoreError::Newer { .. }
             | StoreError::OtherMigration { .. }
             | StoreError::File { .. }

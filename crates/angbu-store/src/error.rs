@@ -64,6 +64,15 @@ pub enum StoreError {
         /// The store's folder.
         path: PathBuf,
     },
+    /// The database would acknowledge what a power cut takes back.
+    #[error(
+        "the database acknowledges commits before they are on its disk ({setting} = off), and evidence must not be lost; \
+         set {setting} to on for this database or its role"
+    )]
+    NotDurable {
+        /// Its setting that is off.
+        setting: &'static str,
+    },
     /// A newer program made this database.
     #[error("the database has migration {found}, this program knows only {known}; use the newer program")]
     Newer {

@@ -1,6 +1,7 @@
 //! SQL, migrations, encryption at rest: the only crate that knows a database.
 //!
-//! A [`Store`] is one SQLite file in a folder of its own, with the site's root secret beside it. Changes go through
+//! A [`Store`] is a folder with the site's root secret and, beside it, either one SQLite file or nothing but the way to a
+//! PostgreSQL database, which centres with folders of their own share. Changes go through
 //! [`Store::write`]: a closure over a [`Tx`], whose methods are the inserts and updates of every noun, so that state
 //! and log entry commit together; it resolves when they are on the disk. Questions go through [`Store::read`]: a
 //! closure over a [`Snapshot`], which sees one consistent state. What can be asked in a snapshot can be asked in a
@@ -31,6 +32,7 @@ mod database;
 mod error;
 pub mod evidence;
 mod guard;
+mod postgres;
 mod queue;
 mod readers;
 mod seal;
@@ -43,6 +45,9 @@ pub mod time;
 mod writer;
 
 pub use error::StoreError;
+pub use postgres::{PostgresUrl, UrlError};
 pub use seal::{Purpose, SigningKey};
 pub use sequencer::{Lease, LogSigners, Published, Sequencer};
 pub use store::{Options, Snapshot, Store, Tx};
+pub use sequencer::{Published, Sequencer};
+pub use store::{Engine, Options, Snapshot, Store, Tx};

@@ -79,6 +79,32 @@ pub(crate) fn taken(is_column: impl Fn(&str) -> bool) -> StoreError {
     StoreError::Taken { what: taken.map_or("the id", |(_, what)| what) }
 }
 
+/// Which migrations a database lacks, when `done` are those that it has.
+pub(crate) fn check_migrations(
+    known: &[(i64, &'static str)],
+    done: &[(i64, String)],
+) -> Result<Vec<i64>, StoreError> {
+    let newest = known.last().map_or(0, |(number, _)| *number);
+    if let Some((found, _)) = done.iter().find(|(found, _)| *found > newest) {
+        return Err(StoreError::Newer { found: *found, known: newest });
+    }
+    let mut missing = Vec::new();
+    for (number, name) in known {
+        match done.iter().find(|(found, _)| found == number) {
+            Some((_, found)) if found != name => {
+                return Err(StoreError::OtherMigration {
+                    number: *number,
+                    found: found.clone(),
+                    known: name,
+                });
+            }
+            Some(_) => {}
+            None => missing.push(*number),
+        }
+    }
+    Ok(missing)
+}
+
 /// Refuses what one of the databases could not keep, so that both refuse it.
 pub(crate) fn fit(values: &[Value<'_>]) -> Result<(), StoreError> {
     let holds_nul = |value: &Value<'_>| matches!(value, Value::Text(text) if text.contains('\0'));

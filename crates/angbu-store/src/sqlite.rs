@@ -399,27 +399,18 @@ fn migrate(connection: &rusqlite::Connection) -> Result<(), StoreError> {
         connection,
         "CREATE TABLE IF NOT EXISTS site_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL)",
     )?;
-    let sql: &dyn Connection = connection;
-    let done = sql.all("SELECT number, name FROM site_migrations ORDER BY number", &[], |row| {
+    let database: &dyn Connection = connection;
+    let done = database.all("SELECT number, name FROM site_migrations ORDER BY number", &[], |row| {
         Ok((column::<i64>(row, 0)?, column::<String>(row, 1)?))
     })?;
-    let known = MIGRATIONS.last().map_or(0, |(number, _, _)| *number);
-    if let Some((found, _)) = done.last().filter(|(found, _)| *found > known) {
-        return Err(StoreError::Newer { found: *found, known });
-    }
-    for (number, name, sql) in MIGRATIONS {
-        match done.iter().find(|(found, _)| *found == number) {
-            Some((_, found)) if found != name => {
-                return Err(StoreError::OtherMigration { number, found: found.clone(), known: name });
-            }
-            Some(_) => {}
-            None => {
-                let all = format!(
-                    "BEGIN IMMEDIATE; {sql} INSERT INTO site_migrations (number, name) VALUES ({number}, '{name}'); COMMIT"
-                );
-                pragmas(connection, &all)?;
-            }
-        }
+    let names: Vec<(i64, &'static str)> =
+        MIGRATIONS.iter().map(|(number, name, _)| (*number, *name)).collect();
+    let missing = sql::check_migrations(&names, &done)?;
+    for (number, name, text) in MIGRATIONS.iter().filter(|(number, _, _)| missing.contains(number)) {
+        let all = format!(
+            "BEGIN IMMEDIATE; {text} INSERT INTO site_migrations (number, name) VALUES ({number}, '{name}'); COMMIT"
+        );
+        pragmas(connection, &all)?;
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! The store: a folder with one database, its threads, and the two ways to it.
 
+use std::fmt;
 use std::fs::File;
 use std::future::Future;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
@@ -22,13 +24,15 @@ use crate::readers::Readers;
 use crate::seal::{Keyring, RootSecret, SigningKey};
 use crate::sql::{Connection, values};
 use crate::writer::{self, Job, Writer};
-use crate::{StoreError, sqlite};
+use crate::{PostgresUrl, StoreError, UrlError, postgres, sqlite};
 
 /// Where a store is and how it is run.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Its folder; made, for its owner alone, where there is none.
     pub folder: PathBuf,
+    /// Which database it has.
+    pub engine: Engine,
     /// The file with the site's root secret; `root.secret` in the folder unless it is kept elsewhere.
     pub root_secret: PathBuf,
     /// How many questions are answered at the same time.
@@ -39,7 +43,35 @@ impl Options {
     /// A store in this folder, run as most are.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         let folder = folder.into();
-        Self { root_secret: folder.join("root.secret"), folder, readers: 4 }
+        Self { root_secret: folder.join("root.secret"), folder, engine: Engine::Sqlite, readers: 4 }
+    }
+}
+
+/// Which database a store has.
+#[derive(Debug, Clone, Default)]
+pub enum Engine {
+    /// One SQLite file in the store's folder, for one centre.
+    #[default]
+    Sqlite,
+    /// A PostgreSQL database, which any number of centres share, each with a folder of its own.
+    Postgres(PostgresUrl),
+}
+
+impl FromStr for Engine {
+    type Err = UrlError;
+
+    /// `sqlite`, or the address of a PostgreSQL database as [`PostgresUrl`] reads it.
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        if text == "sqlite" { Ok(Self::Sqlite) } else { text.parse().map(Self::Postgres) }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite => f.write_str("sqlite"),
+            Self::Postgres(url) => url.fmt(f),
+        }
     }
 }
 
@@ -100,16 +132,28 @@ impl Store {
     /// Opens the store in a folder; makes folder, root secret, keys and tables where they are missing.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] while another process has it open, [`StoreError::RootSecret`] and
+    /// [`StoreError::InUse`] while another process has the folder open, [`StoreError::NotDurable`] where the database does
+    /// not keep what it acknowledges, [`StoreError::RootSecret`] and
     /// [`StoreError::NotOurs`] when the root secret is missing or another site's, [`StoreError::Newer`] when a newer
     /// program was here, [`StoreError::File`] and [`StoreError::Unavailable`] as the system has it.
     pub fn open(options: &Options, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        // Whoever opens a store may be driving futures on this thread, where a connection's futures cannot be waited for.
+        apart(|| Self::open_here(options, clock))
+    }
+
+    fn open_here(options: &Options, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         make_folder(&options.folder)?;
         let lock = lock(&options.folder)?;
-        let database: Box<dyn Database> = Box::new(sqlite::Database::open(&options.folder)?);
+        let database: Box<dyn Database> = match &options.engine {
+            Engine::Sqlite => Box::new(sqlite::Database::open(&options.folder)?),
+            Engine::Postgres(url) => Box::new(postgres::Database::open(url)?),
+        };
         let session = database.writer()?;
         let now = clock.read().wall;
-        database.maintain(now)?;
+        if let Err(error) = database.maintain(now) {
+            // Nothing depends on it today.
+            tracing::warn!(%error, "the database could not be made ready for the months to come");
+        }
         let keys = Arc::new(open_keys(&*session, &options.root_secret, now)?);
         sync_folder(&options.folder)?;
         let board = Arc::new(Board::new());
@@ -131,7 +175,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`], and then it can simply be done again later.
     pub fn maintain(&self) -> Result<(), StoreError> {
-        self.inner.database.maintain(self.inner.clock.read().wall)
+        apart(|| self.inner.database.maintain(self.inner.clock.read().wall))
     }
 
     /// Runs a transaction and resolves when it is on the disk, or when nothing of it was kept.
@@ -284,6 +328,12 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
             Poll::Pending => std::thread::park(),
         }
     }
+}
+
+/// Does something on a thread of its own and waits for it.
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(work).join())
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Makes what was created in a folder survive a loss of power.

@@ -1,22 +1,22 @@
 -- The site itself, its centres, and the wrapped keys. One row in site_meta, ever.
 CREATE TABLE site_meta (
-    one     BIGINT PRIMARY KEY CHECK (one = 1),
-    site_id BYTEA    NOT NULL,
+    one     BIGINT           PRIMARY KEY CHECK (one = 1),
+    site_id BYTEA            NOT NULL,
     origin  TEXT COLLATE "C" NOT NULL,
-    created BIGINT NOT NULL
+    created BIGINT           NOT NULL
 );
 
 CREATE TABLE site_centres (
-    centre_id BYTEA    PRIMARY KEY,
+    centre_id BYTEA            PRIMARY KEY,
     name      TEXT COLLATE "C" NOT NULL UNIQUE,
-    created   BIGINT NOT NULL,
-    starts    BIGINT NOT NULL
+    created   BIGINT           NOT NULL,
+    starts    BIGINT           NOT NULL
 );
 
 CREATE TABLE site_keys (
-    key_id  BIGINT PRIMARY KEY,
+    key_id  BIGINT           PRIMARY KEY,
     purpose TEXT COLLATE "C" NOT NULL,
-    wrapped BYTEA    NOT NULL,
-    created BIGINT NOT NULL,
+    wrapped BYTEA            NOT NULL,
+    created BIGINT           NOT NULL,
     retired BIGINT
 );

@@ -27,7 +27,8 @@ impl RootSecret {
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(refused(
-                    "the file is missing, and without it the database stays sealed; restore it",
+                    "the file is missing, and without it the database stays sealed; restore it, or copy it from another \
+                     centre of this site",
                 ));
             }
             Err(error) => return Err(refused(&error.to_string())),
