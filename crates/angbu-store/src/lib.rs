@@ -48,6 +48,4 @@ pub use error::StoreError;
 pub use postgres::{PostgresUrl, UrlError};
 pub use seal::{Purpose, SigningKey};
 pub use sequencer::{Lease, LogSigners, Published, Sequencer};
-pub use store::{Options, Snapshot, Store, Tx};
-pub use sequencer::{Published, Sequencer};
 pub use store::{Engine, Options, Snapshot, Store, Tx};

@@ -46,7 +46,8 @@ pub enum UrlError {
 /// host); `sslrootcert` is a PEM file, and the public certificate authorities where it is left out.
 #[derive(Clone)]
 pub struct PostgresUrl {
-    pub(super) config: tokio_postgres::Config,
+    // Large, and moved about with a store's options.
+    pub(super) config: Box<tokio_postgres::Config>,
     tls: Option<Tls>,
 }
 
@@ -103,7 +104,7 @@ impl FromStr for PostgresUrl {
         if config.get_application_name().is_none() {
             config.application_name("angbu");
         }
-        Ok(Self { config, tls: verify.map(|verify| Tls { verify, root }) })
+        Ok(Self { config: Box::new(config), tls: verify.map(|verify| Tls { verify, root }) })
     }
 }
 
