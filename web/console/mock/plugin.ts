@@ -1,10 +1,13 @@
 // Answers the console's calls with the made-up site, in `vite` and in `vite preview --mode mock`.
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Head } from "@angbu/shared/client";
 import type { Plugin } from "vite";
-import { agents, centre, customers, graph, head } from "./site";
+import { Accounts, type Answer } from "./accounts";
+import { Log } from "./evidence";
+import { session } from "./roles";
+import { agents, centre, customers, graph } from "./site";
 
-/** Name and passwords of the made-up operator. The one-time password leads to the page that changes it. */
-const OPERATOR = "operator";
+/** The passwords of everybody in roles.ts. The one-time password leads to the page that changes it. */
 const ONE_TIME = "one-time-password";
 const LASTING = "correct horse battery staple";
 
@@ -28,68 +31,120 @@ export function mock(): Plugin {
 }
 
 class MockCentre {
+  readonly #accounts = new Accounts();
+  readonly #log = new Log();
+
   async answer(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     const url = new URL(request.url ?? "/", `http://${request.headers.host ?? "localhost"}`);
     if (!url.pathname.startsWith("/api/v1/")) return false;
     const call = `${request.method} ${url.pathname.slice("/api/v1".length)}`;
-    const session = /angbu_session=([^;]+)/.exec(request.headers.cookie ?? "")?.[1];
+    const [name = "", state] = (/angbu_session=([^;]+)/.exec(request.headers.cookie ?? "")?.[1] ?? "").split(".");
+    const who = session(name, state === "new");
     if (call === "POST /session") await this.#signIn(request, response);
     else if (call === "DELETE /session") {
       response.setHeader("set-cookie", "angbu_session=; Max-Age=0; Path=/");
       empty(response);
-    } else if (session === undefined) problem(response, 401, "not-signed-in", "Not signed in");
-    else if (call === "GET /session") json(response, this.#session(session === "new"));
+    } else if (who === undefined) problem(response, 401, "not-signed-in", "Not signed in");
+    else if (call === "GET /session") json(response, who);
     else if (call === "POST /session/password") {
-      response.setHeader("set-cookie", "angbu_session=signed-in; Path=/; HttpOnly; SameSite=Strict");
+      response.setHeader("set-cookie", `angbu_session=${name}; Path=/; HttpOnly; SameSite=Strict`);
       empty(response);
     } else if (call === "POST /time/reports") {
       response.setHeader("content-type", "text/html; charset=utf-8");
       response.end("<!doctype html><title>Made up</title><p>A real centre makes a real report.");
-    } else if (call === "GET /time/stream") stream(request, response, url.searchParams.get("customer") ?? undefined);
-    else this.#read(call, url, response);
+    } else if (call === "GET /time/stream") this.#stream(request, response, url.searchParams.get("customer") ?? undefined);
+    else {
+      const sent = request.method === "GET" ? "" : await body(request);
+      const given = sent === "" ? {} : (JSON.parse(sent) as Record<string, unknown>);
+      const own = who.staff.customer?.name;
+      const settled =
+        this.#accounts.answer(call, url.searchParams, given, who) ?? this.#evidence(call, url.searchParams, given, own) ?? this.#read(call, url, own);
+      tell(response, call.startsWith("PATCH /customers/") ? this.#read(`GET ${call.slice("PATCH ".length)}`, url, own) : settled);
+    }
     return true;
-  }
-
-  #session(must_change_password: boolean): object {
-    return { operator: { id: "opr_1", name: OPERATOR }, must_change_password };
   }
 
   async #signIn(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { name, password } = JSON.parse(await body(request)) as { name: string; password: string };
     const fresh = password === ONE_TIME;
-    if (name !== OPERATOR || (password !== LASTING && !fresh)) {
+    const who = session(name, fresh);
+    if (who === undefined || (password !== LASTING && !fresh)) {
       problem(response, 401, "wrong-password", "Wrong name or password");
       return;
     }
-    response.setHeader("set-cookie", `angbu_session=${fresh ? "new" : "signed-in"}; Path=/; HttpOnly; SameSite=Strict`);
-    json(response, this.#session(fresh));
+    response.setHeader("set-cookie", `angbu_session=${name}${fresh ? ".new" : ""}; Path=/; HttpOnly; SameSite=Strict`);
+    json(response, who);
   }
 
-  #read(call: string, url: URL, response: ServerResponse): void {
+  #customers(now: number, own: string | undefined): ReturnType<typeof customers> {
+    return customers(now)
+      .filter((each) => own === undefined || each.name === own)
+      .map((each) => ({ ...each, ...this.#accounts.settings.get(each.name) }));
+  }
+
+  #evidence(call: string, query: URLSearchParams, given: Record<string, unknown>, own: string | undefined): Answer | undefined {
+    const now = Date.now();
+    const customer = own ?? query.get("customer") ?? undefined;
+    const [, entry = "", act] = /^\S+ \/evidence\/entries\/([^/]+)(?:\/(\w+))?$/.exec(call) ?? [];
+    const found = (body: unknown): Answer =>
+      body === undefined ? { status: 404, problem: "unknown", title: "Not found" } : { status: 200, body };
+    if (call === "GET /evidence/head") return found(this.#log.head(now));
+    if (call === "GET /evidence/witnesses") return found({ witnesses: this.#log.witnesses(now) });
+    if (call === "GET /evidence/kinds") return found({ kinds: this.#log.kinds(customer, now) });
+    if (call === "GET /evidence/entries") return found(this.#log.entries(query, customer, now));
+    if (call === "GET /evidence/growth") {
+      const [from, to] = [Date.parse(query.get("from") ?? ""), Date.parse(query.get("to") ?? "")];
+      return found({ points: this.#log.growth(from, to, Number(query.get("points") ?? 400)) });
+    }
+    if (call === "POST /evidence/confirm") {
+      this.#log.confirm();
+      return { status: 204 };
+    }
+    if (call.startsWith("POST /evidence/keys/")) return { status: 204 };
+    if (entry === "") return undefined;
+    if (act === "receipt") return found(this.#log.receipt(entry, now));
+    if (act === "erase") return found({ entry_id: this.#log.erase(entry, given.fields as string[], now) });
+    return found(this.#log.entry(entry, now));
+  }
+
+  #read(call: string, url: URL, own: string | undefined): Answer {
     const now = Date.now();
     const query = url.searchParams;
     const customer = /^GET \/customers\/([^/]+)$/.exec(call)?.[1];
     const agent = /^GET \/time\/agents\/([^/]+)\/graph$/.exec(call)?.[1];
     const found =
       call === "GET /centre"
-        ? centre(now, url.origin)
-        : call === "GET /evidence/head"
-          ? head(now)
-          : call === "GET /customers"
-            ? { customers: customers(now) }
-            : call === "GET /time/agents"
-              ? { agents: agents(query.get("customer") ?? undefined, now) }
-              : customer !== undefined
-                ? customers(now).find((each) => each.name === decodeURIComponent(customer))
-                : agent !== undefined
-                  ? graph(agent, Date.parse(query.get("from") ?? ""), Date.parse(query.get("to") ?? ""), Number(query.get("points") ?? 400))
-                  : undefined;
-    if (found === undefined) problem(response, 404, "unknown", "Not found");
-    else json(response, found);
+        ? centre(now, url.origin, this.#log.head(now))
+        : call === "GET /customers"
+          ? { customers: this.#customers(now, own) }
+          : call === "GET /time/agents"
+            ? { agents: agents(own ?? query.get("customer") ?? undefined, now) }
+            : customer !== undefined
+              ? this.#customers(now, own).find((each) => [each.name, each.id].includes(decodeURIComponent(customer)))
+              : agent !== undefined
+                ? graph(agent, Date.parse(query.get("from") ?? ""), Date.parse(query.get("to") ?? ""), Number(query.get("points") ?? 400))
+                : undefined;
+    return found === undefined ? { status: 404, problem: "unknown", title: "Not found" } : { status: 200, body: found };
+  }
+
+  #stream(request: IncomingMessage, response: ServerResponse, customer: string | undefined): void {
+    stream(request, response, customer, () => this.#log.head(Date.now()));
   }
 }
 
-function stream(request: IncomingMessage, response: ServerResponse, customer: string | undefined): void {
+function tell(response: ServerResponse, answer: Answer): void {
+  if ("problem" in answer) return problem(response, answer.status, answer.problem, answer.title);
+  if (answer.body === undefined) return empty(response);
+  if (typeof answer.body === "string") {
+    response.setHeader("content-type", "text/plain; charset=utf-8");
+    response.end(answer.body);
+    return;
+  }
+  response.statusCode = answer.status;
+  json(response, answer.body);
+}
+
+function stream(request: IncomingMessage, response: ServerResponse, customer: string | undefined, head: () => Head): void {
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
   const send = (event: string, data: unknown): void => void response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
   const tell = (): void => {
@@ -99,7 +154,7 @@ function stream(request: IncomingMessage, response: ServerResponse, customer: st
       const { id, offset_ns, delay_ns, bound_ns } = agent;
       if (agent.verdict !== "not-proven") send("exchange", { agent: id, at_ms: now, offset_ns, delay_ns, bound_ns });
     }
-    send("head", head(now));
+    send("head", head());
   };
   tell();
   const timer = setInterval(tell, 2_000);

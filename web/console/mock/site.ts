@@ -132,6 +132,9 @@ export function customers(nowMs: number): Customer[] {
       within: of("within"),
       outside: of("outside"),
       not_proven: of("not-proven"),
+      contacts: name === "hanbit" ? ["time@hanbit.example", "night-watch@hanbit.example"] : [],
+      language: name === "hanbit" ? "ko" : "en",
+      revision: 1,
     };
   });
 }
@@ -179,20 +182,7 @@ export function graph(id: string, fromMs: number, toMs: number, points: number):
   };
 }
 
-export function head(nowMs: number): Head {
-  const size = 18_200 + Math.floor((nowMs - begun) / 2_000);
-  const root = "vO0kqzS1mVY3oBvXQ4y9l8tH2uE7rJ6pW5nA0cD1fGg=";
-  return {
-    origin: "angbu.example/mock",
-    size,
-    root,
-    signed_at: new Date(Math.floor(nowMs / 2_000) * 2_000).toISOString().replace("Z", "123456Z"),
-    checkpoint: `angbu.example/mock\n${size}\n${root}\n\n— angbu.example/mock mADeUpSiGnAtUrE0000000000000000000000000000000000000000000000000000000000000000000000000==\n`,
-    key: "angbu.example/mock+0f1e2d3c+AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAh",
-  };
-}
-
-export function centre(nowMs: number, address: string): Centre {
+export function centre(nowMs: number, address: string, log: Head): Centre {
   return {
     name: "mock",
     version: "0.1.0",
@@ -211,7 +201,7 @@ export function centre(nowMs: number, address: string): Centre {
       reference_id: "127.127.1.1",
       entry: 3,
     },
-    log: head(nowMs),
+    log,
     ntp: {
       address: "127.0.0.1:12300",
       answered: 330 + Math.floor((nowMs - begun) / 2_000),

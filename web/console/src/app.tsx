@@ -4,14 +4,18 @@ import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import { answer, api, Refused, type Session } from "@angbu/shared/client";
 import { askCentre, CentreProvider } from "./centre";
 import { Frame } from "./frame";
+import { AccountsPage } from "./pages/accounts";
 import { CentrePage } from "./pages/centre";
 import { CustomerPage } from "./pages/customer";
 import { LogPage } from "./pages/log";
-import { MissingPage } from "./pages/missing";
+import { EntriesPage } from "./pages/log/entries";
+import { EntryPage } from "./pages/log/entry";
+import { MissingPage, NotAllowedPage } from "./pages/missing";
 import { OverviewPage } from "./pages/overview";
 import { ChangePassword, SignIn } from "./pages/sign-in";
 import { Refusal } from "./parts/refusal";
 import { routeOf, type Route, useRouter } from "./router";
+import { allows, SessionContext, useMay } from "./session";
 import { LANGUAGES, languageOf, SpeechContext } from "./words";
 
 type Stage =
@@ -70,28 +74,39 @@ export function App(): JSX.Element {
         <ChangePassword typed={stage.typed} entered={() => enter({ ...stage.session, must_change_password: false })} />
       )}
       {stage.name === "signed-in" && (
-        <CentreProvider
-          first={stage.first}
-          customer={route.page === "customer" ? route.customer : undefined}
-          signedOut={signedOut}
-        >
-          <Frame session={stage.session} page={route.page} signOut={() => void signOut()}>
-            <Page route={route} />
-          </Frame>
-        </CentreProvider>
+        <SessionContext.Provider value={stage.session}>
+          <CentreProvider
+            first={stage.first}
+            customer={route.page === "customer" ? route.customer : undefined}
+            streams={allows(stage.session.scopes, "time.read")}
+            signedOut={signedOut}
+          >
+            <Frame session={stage.session} page={route.page} signOut={() => void signOut()}>
+              <Page route={route} />
+            </Frame>
+          </CentreProvider>
+        </SessionContext.Provider>
       )}
     </SpeechContext.Provider>
   );
 }
 
 function Page({ route }: { readonly route: Route }): JSX.Element {
+  const may = useMay();
   switch (route.page) {
     case "overview":
-      return <OverviewPage />;
+      // Who has no part in the time pages begins at what there is to do.
+      return may("time.read") ? <OverviewPage /> : <AccountsPage part={undefined} one={undefined} />;
     case "customer":
-      return <CustomerPage key={route.customer} customer={route.customer} />;
+      return may("time.read") ? <CustomerPage key={route.customer} customer={route.customer} /> : <NotAllowedPage />;
     case "log":
       return <LogPage />;
+    case "entries":
+      return may("evidence.read") ? <EntriesPage /> : <NotAllowedPage />;
+    case "entry":
+      return may("evidence.read") ? <EntryPage key={route.entry} entry={route.entry} /> : <NotAllowedPage />;
+    case "accounts":
+      return <AccountsPage part={route.part} one={route.one} />;
     case "centre":
       return <CentrePage />;
     case "missing":

@@ -1,7 +1,7 @@
 // The centre as every page knows it: its clock's verdict, and its time by a line of our own.
 import { type ComponentChildren, createContext, type JSX } from "preact";
 import { useCallback, useContext, useMemo, useState } from "preact/hooks";
-import { answer, api, type Centre, type CentreClock, Refused } from "@angbu/shared/client";
+import { answer, api, type Centre, type CentreClock, Refused, streamAddress } from "@angbu/shared/client";
 import { parseInstant } from "./format";
 import { LiveProvider, useNews } from "./live";
 
@@ -49,6 +49,8 @@ export async function askCentre(): Promise<Known> {
 export function CentreProvider(props: {
   readonly first: Known;
   readonly customer: string | undefined;
+  /** Whether this account hears the event stream; the others ask now and then. */
+  readonly streams: boolean;
   readonly signedOut: () => void;
   readonly children: ComponentChildren;
 }): JSX.Element {
@@ -63,7 +65,7 @@ export function CentreProvider(props: {
     }
   }, [signedOut]);
   return (
-    <LiveProvider customer={props.customer} look={look}>
+    <LiveProvider stream={props.streams ? streamAddress(props.customer) : undefined} look={look}>
       <Provide known={known} change={setKnown}>
         {props.children}
       </Provide>

@@ -5,7 +5,9 @@ import type { Session } from "@angbu/shared/client";
 import { clock } from "./format";
 import { useConnection } from "./live";
 import { Gnomon } from "./parts/mark";
+import { Trouble } from "./parts/trouble";
 import { Link, type Route, useRouter } from "./router";
+import { allows, partsFor } from "./session";
 import { LANGUAGES, type Language, useSpeech } from "./words";
 
 interface Props {
@@ -27,10 +29,12 @@ export function Frame({ session, page, signOut, children }: Props): JSX.Element 
     main.current?.focus({ preventScroll: true });
   }, [path]);
 
+  const scopes = session?.scopes ?? [];
   const pages = [
-    ["/", words.overview, page === "overview" || page === "customer"],
-    ["/log", words.log, page === "log"],
-    ["/centre", words.centre, page === "centre"],
+    ["/", words.time, page === "overview" || page === "customer", allows(scopes, "time.read")],
+    ["/log", words.log, page === "log" || page === "entries" || page === "entry", true],
+    ["/accounts", words.accounts, page === "accounts", partsFor(scopes).length > 0],
+    ["/centre", words.centre, page === "centre", true],
   ] as const;
   return (
     <>
@@ -44,24 +48,28 @@ export function Frame({ session, page, signOut, children }: Props): JSX.Element 
         </Link>
         {session !== undefined && (
           <nav class="pages" aria-label={words.navigation}>
-            {pages.map(([to, name, here]) => (
-              <Link key={to} href={address(to)} aria-current={here ? "page" : undefined}>
-                {name}
-              </Link>
-            ))}
+            {pages.map(
+              ([to, name, here, shown]) =>
+                shown && (
+                  <Link key={to} href={address(to)} aria-current={here ? "page" : undefined}>
+                    {name}
+                  </Link>
+                ),
+            )}
           </nav>
         )}
         <div class="frame-end">
           {session !== undefined && <ConnectionState />}
           <Languages />
           {session !== undefined && signOut !== undefined && (
-            <button type="button" class="quiet" onClick={signOut} title={words.signedInAs({ name: session.operator.name })}>
+            <button type="button" class="quiet" onClick={signOut} title={words.signedInAs({ name: session.staff.name })}>
               {words.signOut}
             </button>
           )}
         </div>
       </header>
       {session !== undefined && <Lost />}
+      {session !== undefined && <Trouble />}
       <main id="content" ref={main} tabIndex={-1}>
         {children}
       </main>

@@ -1,7 +1,7 @@
 // What changes at the centre, as it changes: the event stream, and polling where the stream does not come through.
 import { type ComponentChildren, createContext, type JSX } from "preact";
 import { useCallback, useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Agent, type CentreClock, type Exchange, type Head, type Mark, streamAddress } from "@angbu/shared/client";
+import { type Agent, type CentreClock, type Exchange, type Head, type Mark } from "@angbu/shared/client";
 
 /** `tick` asks every page to look again: at each poll, and now and then beside a living stream. */
 export type News =
@@ -30,13 +30,13 @@ const POLL_MS = 5_000;
 const LOOK_AGAIN_MS = 15_000;
 const RETRY_MS = { first: 1_000, most: 30_000 } as const;
 
-/** `look` asks the centre anything small; its failing is what "connection lost" means. */
+/** `stream` is the address of the events, where this account hears them. `look` asks the centre anything small; its failing is what "connection lost" means. */
 export function LiveProvider(props: {
-  readonly customer: string | undefined;
+  readonly stream: string | undefined;
   readonly look: () => Promise<void>;
   readonly children: ComponentChildren;
 }): JSX.Element {
-  const { customer, look } = props;
+  const { stream, look } = props;
   const [connection, setConnection] = useState<Connection>({ state: "connecting" });
   const listeners = useRef(new Set<Listener>());
   const subscribe = useCallback((listener: Listener) => {
@@ -46,8 +46,8 @@ export function LiveProvider(props: {
 
   useEffect(() => {
     const tell = (news: News): void => listeners.current.forEach((listener) => listener(news));
-    return follow(streamAddress(customer), look, tell, setConnection);
-  }, [customer, look]);
+    return follow(stream, look, tell, setConnection);
+  }, [stream, look]);
 
   const live = useMemo(() => ({ connection, subscribe }), [connection, subscribe]);
   return <LiveContext.Provider value={live}>{props.children}</LiveContext.Provider>;
@@ -66,7 +66,7 @@ export function useNews(listener: Listener): void {
 }
 
 function follow(
-  address: string,
+  address: string | undefined,
   look: () => Promise<void>,
   tell: (news: News) => void,
   say: (connection: Connection) => void,
@@ -84,6 +84,7 @@ function follow(
   };
 
   const connect = (): void => {
+    if (address === undefined) return;
     source = new EventSource(address);
     source.onopen = () => {
       open = true;
@@ -134,7 +135,8 @@ function follow(
   const offline = (): void => void lookAgain();
   window.addEventListener("offline", offline);
   window.addEventListener("online", offline);
-  connect();
+  if (address === undefined) say({ state: "polling" });
+  else connect();
   schedule();
   return () => {
     ended = true;

@@ -17,12 +17,12 @@ export type Chosen =
 
 export const FIRST: Length = "15m";
 
-export function chosenPeriod(query: URLSearchParams): Chosen {
+export function chosenPeriod(query: URLSearchParams, first: Length = FIRST): Chosen {
   const from = Date.parse(query.get("from") ?? "");
   const to = Date.parse(query.get("to") ?? "");
   if (from < to) return { kind: "fixed", fromMs: from, toMs: to };
   const length = query.get("period");
-  return { kind: "last", length: length !== null && Object.hasOwn(PERIODS, length) ? (length as Length) : FIRST };
+  return { kind: "last", length: length !== null && Object.hasOwn(PERIODS, length) ? (length as Length) : first };
 }
 
 /** Start and end in milliseconds, by the centre's clock. */

@@ -17,20 +17,44 @@ export type Route =
   | { readonly page: "overview" }
   | { readonly page: "customer"; readonly customer: string }
   | { readonly page: "log" }
+  | { readonly page: "entries" }
+  | { readonly page: "entry"; readonly entry: string }
+  | { readonly page: "accounts"; readonly part: Part | undefined; readonly one: string | undefined }
   | { readonly page: "centre" }
   | { readonly page: "missing" };
 
+/** The parts of the accounts, in the order in which they stand beside one another. */
+export const PARTS = ["customers", "people", "staff", "machines", "codes", "tokens"] as const;
+export type Part = (typeof PARTS)[number];
+/** The parts in which one account has a page of its own. */
+const WITH_PAGES: readonly Part[] = ["customers", "people"];
+
 export function routeOf(path: string): Route {
-  const parts = path.split("/").filter((part) => part !== "");
-  const [first, second] = parts;
-  if (first === undefined) return { page: "overview" };
-  if (first === "customers" && second !== undefined && parts.length === 2) {
-    const customer = decoded(second);
-    return customer === undefined ? { page: "missing" } : { page: "customer", customer };
+  const parts = path.split("/").filter((part) => part !== "").map(decoded);
+  const [first, second, third] = parts;
+  const missing: Route = { page: "missing" };
+  // What cannot be decoded was never an address of ours.
+  if (parts.length > 3 || parts.includes(undefined)) return missing;
+  switch (first) {
+    case undefined:
+      return { page: "overview" };
+    case "customers":
+      return second !== undefined && third === undefined ? { page: "customer", customer: second } : missing;
+    case "log":
+      if (second === undefined) return { page: "log" };
+      if (second !== "entries") return missing;
+      return third === undefined ? { page: "entries" } : { page: "entry", entry: third };
+    case "accounts": {
+      const part = PARTS.find((each) => each === second);
+      if (second !== undefined && part === undefined) return missing;
+      if (third !== undefined && (part === undefined || !WITH_PAGES.includes(part))) return missing;
+      return { page: "accounts", part, one: third };
+    }
+    case "centre":
+      return second === undefined ? { page: "centre" } : missing;
+    default:
+      return missing;
   }
-  if (first === "log" && parts.length === 1) return { page: "log" };
-  if (first === "centre" && parts.length === 1) return { page: "centre" };
-  return { page: "missing" };
 }
 
 function decoded(part: string): string | undefined {
@@ -43,6 +67,14 @@ function decoded(part: string): string | undefined {
 
 export function customerPath(customer: string): string {
   return `/customers/${encodeURIComponent(customer)}`;
+}
+
+export function entryPath(entry: string | number): string {
+  return `/log/entries/${encodeURIComponent(entry)}`;
+}
+
+export function accountsPath(part: Part, one?: string): string {
+  return one === undefined ? `/accounts/${part}` : `/accounts/${part}/${encodeURIComponent(one)}`;
 }
 
 const RouterContext = createContext<Router | undefined>(undefined);

@@ -1,6 +1,6 @@
 // Offset, verdicts and delay of one agent over one period, with a cursor that a pointer or the keyboard moves.
 import type { ComponentChildren, JSX, TargetedKeyboardEvent, TargetedPointerEvent } from "preact";
-import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useId, useMemo, useRef, useState } from "preact/hooks";
 import type { ClockVerdict, Graph } from "@angbu/shared/client";
 import { duration, parseInstant } from "../format";
 import { HappeningMark } from "../parts/mark";
@@ -10,6 +10,7 @@ import { HEIGHT, layout, type Layout, offsetLimit, type ScaleName } from "./layo
 import { Band, DelayPlot, Marks, OffsetPlot, Strip, TimeAxis } from "./plots";
 import { Readout } from "./readout";
 import { beyond, nearest, stops } from "./series";
+import { useWidth } from "./width";
 
 interface Cursor {
   readonly atMs: number;
@@ -161,7 +162,7 @@ function snapped(all: readonly number[], wantedMs: number, at: Layout): number {
 }
 
 /** Where a key takes the cursor; `null` puts it away, `undefined` leaves the key to the browser. */
-function moved(key: string, far: boolean, all: readonly number[], fromMs: number | undefined): number | null | undefined {
+export function moved(key: string, far: boolean, all: readonly number[], fromMs: number | undefined): number | null | undefined {
   if (key === "Escape") return fromMs === undefined ? undefined : null;
   const last = all.length - 1;
   if (last < 0) return undefined;
@@ -173,17 +174,4 @@ function moved(key: string, far: boolean, all: readonly number[], fromMs: number
   const after = all.findIndex((each) => each >= fromMs);
   const here = after === -1 ? last : after;
   return all[Math.min(last, Math.max(0, here + step))];
-}
-
-function useWidth(box: { readonly current: HTMLElement | null }): number {
-  const [width, setWidth] = useState(0);
-  useLayoutEffect(() => setWidth(Math.floor(box.current?.clientWidth ?? 0)), [box]);
-  useEffect(() => {
-    const element = box.current;
-    if (element === null) return;
-    const observer = new ResizeObserver(() => setWidth(Math.floor(element.clientWidth)));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, [box]);
-  return width;
 }

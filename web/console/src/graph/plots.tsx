@@ -142,7 +142,9 @@ export function DelayPlot({ at, graph, words }: Plot): JSX.Element {
   );
 }
 
-export function TimeAxis({ at, language, both }: { readonly at: Layout; readonly language: Language; readonly both: boolean }): JSX.Element {
+type Axis = Pick<Layout, "left" | "right" | "offsetTop" | "axisTop" | "fromMs" | "toMs" | "x">;
+
+export function TimeAxis({ at, language, both }: { readonly at: Axis; readonly language: Language; readonly both: boolean }): JSX.Element {
   const ticks = timeTicks(at.fromMs, at.toMs, Math.max(2, Math.floor((at.right - at.left) / 86)), zoneAheadMs);
   const zones = both ? (["reader", "utc"] as const) : (["utc"] as const);
   return (
@@ -216,6 +218,6 @@ function axisNumber(value: number): string {
 }
 
 /** Half a pixel, so that a line of one pixel fills one row. */
-function crisp(value: number): number {
+export function crisp(value: number): number {
   return Math.round(value) + 0.5;
 }

@@ -1,12 +1,15 @@
-import type { ComponentChildren, JSX } from "preact";
+import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import type { Centre } from "@angbu/shared/client";
 import { clockBoundNs, useCentre } from "../centre";
 import { UPSTREAM_CONFIGURATION } from "../commands";
 import { ago, clock, count, date, delayText, digitsFor, duration, measuredText, NBSP, span, zoneName } from "../format";
 import { Copyable } from "../parts/copy";
+import { Fact, Facts } from "../parts/facts";
 import { useTitle } from "../parts/title";
 import { instantOf, When } from "../parts/when";
+import { entryPath, Link, useRouter } from "../router";
+import { useMay } from "../session";
 import { coded, useSpeech } from "../words";
 
 /** How right is the centre's own clock, on which every verdict rests? */
@@ -79,6 +82,8 @@ function TimeNow(): JSX.Element {
 
 function Clock({ centre }: { readonly centre: Centre }): JSX.Element {
   const { words } = useSpeech();
+  const { address } = useRouter();
+  const may = useMay();
   const own = centre.clock;
   return (
     <Facts title={words.centreClock}>
@@ -96,7 +101,11 @@ function Clock({ centre }: { readonly centre: Centre }): JSX.Element {
       <Fact name={words.referenceId}>
         <code>{own.reference_id}</code>
       </Fact>
-      {typeof own.entry === "number" && <Fact name={words.clockEntry}>{own.entry}</Fact>}
+      {typeof own.entry === "number" && (
+        <Fact name={words.clockEntry}>
+          {may("evidence.read") ? <Link href={address(entryPath(own.entry))}>{own.entry}</Link> : own.entry}
+        </Fact>
+      )}
     </Facts>
   );
 }
@@ -192,23 +201,5 @@ function Upstreams({ centre }: { readonly centre: Centre }): JSX.Element {
         </table>
       )}
     </section>
-  );
-}
-
-function Facts(props: { readonly title: string; readonly children: ComponentChildren }): JSX.Element {
-  return (
-    <section>
-      <h2>{props.title}</h2>
-      <dl class="facts">{props.children}</dl>
-    </section>
-  );
-}
-
-function Fact(props: { readonly name: string; readonly children: ComponentChildren }): JSX.Element {
-  return (
-    <>
-      <dt>{props.name}</dt>
-      <dd>{props.children}</dd>
-    </>
   );
 }

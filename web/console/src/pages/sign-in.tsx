@@ -2,6 +2,7 @@ import type { ComponentChildren, JSX, TargetedSubmitEvent } from "preact";
 import { useState } from "preact/hooks";
 import { answer, api, Refused, type Session } from "@angbu/shared/client";
 import { Frame } from "../frame";
+import { Field } from "../parts/field";
 import { Notice, Refusal } from "../parts/refusal";
 import { useTitle } from "../parts/title";
 import { useSpeech } from "../words";
@@ -44,7 +45,7 @@ export function SignIn(props: {
         </Notice>
       )}
       <form onSubmit={(event) => void submit(event)}>
-        <Field label={words.name} name="name" type="text" autocomplete="username" focus />
+        <Field label={words.name} name="name" autocomplete="username" focus />
         <Field label={words.password} name="password" type="password" autocomplete="current-password" />
         {refused !== undefined && <Refusal refused={refused} />}
         <button type="submit" class="primary" disabled={busy}>
@@ -123,37 +124,5 @@ function Narrow(props: { readonly children: ComponentChildren }): JSX.Element {
     <Frame>
       <div class="narrow">{props.children}</div>
     </Frame>
-  );
-}
-
-function Field(props: {
-  readonly label: string;
-  readonly hint?: string;
-  readonly name: string;
-  readonly type: "text" | "password";
-  readonly autocomplete: "username" | "current-password" | "new-password";
-  readonly focus?: boolean;
-}): JSX.Element {
-  const hint = `${props.name}-hint`;
-  const input = {
-    id: props.name,
-    name: props.name,
-    autocomplete: props.autocomplete,
-    autocapitalize: "none",
-    spellcheck: false,
-    required: true,
-    autofocus: props.focus ?? false,
-    ...(props.hint === undefined ? {} : { "aria-describedby": hint }),
-  } as const;
-  return (
-    <div class="field">
-      <label for={props.name}>{props.label}</label>
-      {props.type === "password" ? <input {...input} type="password" /> : <input {...input} type="text" />}
-      {props.hint !== undefined && (
-        <p id={hint} class="soft">
-          {props.hint}
-        </p>
-      )}
-    </div>
   );
 }

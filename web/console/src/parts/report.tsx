@@ -6,6 +6,7 @@ import { short } from "../period";
 import { useSpeech } from "../words";
 import { Copyable } from "./copy";
 import { Notice, Refusal } from "./refusal";
+import { save } from "./save";
 
 type State =
   | { readonly name: "ready" | "making" }
@@ -60,13 +61,4 @@ export function ReportButton(props: {
 /** "20260301T0930Z": sorts, and needs no quoting anywhere. */
 function fileInstant(ms: number): string {
   return short(ms).replace(/[-:]/g, "").replace(/\.\d+/, "");
-}
-
-function save(content: Blob, file: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(content);
-  link.download = file;
-  link.click();
-  // The browser has taken the content up by the next turn of its loop at the latest a moment after.
-  window.setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

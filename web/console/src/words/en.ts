@@ -1,14 +1,20 @@
+import { accounts } from "./en-accounts";
+import { log } from "./en-log";
+import type { Catalogue } from "./catalogue";
+
 // The English catalogue, which is also the form of every other: same keys, same parameters.
 // Figures come in ready to read ("50 ms", "99.2 %"); sentences only place them.
 
 export const en = {
+  ...log,
+  ...accounts,
   // The frame
   language: "English",
   skip: "Skip to the content",
   navigation: "Pages",
   languages: "Language",
+  time: "Time",
   overview: "Customers",
-  log: "Log",
   centre: "Centre",
   signOut: "Sign out",
   signedInAs: (p: { name: string }) => `Signed in as ${p.name}`,
@@ -209,24 +215,6 @@ export const en = {
   reportMade: (p: { file: string }) => `Saved as ${p.file}. It is one file; anyone can check it without this centre:`,
   reportNotMade: "The report could not be made.",
 
-  // Log
-  logFirst: (p: { count: string; ago: string }) => `The log holds ${p.count} entries; its head was signed ${p.ago}.`,
-  logFirstUnsigned: (p: { count: string }) => `The log holds ${p.count} entries; its head is not signed yet.`,
-  logWhat:
-    "Every measurement, alarm, start and stop stands in an entry here. Nobody can change or take out an entry without changing the root, which the centre has signed.",
-  logHead: "Head",
-  logOrigin: "Origin",
-  logSize: "Entries",
-  logRoot: "Root",
-  logSigned: "Signed",
-  logKey: "Verifier key",
-  logKeyWhy: "Keep it apart from the reports. With it, anyone can tell this centre’s reports from forged ones.",
-  logCheckpoint: "Checkpoint, as it is signed",
-  logCheck: "Check it yourself",
-  logCheckReport: "A report, without a network:",
-  logCheckPython: "The same with nothing of ours but one short script:",
-  logCheckHead: "The head, as others’ tools read it:",
-
   // Centre
   centreFirstProven: (p: { bound: string }) => `This centre’s clock is proven right to within ${p.bound}.`,
   centreFirstDeclared: (p: { bound: string }) =>
@@ -290,8 +278,6 @@ export const en = {
   store: "Store",
 };
 
-type Entry<T> = T extends (...parameters: infer P) => string ? (...parameters: P) => string : string;
-
 /** What every catalogue holds. */
-export type Words = { readonly [K in keyof typeof en]: Entry<(typeof en)[K]> };
+export type Words = Catalogue<typeof en>;
 export type Key = keyof Words;

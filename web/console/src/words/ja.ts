@@ -1,13 +1,17 @@
 // 日本語。形と引数は英語の一覧と同じ。
 import type { Words } from "./en";
+import { accounts } from "./ja-accounts";
+import { log } from "./ja-log";
 
 export const ja: Words = {
+  ...log,
+  ...accounts,
   language: "日本語",
   skip: "本文へ移動",
   navigation: "ページ",
   languages: "言語",
+  time: "時刻",
   overview: "顧客",
-  log: "ログ",
   centre: "センター",
   signOut: "ログアウト",
   signedInAs: (p) => `${p.name} としてログイン中`,
@@ -189,23 +193,6 @@ export const ja: Words = {
   reportMaking: "報告書を作成しています…",
   reportMade: (p) => `${p.file} として保存しました。1つのファイルで、誰でもこのセンターなしに検証できます：`,
   reportNotMade: "報告書を作成できませんでした。",
-
-  logFirst: (p) => `ログには${p.count}件のエントリがあり、ヘッドは${p.ago}に署名されました。`,
-  logFirstUnsigned: (p) => `ログには${p.count}件のエントリがあり、ヘッドはまだ署名されていません。`,
-  logWhat:
-    "すべての測定、警報、起動と停止が、このログのエントリに記録されます。エントリを変えたり抜いたりすると、センターが署名したルートが変わるため、隠すことはできません。",
-  logHead: "ヘッド",
-  logOrigin: "発行元",
-  logSize: "エントリ数",
-  logRoot: "ルート",
-  logSigned: "署名時刻",
-  logKey: "検証鍵",
-  logKeyWhy: "報告書とは別に保管してください。この鍵で、誰でもこのセンターの報告書を偽造と見分けられます。",
-  logCheckpoint: "署名されたチェックポイントの原文",
-  logCheck: "自分で検証する",
-  logCheckReport: "報告書を、ネットワークなしで：",
-  logCheckPython: "短いスクリプト1つだけで、同じ検証を：",
-  logCheckHead: "ヘッドを、ほかのツールが読む形式で：",
 
   centreFirstProven: (p) => `このセンターの時刻は、${p.bound} 以内で正しいと証明されています。`,
   centreFirstDeclared: (p) => `このセンターは自身の時計を基準としており、運用者が ${p.bound} 以内で正しいと宣言しています。`,

@@ -1,13 +1,17 @@
 // 한국어. 형태와 매개변수는 영어 목록과 같다.
 import type { Words } from "./en";
+import { accounts } from "./ko-accounts";
+import { log } from "./ko-log";
 
 export const ko: Words = {
+  ...log,
+  ...accounts,
   language: "한국어",
   skip: "본문으로 건너뛰기",
   navigation: "페이지",
   languages: "언어",
+  time: "시각",
   overview: "고객",
-  log: "로그",
   centre: "센터",
   signOut: "로그아웃",
   signedInAs: (p) => `${p.name}(으)로 로그인됨`,
@@ -188,22 +192,6 @@ export const ko: Words = {
   reportMaking: "보고서를 만드는 중…",
   reportMade: (p) => `${p.file}(으)로 저장했습니다. 파일 하나이며, 누구나 이 센터 없이 검증할 수 있습니다:`,
   reportNotMade: "보고서를 만들지 못했습니다.",
-
-  logFirst: (p) => `로그에는 항목 ${p.count}개가 있으며, 헤드는 ${p.ago}에 서명되었습니다.`,
-  logFirstUnsigned: (p) => `로그에는 항목 ${p.count}개가 있으며, 헤드는 아직 서명되지 않았습니다.`,
-  logWhat: "모든 측정, 경보, 시작과 정지가 이 로그의 항목에 담깁니다. 항목을 바꾸거나 빼면 센터가 서명한 루트가 달라지므로 숨길 수 없습니다.",
-  logHead: "헤드",
-  logOrigin: "출처",
-  logSize: "항목 수",
-  logRoot: "루트",
-  logSigned: "서명 시각",
-  logKey: "검증 키",
-  logKeyWhy: "보고서와 따로 보관하세요. 이 키로 누구나 이 센터의 보고서를 위조된 것과 구별할 수 있습니다.",
-  logCheckpoint: "서명된 체크포인트 원문",
-  logCheck: "직접 검증하기",
-  logCheckReport: "네트워크 없이 보고서 검증:",
-  logCheckPython: "짧은 스크립트 하나만으로 같은 검증:",
-  logCheckHead: "다른 도구가 읽는 형식의 헤드:",
 
   centreFirstProven: (p) => `이 센터의 시각은 ${p.bound} 이내로 정확함이 입증되었습니다.`,
   centreFirstDeclared: (p) => `이 센터는 자체 시계를 기준으로 삼으며, 운영자가 ${p.bound} 이내로 정확하다고 선언했습니다.`,

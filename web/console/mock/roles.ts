@@ -1,0 +1,31 @@
+// Who can sign in to the made-up site, and with which scopes.
+import type { Role, Session } from "@angbu/shared/client";
+
+const CUSTOMER = ["customers.read", "customers.change", "staff.manage", "tokens.manage", "people.read", "people.manage", "enrolments.make"];
+const TIME = ["time.read", "time.report", "evidence.read"];
+const SCOPES: Readonly<Record<Role, readonly string[]>> = {
+  operator: ["operator", "site.read", ...CUSTOMER, ...TIME, "evidence.append", "evidence.erase"],
+  "customer-admin": [...CUSTOMER, ...TIME, "evidence.append", "evidence.erase"],
+  registrar: ["customers.read", "people.read", "people.manage", "enrolments.make"],
+  auditor: ["customers.read", ...TIME],
+};
+
+/** Names and roles; all have the same password. */
+const STAFF: Readonly<Record<string, { readonly role: Role; readonly customer?: string }>> = {
+  operator: { role: "operator" },
+  admin: { role: "customer-admin", customer: "hanbit" },
+  registrar: { role: "registrar", customer: "hanbit" },
+  auditor: { role: "auditor" },
+};
+
+export function session(name: string, must_change_password: boolean): Session | undefined {
+  const found = STAFF[name];
+  if (found === undefined) return undefined;
+  const customer = found.customer === undefined ? undefined : { id: `cus_${found.customer}`, name: found.customer };
+  const staff = { id: `sta_${name}`, name, role: found.role, customer, language: "en" };
+  return { staff, must_change_password, scopes: [...SCOPES[found.role]] };
+}
+
+export function staffNames(): readonly string[] {
+  return Object.keys(STAFF);
+}

@@ -1,0 +1,177 @@
+import type { JSX } from "preact";
+import { useState } from "preact/hooks";
+import { answer, api, type Person } from "@angbu/shared/client";
+import { FormDialog, Mistake, textOf } from "../../parts/dialog";
+import { Fact } from "../../parts/facts";
+import { Field, SelectField } from "../../parts/field";
+import { Loaded } from "../../parts/loaded";
+import { Notice } from "../../parts/refusal";
+import { Sure } from "../../parts/sure";
+import { useTitle } from "../../parts/title";
+import { When } from "../../parts/when";
+import { useResource } from "../../resource";
+import { entryPath, Link, useRouter } from "../../router";
+import { useMay } from "../../session";
+import { useSpeech } from "../../words";
+import { MissingPage } from "../missing";
+import { languageName } from "./customers";
+import { personState } from "./people";
+import { PERSON_FIELDS, placed } from "./refused";
+import { languageOptions } from "./settings";
+
+type Asking = "change" | "disable" | "enable" | "erase";
+
+/** Who is this person, and may they sign in? */
+export function PersonPage(props: { readonly person: string }): JSX.Element {
+  const { words } = useSpeech();
+  const path = { person: props.person };
+  const loaded = useResource(props.person, () => answer(api.GET("/api/v1/people/{person}", { params: { path } })));
+  useTitle(words.person);
+  return (
+    <Loaded of={loaded} missing={<MissingPage what={words.missingPerson} />}>
+      {(person) => <Shown person={person} reload={loaded.reload} />}
+    </Loaded>
+  );
+}
+
+function Shown({ person, reload }: { readonly person: Person; readonly reload: () => void }): JSX.Element {
+  const { words } = useSpeech();
+  const { address } = useRouter();
+  const may = useMay();
+  const [asking, setAsking] = useState<Asking>();
+  const [erasure, setErasure] = useState<string>();
+  const close = (): void => {
+    setAsking(undefined);
+    reload();
+  };
+  const first = person.erased
+    ? words.personFirstErased
+    : person.disabled
+      ? words.personFirstDisabled({ person: person.login_id })
+      : words.personFirst({ person: person.login_id });
+  return (
+    <>
+      <h1>{first}</h1>
+      {erasure !== undefined && (
+        <Notice kind="done">
+          <p>
+            {words.erased}{" "}
+            {may("evidence.read") && <Link href={address(entryPath(erasure))}>{words.erasedEntry}</Link>}
+          </p>
+        </Notice>
+      )}
+      <dl class="facts">
+        {!person.erased && (
+          <>
+            <Fact name={words.loginId}>{person.login_id}</Fact>
+            <Fact name={words.phone}>{person.phone_no}</Fact>
+            <Fact name={words.birthday}>{person.birthday}</Fact>
+            <Fact name={words.languageOf}>{languageName(person.language)}</Fact>
+          </>
+        )}
+        <Fact name={words.state}>{personState(words, person)}</Fact>
+        <Fact name={words.enrolledAt}>
+          <When at={person.enrolled_at} digits={0} />
+        </Fact>
+        <Fact name={words.entry}>
+          {may("evidence.read") ? (
+            <Link href={address(entryPath(person.entry))}>
+              <code>{person.entry}</code>
+            </Link>
+          ) : (
+            <code>{person.entry}</code>
+          )}
+        </Fact>
+        <Fact name={words.id}>
+          <code>{person.id}</code>
+        </Fact>
+      </dl>
+      {!person.erased && (
+        <div class="actions">
+          {may("people.manage") && (
+            <>
+              <button type="button" onClick={() => setAsking("change")}>
+                {words.change}
+              </button>
+              <button type="button" onClick={() => setAsking(person.disabled ? "enable" : "disable")}>
+                {person.disabled ? words.enable : words.disable}
+              </button>
+            </>
+          )}
+          {may("evidence.erase") && (
+            <button type="button" class="danger" onClick={() => setAsking("erase")}>
+              {words.personErase}
+            </button>
+          )}
+        </div>
+      )}
+      {asking === "change" && <Change person={person} close={close} />}
+      {(asking === "disable" || asking === "enable") && <Switch person={person} disabled={asking === "disable"} close={close} />}
+      {asking === "erase" && <Erase person={person} close={close} done={setErasure} />}
+    </>
+  );
+}
+
+function Change({ person, close }: { readonly person: Person; readonly close: () => void }): JSX.Element {
+  const { words } = useSpeech();
+  const run = async (form: FormData): Promise<void> => {
+    const body = { phone_no: textOf(form, "phone_no"), birthday: textOf(form, "birthday"), language: textOf(form, "language") };
+    await answer(api.PATCH("/api/v1/people/{person}", { params: { path: { person: person.id } }, body }));
+    close();
+  };
+  return (
+    <FormDialog title={words.personChange({ person: person.login_id })} action={words.save} close={close} run={run} place={placed(words, PERSON_FIELDS)}>
+      {(wrong) => (
+        <>
+          <Field label={words.phone} hint={words.phoneRule} name="phone_no" type="tel" value={person.phone_no} wrong={wrong["phone_no"]} focus />
+          <Field label={words.birthday} name="birthday" type="date" value={person.birthday} wrong={wrong["birthday"]} />
+          <SelectField label={words.languageOf} name="language" options={languageOptions()} value={person.language ?? "en"} />
+        </>
+      )}
+    </FormDialog>
+  );
+}
+
+function Switch(props: { readonly person: Person; readonly disabled: boolean; readonly close: () => void }): JSX.Element {
+  const { words } = useSpeech();
+  const { person, disabled } = props;
+  const name = person.login_id;
+  const call = (): ReturnType<typeof answer> =>
+    answer(api.PATCH("/api/v1/people/{person}", { params: { path: { person: person.id } }, body: { disabled } }));
+  return (
+    <Sure
+      title={disabled ? words.disableOne({ name }) : words.enableOne({ name })}
+      action={disabled ? words.disable : words.enable}
+      close={props.close}
+      run={async () => void (await call())}
+    >
+      {disabled ? words.disablePersonWhat : words.enableWhat}
+    </Sure>
+  );
+}
+
+function Erase(props: { readonly person: Person; readonly close: () => void; readonly done: (entry: string) => void }): JSX.Element {
+  const { words } = useSpeech();
+  const { person } = props;
+  const run = async (form: FormData): Promise<void> => {
+    if (textOf(form, "login_id").normalize("NFC") !== person.login_id) {
+      throw new Mistake("login_id", words.personEraseDiffers({ person: person.login_id }));
+    }
+    const body = { reason: textOf(form, "reason") };
+    const call = api.POST("/api/v1/people/{person}/erase", { params: { path: { person: person.id } }, body });
+    props.done((await answer(call)).entry_id);
+    props.close();
+  };
+  return (
+    <FormDialog title={words.personEraseOne({ person: person.login_id })} action={words.eraseForGood} danger close={props.close} run={run}>
+      {(wrong) => (
+        <>
+          <p>{words.personEraseWhat}</p>
+          <p>{words.eraseNot}</p>
+          <Field label={words.personEraseType({ person: person.login_id })} name="login_id" wrong={wrong["login_id"]} focus />
+          <Field label={words.reason} hint={words.reasonHint} name="reason" />
+        </>
+      )}
+    </FormDialog>
+  );
+}
