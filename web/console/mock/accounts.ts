@@ -1,6 +1,6 @@
 // The made-up site's accounts: they can be changed, and are as they were after a restart.
 import type { EnrolmentKind, Machine, OpenCode, Person, Role, Session, StaffMember, Token } from "@angbu/shared/client";
-import { session, staffNames } from "./roles";
+import { addStaff, GIVEN, session, staffNames } from "./roles";
 
 const DAY = 86_400_000;
 
@@ -61,7 +61,7 @@ export class Accounts {
       case "PATCH staff/id":
         return change(this.#staff, id, body);
       case "POST staff/id/password":
-        return change(this.#staff, id, { must_change: true }, { one_time_password: "ember-lake-seven-rope-ochre" });
+        return change(this.#staff, id, { must_change: true }, { one_time_password: GIVEN });
       case "GET tokens":
         return ok({ tokens: mine(this.#tokens) });
       case "POST tokens":
@@ -113,7 +113,8 @@ export class Accounts {
     if (this.#staff.some((each) => each.name === name)) return refused(409, "taken", "Name already taken");
     const staff: StaffMember = { id: this.#id("sta"), name, role, customer, language: "en", disabled: false, must_change: true };
     this.#staff.push(staff);
-    return made({ staff, one_time_password: "quartz-violin-march-tide-umber" });
+    addStaff(name, role, customer);
+    return made({ staff, one_time_password: GIVEN });
   }
 
   #page(customer: string | undefined, query: URLSearchParams): Answer {

@@ -139,7 +139,7 @@ export class Log {
       index,
       id: `01KAGVEB${String(index).padStart(10, "0")}J2GB1G6G`,
       kind: state ? "clock.state" : KINDS[index % KINDS.length]!,
-      at: new Date(begun - (FIRST - index) * 40_000).toISOString().replace("Z", "123456Z"),
+      at: new Date(begun - (FIRST - index) * (index < FIRST ? 40_000 : EVERY_MS)).toISOString().replace("Z", "123456Z"),
       error_bound_ns: 1_000_000,
       verdict: "declared",
       customer,

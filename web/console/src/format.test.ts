@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import {
-  ago, clock, count, dateAndClock, delayText, digitsFor, duration, measuredText, NBSP, parseInstant, percent, rateText, span, zoneName,
+  ago, clock, count, dateAndClock, delayText, digitsFor, duration, measuredText, NBSP, parseInstant, percent, rateText, sentence, span, zoneName,
 } from "./format";
 
 const plain = (text: string): string => text.replaceAll(NBSP, " ");
@@ -94,4 +94,10 @@ test("spans name their two largest units in the reader's language", () => {
   expect(span(0, "ja")).toBe("0 秒".replace(" ", NBSP));
   expect(ago(8_400, "en")).toBe("8 seconds ago");
   expect(ago(-5, "ko")).toBe("0초 전");
+});
+
+test("the centre's own words become a sentence", () => {
+  expect(sentence("the database is older")).toBe("The database is older.");
+  expect(sentence("It stands still. Wait.")).toBe("It stands still. Wait.");
+  expect(sentence("")).toBe(".");
 });

@@ -188,6 +188,12 @@ export function count(value: number, language: string): string {
   return new Intl.NumberFormat(language).format(value);
 }
 
+/** The centre's own words, which begin small and end open, as a sentence. */
+export function sentence(text: string): string {
+  const [first = "", ...rest] = text.trim();
+  return `${first.toUpperCase()}${rest.join("")}${/[.!?。]$/.test(text.trim()) ? "" : "."}`;
+}
+
 function unitText(value: number, unit: string, language: string): string {
   return new Intl.NumberFormat(language, { style: "unit", unit, unitDisplay: "short" }).format(value).replace(" ", NBSP);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { allows, partsFor, rolesToGive } from "./session";
+import { allows, kindsToEnrol, partsFor, rolesToGive, SCOPES, scopesToGive } from "./session";
 
 test("an operator is allowed everything, others what they have", () => {
   expect(allows(["operator"], "evidence.erase")).toBe(true);
@@ -10,8 +10,15 @@ test("an operator is allowed everything, others what they have", () => {
 
 test("only the parts that an account may open are shown", () => {
   expect(partsFor(["operator"])).toEqual(["customers", "people", "staff", "machines", "codes", "tokens"]);
-  expect(partsFor(["customers.read", "people.read", "people.manage", "enrolments.make"])).toEqual(["customers", "people", "machines", "codes"]);
+  expect(partsFor(["customers.read", "people.read", "people.manage", "enrolments.make"])).toEqual(["customers", "people", "codes"]);
   expect(partsFor(["evidence.read"])).toEqual([]);
+});
+
+test("nobody gives what they do not have", () => {
+  expect(scopesToGive(["operator"])).toEqual(SCOPES);
+  expect(scopesToGive(["time.read", "of.a.later.version"])).toEqual(["time.read"]);
+  expect(kindsToEnrol(["enrolments.make", "people.manage"])).toEqual(["person"]);
+  expect(kindsToEnrol(["operator"])).toEqual(["agent", "host", "relying-party", "person"]);
 });
 
 test("nobody makes an operator who is not one", () => {

@@ -1,23 +1,28 @@
 // Who is signed in, and what that account may do: what it may not do is not shown.
 import { createContext } from "preact";
 import { useContext } from "preact/hooks";
-import type { Role, Session } from "@angbu/shared/client";
+import type { EnrolmentKind, Role, Session } from "@angbu/shared/client";
 import { type Part, PARTS } from "./router";
 
-/** The scopes that the console asks for; the centre asks again at every call. */
-export type Scope =
-  | "operator"
-  | "customers.read"
-  | "customers.change"
-  | "staff.manage"
-  | "tokens.manage"
-  | "people.read"
-  | "people.manage"
-  | "enrolments.make"
-  | "time.read"
-  | "time.report"
-  | "evidence.read"
-  | "evidence.erase";
+/** What an account or a token may be allowed; the centre asks again at every call. */
+export const SCOPES = [
+  "operator",
+  "site.read",
+  "customers.read",
+  "customers.change",
+  "staff.manage",
+  "tokens.manage",
+  "people.read",
+  "people.manage",
+  "machines.manage",
+  "enrolments.make",
+  "time.read",
+  "time.report",
+  "evidence.read",
+  "evidence.append",
+  "evidence.erase",
+] as const;
+export type Scope = (typeof SCOPES)[number];
 
 export const SessionContext = createContext<Session | undefined>(undefined);
 
@@ -46,7 +51,7 @@ const NEEDED: Readonly<Record<Part, Scope>> = {
   customers: "customers.read",
   people: "people.read",
   staff: "staff.manage",
-  machines: "customers.read",
+  machines: "machines.manage",
   codes: "enrolments.make",
   tokens: "tokens.manage",
 };
@@ -54,6 +59,17 @@ const NEEDED: Readonly<Record<Part, Scope>> = {
 /** The parts of the accounts that this session may open. */
 export function partsFor(scopes: readonly string[]): readonly Part[] {
   return PARTS.filter((part) => allows(scopes, NEEDED[part]));
+}
+
+/** The scopes that this session may give: nobody gives what they do not have. */
+export function scopesToGive(scopes: readonly string[]): readonly string[] {
+  return scopes.includes("operator") ? SCOPES : SCOPES.filter((scope) => scopes.includes(scope));
+}
+
+/** What this session may let in by a code. */
+export function kindsToEnrol(scopes: readonly string[]): readonly EnrolmentKind[] {
+  const machines = allows(scopes, "machines.manage") ? (["agent", "host", "relying-party"] as const) : [];
+  return allows(scopes, "people.manage") ? [...machines, "person"] : machines;
 }
 
 const ROLES: readonly Role[] = ["operator", "customer-admin", "registrar", "auditor"];

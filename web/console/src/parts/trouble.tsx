@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { answer, api } from "@angbu/shared/client";
 import { useCentre } from "../centre";
 import { confirmLog } from "../commands";
-import { count } from "../format";
+import { count, sentence } from "../format";
 import { useMay } from "../session";
 import { useSpeech } from "../words";
 import { Copyable } from "./copy";
@@ -21,7 +21,7 @@ export function Trouble(): JSX.Element | null {
   return (
     <section class="trouble" role="alert" aria-label={words.trouble}>
       <p>
-        <strong>{words.trouble}</strong> {trouble}
+        <strong>{words.trouble}</strong> {sentence(trouble)}
       </p>
       {may("operator") && (
         <button type="button" onClick={() => setAsking(true)}>

@@ -36,7 +36,7 @@ export const accounts = {
   fromStart: "From the beginning",
   shownOnce: "This is shown once. The centre keeps only its hash, so copy it now.",
   shownOnceKept: "I have it",
-  nameRule: "Letters a to z, digits, full stops and hyphens; 1 to 63 characters.",
+  nameRule: "Letters a to z, digits, full stops, hyphens and underscores; 1 to 63 characters.",
   disableOne: (p: { name: string }) => `Disable ${p.name}?`,
   enableOne: (p: { name: string }) => `Enable ${p.name} again?`,
   disableWhat: "Open sessions end at once, and signing in is refused until the account is enabled again. Nothing is erased.",
@@ -60,6 +60,7 @@ export const accounts = {
   "scope.tokens.manage": "manage tokens",
   "scope.people.read": "read people",
   "scope.people.manage": "manage people",
+  "scope.machines.manage": "manage machines",
   "scope.enrolments.make": "make codes",
   "scope.time.read": "read measurements",
   "scope.time.report": "make reports",
@@ -84,7 +85,7 @@ export const accounts = {
   revisionWhy: "Each change is an entry in the log. What was measured before is judged by what was settled then.",
   toleranceMs: "Tolerance in milliseconds",
   toleranceRule: "How far a server’s clock may be off, for example 50 or 0.25.",
-  toleranceWrong: "Give milliseconds, more than 0 and at most 3,600,000.",
+  toleranceWrong: "Give milliseconds, from 0.001 to 86,400,000.",
 
   // Staff
   staffFirst: (p: { count: string }) => (p.count === "1" ? "1 account can sign in here." : `${p.count} accounts can sign in here.`),

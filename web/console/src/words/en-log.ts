@@ -21,6 +21,8 @@ export const log = {
 
   // A log in trouble
   trouble: "The log is not being signed.",
+  "problem.log-in-doubt":
+    "The log is not being signed, so nothing new is taken up. What an operator can do stands at the top of each page.",
   confirmLog: "Go on with this log",
   confirmLogDo: "Sign again",
   confirmLogWhat: (p: { size: string }) =>
@@ -82,6 +84,7 @@ export const log = {
   "kind.evidence.note": "statement",
   "kind.evidence.erasure": "erasure",
   "kind.evidence.key": "key replaced",
+  "kind.evidence.report": "report made",
   "kind.evidence.confirmed": "log confirmed",
 
   // Entries
@@ -104,8 +107,9 @@ export const log = {
 
   // One entry
   missingEntry: (p: { entry: string }) => `There is no entry ${p.entry} that this account may read.`,
-  entryFirst: (p: { kind: string; when: string }) => `Proven to stand in the log: ${p.kind}, ${p.when}.`,
-  entryFirstOf: (p: { kind: string; when: string; customer: string }) => `Proven to stand in the log: ${p.kind}, ${p.customer}, ${p.when}.`,
+  entryFirst: (p: { index: string; kind: string; when: string }) => `Entry ${p.index} of the log: ${p.kind}, ${p.when}.`,
+  entryFirstOf: (p: { index: string; kind: string; when: string; customer: string }) =>
+    `Entry ${p.index} of the log: ${p.kind}, ${p.customer}, ${p.when}.`,
   entryWhat: "Which entry",
   entryId: "Id",
   entryTime: "By which clock",

@@ -21,6 +21,8 @@ export const log: Catalogue<typeof en> = {
   logCheckPython: "短いスクリプト1つだけで、同じ検証を：",
   logCheckHead: "ヘッドを、ほかのツールが読む形式で：",
   trouble: "ログに署名していません。",
+  "problem.log-in-doubt":
+    "ログに署名していないため、新しいものを受け付けていません。運用者ができることは、各ページの上にあります。",
   confirmLog: "このログで続ける",
   confirmLogDo: "署名を再開",
   confirmLogWhat: (p) =>
@@ -76,6 +78,7 @@ export const log: Catalogue<typeof en> = {
   "kind.evidence.note": "申告",
   "kind.evidence.erasure": "消去",
   "kind.evidence.key": "鍵の交換",
+  "kind.evidence.report": "報告書の作成",
   "kind.evidence.confirmed": "ログの確認",
 
   entries: "エントリ",
@@ -96,8 +99,8 @@ export const log: Catalogue<typeof en> = {
   theSite: "センター自身",
 
   missingEntry: (p) => `このアカウントが読めるエントリに ${p.entry} はありません。`,
-  entryFirst: (p) => `ログにあることが証明されています：${p.kind}、${p.when}。`,
-  entryFirstOf: (p) => `ログにあることが証明されています：${p.customer}、${p.kind}、${p.when}。`,
+  entryFirst: (p) => `ログのエントリ ${p.index}：${p.kind}、${p.when}。`,
+  entryFirstOf: (p) => `ログのエントリ ${p.index}：${p.customer}、${p.kind}、${p.when}。`,
   entryWhat: "どのエントリか",
   entryId: "ID",
   entryTime: "どの時計によるか",

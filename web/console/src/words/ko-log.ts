@@ -20,6 +20,8 @@ export const log: Catalogue<typeof en> = {
   logCheckPython: "짧은 스크립트 하나만으로 같은 검증:",
   logCheckHead: "다른 도구가 읽는 형식의 헤드:",
   trouble: "로그에 서명하지 않고 있습니다.",
+  "problem.log-in-doubt":
+    "로그에 서명하지 않고 있어 새로운 것을 받지 않습니다. 운영자가 할 일은 각 페이지 위에 있습니다.",
   confirmLog: "이 로그로 계속하기",
   confirmLogDo: "다시 서명",
   confirmLogWhat: (p) =>
@@ -74,6 +76,7 @@ export const log: Catalogue<typeof en> = {
   "kind.evidence.note": "진술",
   "kind.evidence.erasure": "삭제",
   "kind.evidence.key": "키 교체",
+  "kind.evidence.report": "보고서 작성",
   "kind.evidence.confirmed": "로그 확인",
 
   entries: "항목",
@@ -94,8 +97,8 @@ export const log: Catalogue<typeof en> = {
   theSite: "센터 자체",
 
   missingEntry: (p) => `이 계정이 읽을 수 있는 항목 중 ${p.entry}은(는) 없습니다.`,
-  entryFirst: (p) => `로그에 있음이 입증되었습니다: ${p.kind}, ${p.when}.`,
-  entryFirstOf: (p) => `로그에 있음이 입증되었습니다: ${p.customer}, ${p.kind}, ${p.when}.`,
+  entryFirst: (p) => `로그의 항목 ${p.index}: ${p.kind}, ${p.when}.`,
+  entryFirstOf: (p) => `로그의 항목 ${p.index}: ${p.customer}, ${p.kind}, ${p.when}.`,
   entryWhat: "어떤 항목인가",
   entryId: "ID",
   entryTime: "어느 시계로",

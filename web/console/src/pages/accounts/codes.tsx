@@ -14,7 +14,7 @@ import { Sure } from "../../parts/sure";
 import { useTitle } from "../../parts/title";
 import { instantOf } from "../../parts/when";
 import { useResource } from "../../resource";
-import { useSession } from "../../session";
+import { kindsToEnrol, useSession } from "../../session";
 import { useSpeech } from "../../words";
 import { placed } from "./refused";
 
@@ -141,13 +141,10 @@ function CodeMade({ made, close }: { readonly made: Made; readonly close: () => 
   );
 }
 
-const KINDS = ["agent", "person", "host", "relying-party"] as const satisfies readonly EnrolmentKind[];
-
 function MakeCode(props: { readonly about: About; readonly close: () => void; readonly done: (made: Made) => void }): JSX.Element {
   const { words } = useSpeech();
   const session = useSession();
-  // A registrar brings people in, and nothing else.
-  const kinds = session.staff.role === "registrar" ? KINDS.filter((kind) => kind === "person") : KINDS;
+  const kinds = kindsToEnrol(session.scopes);
   const [kind, setKind] = useState<EnrolmentKind>(kinds[0] ?? "person");
   const { customers, customer } = props.about;
   const run = async (form: FormData): Promise<void> => {

@@ -80,7 +80,7 @@ function Machines({ about }: { readonly about: About }): JSX.Element {
                     </td>
                     <td data-label={words.state}>{machine.disabled ? words.disabled : words.active}</td>
                     <td class="acts">
-                      {may("enrolments.make") && (
+                      {may("machines.manage") && (
                         <Act text={machine.disabled ? words.enable : words.disable} of={machine.name} click={() => setAsking(machine)} />
                       )}
                     </td>

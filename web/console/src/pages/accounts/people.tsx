@@ -51,7 +51,7 @@ function People({ about, customer }: { readonly about: About; readonly customer:
               </button>
             )}
           </div>
-          {people.length === 0 ? <p>{words.peopleNoneNext}</p> : <Table people={people} />}
+          {people.length === 0 ? <p>{words.peopleNoneNext}</p> : <Table people={people} customer={customer} />}
           <Paging
             path={accountsPath("people")}
             query={{ customer }}
@@ -64,7 +64,7 @@ function People({ about, customer }: { readonly about: About; readonly customer:
             <AddPerson
               customer={customer}
               close={() => setAdding(false)}
-              done={(person) => go(address(accountsPath("people", person.id)))}
+              done={(person) => go(address(accountsPath("people", person.id), { customer }))}
             />
           )}
         </>
@@ -84,7 +84,7 @@ export function personState(words: ReturnType<typeof useSpeech>["words"], person
   return person.disabled ? words.disabled : words.active;
 }
 
-function Table({ people }: { readonly people: readonly Person[] }): JSX.Element {
+function Table({ people, customer }: { readonly people: readonly Person[]; readonly customer: string }): JSX.Element {
   const { words } = useSpeech();
   const { address } = useRouter();
   return (
@@ -101,7 +101,7 @@ function Table({ people }: { readonly people: readonly Person[] }): JSX.Element 
         {people.map((person) => (
           <tr key={person.id} class={person.disabled || person.erased ? "is-off" : ""}>
             <th scope="row">
-              <Link href={address(accountsPath("people", person.id))}>
+              <Link href={address(accountsPath("people", person.id), { customer })}>
                 {person.erased ? <code>{person.id.slice(0, 12)}…</code> : person.login_id}
               </Link>
             </th>

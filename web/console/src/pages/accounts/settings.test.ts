@@ -4,12 +4,12 @@ import { en } from "../../words/en";
 import { PERSON_FIELDS, placed } from "./refused";
 import { readContacts, readTolerance, toleranceText } from "./settings";
 
-test.each([["50", 50e6], ["0.25", 250_000], ["0,25", 250_000], ["3600000", 3.6e12]])("a tolerance of %s ms", (text, ns) => {
+test.each([["50", 50e6], ["0.25", 250_000], ["0,25", 250_000], ["86400000", 8.64e13]])("a tolerance of %s ms", (text, ns) => {
   expect(readTolerance(en, text)).toBe(ns);
   expect(readTolerance(en, toleranceText(ns))).toBe(ns);
 });
 
-test.each(["", "0", "-1", "soon", "3600001", "1e99"])("%s is no tolerance", (text) => {
+test.each(["", "0", "-1", "soon", "86400001", "0.0009", "1e99"])("%s is no tolerance", (text) => {
   expect(() => readTolerance(en, text)).toThrow(en.toleranceWrong);
 });
 

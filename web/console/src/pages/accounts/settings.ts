@@ -4,13 +4,14 @@ import { Mistake } from "../../parts/dialog";
 import { LANGUAGES, type Words } from "../../words";
 
 const NS_PER_MS = 1e6;
-const LONGEST_MS = 3_600_000;
+const SHORTEST_NS = 1_000;
+const LONGEST_MS = 86_400_000;
 
-/** "50", "0.25": milliseconds, up to an hour. */
+/** "50", "0.25": milliseconds, from a microsecond to a day. */
 export function readTolerance(words: Words, text: string): number {
   const ms = Number(text.replace(",", "."));
   const ns = Math.round(ms * NS_PER_MS);
-  if (text === "" || !(ns >= 1) || ms > LONGEST_MS) throw new Mistake("tolerance", words.toleranceWrong);
+  if (text === "" || !(ns >= SHORTEST_NS) || ms > LONGEST_MS) throw new Mistake("tolerance", words.toleranceWrong);
   return ns;
 }
 

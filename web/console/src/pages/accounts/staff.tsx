@@ -81,7 +81,7 @@ function Table(props: { readonly staff: readonly StaffMember[]; readonly ask: (a
           <tr key={each.id} class={each.disabled ? "is-off" : ""}>
             <th scope="row">{each.name}</th>
             <td data-label={words.role}>{words[`role.${each.role}`]}</td>
-            <td data-label={words.customer}>{each.customer ?? words.theSite}</td>
+            <td data-label={words.customer}>{each.customer ?? words.wholeSite}</td>
             <td data-label={words.state}>
               {each.disabled ? words.disabled : each.must_change ? words.mustChange : words.active}
             </td>

@@ -12,7 +12,7 @@ import { Sure } from "../../parts/sure";
 import { useTitle } from "../../parts/title";
 import { instantOf, When } from "../../parts/when";
 import { useResource } from "../../resource";
-import { useSession, wholeSite } from "../../session";
+import { scopesToGive, useSession, wholeSite } from "../../session";
 import { coded, useSpeech } from "../../words";
 
 /** Which programs hold a key to this centre, and to what? */
@@ -112,7 +112,7 @@ function Table(props: {
         {props.tokens.map((token) => (
           <tr key={token.id} class={props.over(token) ? "is-off" : ""}>
             <th scope="row">{token.holder}</th>
-            <td data-label={words.customer}>{token.customer ?? words.theSite}</td>
+            <td data-label={words.customer}>{token.customer ?? words.wholeSite}</td>
             <td data-label={words.scopes}>{token.scopes.map((scope) => coded(words, "scope", scope)).join(", ")}</td>
             <td data-label={words.expires}>
               {token.revoked ? words.revoked : token.expires_at == null ? words.expiresNever : <When at={token.expires_at} digits={0} />}
@@ -166,7 +166,7 @@ function MakeToken(props: {
           <TicksField
             label={words.scopes}
             name="scopes"
-            options={session.scopes.map((scope) => ({ value: scope, text: coded(words, "scope", scope), hint: scope }))}
+            options={scopesToGive(session.scopes).map((scope) => ({ value: scope, text: coded(words, "scope", scope), hint: scope }))}
             wrong={wrong["scopes"]}
           />
           <SelectField

@@ -48,7 +48,8 @@ function Shown({ entry, reload }: { readonly entry: Entry; readonly reload: () =
   const at = instantOf(entry.at);
   const said = {
     kind: coded(words, "kind", entry.kind),
-    when: `${dateAndClock(at, "reader", Math.min(3, digits))} ${zoneName(at.ms)}`,
+    index: count(entry.index, language),
+    when: unbroken(`${dateAndClock(at, "reader", Math.min(3, digits))} ${zoneName(at.ms)}`),
   };
   return (
     <>
@@ -95,6 +96,11 @@ function Shown({ entry, reload }: { readonly entry: Entry; readonly reload: () =
       <CheckEntry entry={entry} />
     </>
   );
+}
+
+/** An instant within a sentence stays in one line. */
+function unbroken(text: string): string {
+  return text.replaceAll("-", "\u2011").replaceAll(" ", NBSP);
 }
 
 function Fields({ entry, reload }: { readonly entry: Entry; readonly reload: () => void }): JSX.Element {

@@ -17,7 +17,7 @@ const POINTS = 400;
 /** How has the log grown? */
 export function GrowthSection(): JSX.Element {
   const { words, language } = useSpeech();
-  const { now } = useCentre();
+  const { centre, now } = useCentre();
   const { query } = useRouter();
   const chosen = chosenPeriod(query, "24h");
   const key = chosen.kind === "last" ? chosen.length : `${chosen.fromMs} ${chosen.toMs}`;
@@ -29,6 +29,9 @@ export function GrowthSection(): JSX.Element {
       const { points } = await answer(api.GET("/api/v1/evidence/growth", { params: { query: wanted } }));
       // What stood before the period stands at its start too.
       const within = points.map((point) => ({ ...point, at_ms: Math.max(fromMs, point.at_ms) }));
+      // The points stand some way apart; what the log holds now is known better than by the last of them.
+      const last = within[within.length - 1];
+      if (chosen.kind === "last" && centre.log.size > (last?.size ?? 0)) within.push({ at_ms: toMs, size: centre.log.size });
       return { points: within, fromMs, toMs };
     },
     true,

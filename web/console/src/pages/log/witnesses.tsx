@@ -2,7 +2,7 @@ import type { JSX } from "preact";
 import { answer, api, type Witness } from "@angbu/shared/client";
 import { useCentre } from "../../centre";
 import { runWitness, WITNESS_CONFIGURATION } from "../../commands";
-import { ago, count } from "../../format";
+import { ago, count, sentence } from "../../format";
 import { useNews } from "../../live";
 import { Copyable } from "../../parts/copy";
 import { Loaded } from "../../parts/loaded";
@@ -22,7 +22,7 @@ export function WitnessesSection(): JSX.Element {
       <Loaded of={list}>
         {(witnesses) => (
           <>
-            <p>{sentence(witnesses)}</p>
+            <p>{told(witnesses)}</p>
             {witnesses.length > 0 && <Table witnesses={witnesses} />}
             {witnesses.every((witness) => witness.kind !== "configured") && <HowTo />}
           </>
@@ -31,7 +31,7 @@ export function WitnessesSection(): JSX.Element {
     </section>
   );
 
-  function sentence(witnesses: readonly Witness[]): string {
+  function told(witnesses: readonly Witness[]): string {
     const troubled = witnesses.filter((witness) => witness.trouble != null).length;
     if (witnesses.length === 0) return words.witnessesNone;
     const said = { count: count(witnesses.length, language) };
@@ -62,7 +62,7 @@ function Table({ witnesses }: { readonly witnesses: readonly Witness[] }): JSX.E
           <tr key={witness.key}>
             <th scope="row">
               {witness.name}
-              {witness.trouble != null && <small class="mistake">{witness.trouble}</small>}
+              {witness.trouble != null && <small class="mistake">{sentence(witness.trouble)}</small>}
               <details class="key">
                 <summary>{words.logKey}</summary>
                 <Copyable text={witness.key} />
