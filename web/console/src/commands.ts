@@ -14,7 +14,7 @@ export const readHead = (origin: string): string => `curl ${origin}/checkpoint`;
 
 export const readTile = (origin: string, path: string): string => `curl -s ${origin}${path} | xxd -p -c 32`;
 
-export const runWitness = (key: string): string => `angbu witness --listen 0.0.0.0:8124 --log '${key}'`;
+export const runWitness = (key: string): string => `angbu witness --name witness.example.net --log '${key}'`;
 
 export const WITNESS_CONFIGURATION = '[[witness]]\nurl = "https://witness.example.net"\nkey = "witness.example.net+…"';
 

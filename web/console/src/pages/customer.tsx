@@ -11,7 +11,8 @@ import { ReferenceNote } from "../parts/reference";
 import { Refusal } from "../parts/refusal";
 import { useTitle } from "../parts/title";
 import { useResource } from "../resource";
-import { useRouter } from "../router";
+import { accountsPath, Link, useRouter } from "../router";
+import { useMay } from "../session";
 import { customerSentence, tally, VERDICTS } from "../verdict";
 import { useSpeech } from "../words";
 import { MissingPage } from "./missing";
@@ -82,9 +83,16 @@ function rank(verdict: Agent["verdict"]): number {
 
 function NoServers({ customer }: { readonly customer: string }): JSX.Element {
   const { words } = useSpeech();
+  const { address } = useRouter();
+  const may = useMay();
   return (
     <>
       <h1>{words.enrolFirst({ customer })}</h1>
+      {may("enrolments.make") && may("machines.manage") && (
+        <p>
+          <Link href={address(accountsPath("codes"), { customer })}>{words.enrolHere}</Link>
+        </p>
+      )}
       <p>{words.enrolNext}</p>
       <Copyable text={enrolAgent(customer, "db-1")} />
       <p>{words.enrolThen}</p>

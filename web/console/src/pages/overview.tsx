@@ -10,7 +10,8 @@ import { ReferenceNote } from "../parts/reference";
 import { Refusal } from "../parts/refusal";
 import { useTitle } from "../parts/title";
 import { useResource } from "../resource";
-import { customerPath, Link, useRouter } from "../router";
+import { accountsPath, customerPath, Link, useRouter } from "../router";
+import { useMay } from "../session";
 import { customerSentence, siteSentence, tallyOf, worst } from "../verdict";
 import { useSpeech } from "../words";
 
@@ -22,6 +23,7 @@ export function OverviewPage(): JSX.Element {
   const { words, language } = useSpeech();
   const { centre } = useCentre();
   const { address } = useRouter();
+  const may = useMay();
   const list = useResource("customers", async () => (await answer(api.GET("/api/v1/customers"))).customers);
   useTitle(words.overview);
   const asked = useRef(performance.now());
@@ -45,6 +47,11 @@ export function OverviewPage(): JSX.Element {
       {customers.some((customer) => customer.agents > 0) && <ReferenceNote />}
       {only === undefined && (
         <>
+          {may("customers.change") && (
+            <p>
+              <Link href={address(accountsPath("customers"))}>{words.customerAdd}</Link>
+            </p>
+          )}
           <p>{words.noCustomersNext}</p>
           <Copyable text={CUSTOMER_CONFIGURATION} />
         </>

@@ -3,6 +3,8 @@ import type { JSX } from "preact";
 import type { Graph } from "@angbu/shared/client";
 import { count, span } from "../format";
 import { markText } from "../graph/readout";
+import { entryPath, Link, useRouter } from "../router";
+import { useMay } from "../session";
 import { coded, useSpeech } from "../words";
 import { HappeningMark, VerdictMark } from "./mark";
 import { When } from "./when";
@@ -53,6 +55,8 @@ export function PeriodTable({ graph }: { readonly graph: Graph }): JSX.Element {
 
 export function MarkTable({ graph }: { readonly graph: Graph }): JSX.Element {
   const { words, language } = useSpeech();
+  const { address } = useRouter();
+  const may = useMay();
   const newest = [...graph.events].reverse();
   return (
     <details class="rows">
@@ -82,7 +86,15 @@ export function MarkTable({ graph }: { readonly graph: Graph }): JSX.Element {
                   </svg>{" "}
                   {markText(words, mark.kind, mark.difference_ns)}
                 </td>
-                <td data-label={words.entry}>{mark.entry == null ? "–" : <code>{mark.entry}</code>}</td>
+                <td data-label={words.entry}>
+                  {mark.entry == null ? "–" : may("evidence.read") ? (
+                    <Link href={address(entryPath(mark.entry))}>
+                      <code>{mark.entry}</code>
+                    </Link>
+                  ) : (
+                    <code>{mark.entry}</code>
+                  )}
+                </td>
               </tr>
             ))}
           </tbody>

@@ -96,7 +96,7 @@ export const accounts = {
   passwordFresh: "New password",
   passwordFor: (p: { name: string }) => `One-time password of ${p.name}`,
   passwordFreshWhat: (p: { name: string }) => `The password of ${p.name} stops working at once, and open sessions end. A one-time password takes its place.`,
-  passwordHandOver: "Hand it over in person or by telephone. It must be changed at the first sign-in.",
+  passwordHandOver: "Hand it over in person or by telephone. It is good for 72 hours and must be changed at the first sign-in.",
 
   // People
   person: "Person",

@@ -122,14 +122,15 @@ export const en = {
   clockUnproven: "The centre’s own clock is not proven now, so nothing can be proven of any server.",
   noCustomers: "There are no customers yet.",
   noCustomersNext:
-    "A customer is whoever’s servers are shown to be right, and how far they may be off. Put one into the centre’s configuration file and start the centre again:",
+    "A customer is whoever’s servers are shown to be right, and how far they may be off. One can also stand in the centre’s configuration file, and is there from the next start on:",
   noServersAtAll: "No server is enrolled yet.",
   customersListed: "Customers and their servers",
   tolerance: "Tolerance",
 
   // One customer
   enrolFirst: (p: { customer: string }) => `${p.customer} has no servers yet.`,
-  enrolNext: "Make an enrolment code for the first one, here on the centre’s machine:",
+  enrolHere: "Make a code for the first one",
+  enrolNext: "Or on the centre’s machine:",
   enrolThen: "It prints a code, good once and for 24 hours, and the command that starts the agent with it on the server.",
   serversNow: "Servers now",
   server: "Server",

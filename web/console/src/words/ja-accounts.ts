@@ -94,7 +94,7 @@ export const accounts: Catalogue<typeof en> = {
   passwordFresh: "新しいパスワード",
   passwordFor: (p) => `${p.name} の使い捨てパスワード`,
   passwordFreshWhat: (p) => `${p.name} のパスワードはすぐに使えなくなり、開いているセッションも終わります。使い捨てパスワードに替わります。`,
-  passwordHandOver: "直接会うか、電話で伝えてください。最初のログインで変更が必要です。",
+  passwordHandOver: "直接会うか、電話で伝えてください。72時間有効で、最初のログインで変更が必要です。",
 
   person: "利用者",
   peopleFirst: (p) => `${p.customer} の利用者は${p.count}人です。`,

@@ -94,7 +94,7 @@ export const accounts: Catalogue<typeof en> = {
   passwordFresh: "새 비밀번호",
   passwordFor: (p) => `${p.name}의 일회용 비밀번호`,
   passwordFreshWhat: (p) => `${p.name}의 비밀번호는 바로 쓸 수 없게 되고 열려 있는 세션도 끝납니다. 일회용 비밀번호로 바뀝니다.`,
-  passwordHandOver: "직접 만나거나 전화로 전하세요. 처음 로그인할 때 바꿔야 합니다.",
+  passwordHandOver: "직접 만나거나 전화로 전하세요. 72시간 동안 쓸 수 있고, 처음 로그인할 때 바꿔야 합니다.",
 
   person: "사용자",
   peopleFirst: (p) => `${p.customer}의 사용자는 ${p.count}명입니다.`,
