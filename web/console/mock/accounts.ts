@@ -131,7 +131,7 @@ export class Accounts {
     if (this.#people.some((each) => each.login_id === login_id)) return refused(409, "taken", "Login id taken");
     if ([...password].length < 12) return refused(422, "invalid-password", "Password refused");
     if (!(Date.parse(birthday) < Date.now())) return refused(422, "invalid-birthday", "Birthday refused");
-    if (phone_no.replace(/\D/g, "").length < 7) return refused(422, "invalid-phone", "Phone refused");
+    if (!/^\+?\d{9,15}$/.test(phone_no)) return refused(422, "invalid-phone", "Phone refused");
     const person: Person = {
       id: `per_${String(this.#people.length + 1).padStart(32, "0")}`, login_id, birthday, phone_no, language: "en",
       enrolled_at: at(0), disabled: false, erased: false, entry: "01KAG0000000000000000PERSN",

@@ -16,6 +16,7 @@ import { coded, useSpeech } from "../words";
 export function CentrePage(): JSX.Element {
   const { words } = useSpeech();
   const { centre } = useCentre();
+  const may = useMay();
   useTitle(words.centre);
   const bound = duration(centre.clock.error_bound_ns);
   const first = {
@@ -31,10 +32,10 @@ export function CentrePage(): JSX.Element {
         <Clock centre={centre} />
         <div>
           <Software centre={centre} />
-          <TimeServer centre={centre} />
+          {may("site.read") && <TimeServer centre={centre} />}
         </div>
       </div>
-      <Upstreams centre={centre} />
+      {may("site.read") && <Upstreams centre={centre} />}
     </>
   );
 }

@@ -47,7 +47,7 @@ export function OverviewPage(): JSX.Element {
       {customers.some((customer) => customer.agents > 0) && <ReferenceNote />}
       {only === undefined && (
         <>
-          {may("customers.change") && (
+          {may("operator") && (
             <p>
               <Link href={address(accountsPath("customers"))}>{words.customerAdd}</Link>
             </p>

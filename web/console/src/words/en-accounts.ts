@@ -127,11 +127,13 @@ export const accounts = {
   enrolledAt: "Enrolled",
   "problem.invalid-login-id":
     "This login id cannot be used. It takes 1 to 64 characters: letters of one script, digits and . _ - @ +, without spaces.",
-  "problem.login-id-taken": "This login id is taken, or looks like one that is. Choose another.",
   "problem.taken": "This name is taken, or looks like one that is. Choose another.",
   "problem.invalid-password": "This password cannot be used. Take 12 characters or more; a sentence is easy to remember.",
   "problem.invalid-birthday": "This is not a birthday. Give a day in the past, no further back than 1900.",
-  "problem.invalid-phone": "This is not a phone number. Give it as it is dialled, with 7 to 15 digits.",
+  "problem.invalid-phone": "This is not a phone number. Give it as it is dialled, 9 to 15 digits with the country code.",
+  "problem.password-expired": "The one-time password has ended. Ask whoever gave it for a new one.",
+  "problem.last-operator": "This is the last operator who can sign in. Make another one first.",
+  "problem.erased": "This person was erased; there is nothing left to change.",
 
   // Machines
   machinesFirst: (p: { count: string }) => (p.count === "1" ? "1 machine has joined." : `${p.count} machines have joined.`),

@@ -97,7 +97,7 @@ export const log = {
   entriesNone: "There is no such entry. Choose another kind or customer.",
   entriesShown: (p: { count: string }) => `${p.count} on this page.`,
   entryNumber: "Number",
-  entryIndex: "Place in the log",
+  entryIndex: "Place in log",
   older: "Older entries",
   newestFirst: "Newest entries",
   paging: "More",

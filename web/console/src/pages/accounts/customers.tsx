@@ -8,7 +8,7 @@ import { Field, SelectField } from "../../parts/field";
 import { Loaded } from "../../parts/loaded";
 import { useTitle } from "../../parts/title";
 import { accountsPath, Link, useRouter } from "../../router";
-import { useMay, useSession, wholeSite } from "../../session";
+import { useMay } from "../../session";
 import { LANGUAGES, useSpeech } from "../../words";
 import { languageOptions, readContacts, readTolerance } from "./settings";
 import { placed } from "./refused";
@@ -17,7 +17,6 @@ import { placed } from "./refused";
 export function CustomersPage(): JSX.Element {
   const { words, language } = useSpeech();
   const may = useMay();
-  const session = useSession();
   const { address, go } = useRouter();
   const [adding, setAdding] = useState(false);
   const list = useCustomers();
@@ -27,7 +26,7 @@ export function CustomersPage(): JSX.Element {
       {(customers) => (
         <>
           <h1>{customers.length === 0 ? words.noCustomers : words.customersFirst({ count: count(customers.length, language) })}</h1>
-          {may("customers.change") && wholeSite(session) && (
+          {may("operator") && (
             <p class="tools">
               <button type="button" onClick={() => setAdding(true)}>
                 {words.customerAdd}

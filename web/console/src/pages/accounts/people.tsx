@@ -14,7 +14,7 @@ import { accountsPath, Link, useRouter } from "../../router";
 import { useMay } from "../../session";
 import { useSpeech } from "../../words";
 import { PERSON_FIELDS, placed } from "./refused";
-import { languageOptions } from "./settings";
+import { languageOptions, readPhone } from "./settings";
 
 const ROWS = 50;
 
@@ -130,7 +130,7 @@ function AddPerson(props: {
       // A password is taken as it is typed, spaces included.
       password: String(form.get("password")),
       birthday: textOf(form, "birthday"),
-      phone_no: textOf(form, "phone_no"),
+      phone_no: readPhone(textOf(form, "phone_no")),
       language: textOf(form, "language"),
     };
     props.done(await answer(api.POST("/api/v1/people", { body })));

@@ -17,7 +17,7 @@ import { MissingPage } from "../missing";
 import { languageName } from "./customers";
 import { personState } from "./people";
 import { PERSON_FIELDS, placed } from "./refused";
-import { languageOptions } from "./settings";
+import { languageOptions, readPhone } from "./settings";
 
 type Asking = "change" | "disable" | "enable" | "erase";
 
@@ -115,7 +115,7 @@ function Shown({ person, reload }: { readonly person: Person; readonly reload: (
 function Change({ person, close }: { readonly person: Person; readonly close: () => void }): JSX.Element {
   const { words } = useSpeech();
   const run = async (form: FormData): Promise<void> => {
-    const body = { phone_no: textOf(form, "phone_no"), birthday: textOf(form, "birthday"), language: textOf(form, "language") };
+    const body = { phone_no: readPhone(textOf(form, "phone_no")), birthday: textOf(form, "birthday"), language: textOf(form, "language") };
     await answer(api.PATCH("/api/v1/people/{person}", { params: { path: { person: person.id } }, body }));
     close();
   };

@@ -16,7 +16,6 @@ export function placed(words: Words, fields: Readonly<Record<string, string>>): 
 /** What a person's joining data can be refused for. */
 export const PERSON_FIELDS = {
   "invalid-login-id": "login_id",
-  "login-id-taken": "login_id",
   taken: "login_id",
   "invalid-password": "password",
   "invalid-birthday": "birthday",

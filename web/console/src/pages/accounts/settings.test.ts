@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { Refused } from "@angbu/shared/client";
 import { en } from "../../words/en";
 import { PERSON_FIELDS, placed } from "./refused";
-import { readContacts, readTolerance, toleranceText } from "./settings";
+import { readContacts, readPhone, readTolerance, toleranceText } from "./settings";
 
 test.each([["50", 50e6], ["0.25", 250_000], ["0,25", 250_000], ["86400000", 8.64e13]])("a tolerance of %s ms", (text, ns) => {
   expect(readTolerance(en, text)).toBe(ns);
@@ -11,6 +11,11 @@ test.each([["50", 50e6], ["0.25", 250_000], ["0,25", 250_000], ["86400000", 8.64
 
 test.each(["", "0", "-1", "soon", "86400001", "0.0009", "1e99"])("%s is no tolerance", (text) => {
   expect(() => readTolerance(en, text)).toThrow(en.toleranceWrong);
+});
+
+test("a phone number is taken as people write it", () => {
+  expect(readPhone("010-1234-5678")).toBe("01012345678");
+  expect(readPhone("+82 (10) 1234.5678")).toBe("+821012345678");
 });
 
 test("contacts stand with commas or spaces between them", () => {

@@ -23,6 +23,11 @@ export function readContacts(words: Words, text: string): readonly string[] {
   return found;
 }
 
+/** A phone number as people write it, without what only parts its digits. */
+export function readPhone(text: string): string {
+  return text.replace(/[\s().-]+/g, "");
+}
+
 /** Milliseconds without superfluous digits. */
 export function toleranceText(ns: number): string {
   return String(Number((ns / NS_PER_MS).toPrecision(12)));
