@@ -28,13 +28,13 @@ export class Accounts {
     { id: "tok_3", holder: "old ERP", customer: "hanbit", scopes: ["evidence.append"], created_at: at(300 * DAY), expires_at: at(2 * DAY), revoked: false },
   ];
   readonly #people: Person[] = PEOPLE.map(([login_id, phone_no, birthday], index) => ({
-    id: `per_${String(index + 1).padStart(32, "0")}`, login_id, phone_no, birthday, language: "ko",
+    id: `per_${String(index + 1).padStart(32, "0")}`, customer: "hanbit", login_id, phone_no, birthday, language: "ko",
     enrolled_at: at((60 - index) * DAY), disabled: index === 3, erased: false, entry: "01KAG0000000000000000PERSN",
   }));
   readonly #machines: Machine[] = [
-    { id: "mac_1", kind: "host", name: "license-host", customer: "hanbit", enrolled_at: at(20 * DAY), disabled: false, entry: "01KAG0000000000000000MACHN" },
-    { id: "mac_2", kind: "relying-party", name: "intranet-login", customer: "hanbit", enrolled_at: at(4 * DAY), disabled: false, entry: "01KAG0000000000000000MACHN" },
-    { id: "mac_3", kind: "relying-party", name: "old-portal", customer: "demo", enrolled_at: at(200 * DAY), disabled: true, entry: "01KAG0000000000000000MACHN" },
+    { id: "mac_1", kind: "host", name: "license-host", customer: "hanbit", enrolled_at: at(20 * DAY), disabled: false, entry: "01KAG0000000000000000MACHN", public_key: "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=" },
+    { id: "mac_2", kind: "relying-party", name: "intranet-login", customer: "hanbit", enrolled_at: at(4 * DAY), disabled: false, entry: "01KAG0000000000000000MACHN", public_key: "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=" },
+    { id: "mac_3", kind: "relying-party", name: "old-portal", customer: "demo", enrolled_at: at(200 * DAY), disabled: true, entry: "01KAG0000000000000000MACHN", public_key: "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=" },
   ];
   #codes: OpenCode[] = [
     { id: "cod_1", kind: "agent", customer: "hanbit", name: "db-4", expires_at: at(-0.9 * DAY), used: false },
@@ -133,7 +133,7 @@ export class Accounts {
     if (!(Date.parse(birthday) < Date.now())) return refused(422, "invalid-birthday", "Birthday refused");
     if (!/^\+?\d{9,15}$/.test(phone_no)) return refused(422, "invalid-phone", "Phone refused");
     const person: Person = {
-      id: `per_${String(this.#people.length + 1).padStart(32, "0")}`, login_id, birthday, phone_no, language: "en",
+      id: `per_${String(this.#people.length + 1).padStart(32, "0")}`, customer: "hanbit", login_id, birthday, phone_no, language: "en",
       enrolled_at: at(0), disabled: false, erased: false, entry: "01KAG0000000000000000PERSN",
     };
     this.#people.push(person);

@@ -73,12 +73,12 @@ export class Log {
         name: "witness.audit.example", key: "witness.audit.example+1a2b3c4d+BCECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g", kind: "configured", size: size - 412,
         cosigned_at: seen(900_000), behind: 412, trouble: "it does not answer (connection refused); it is asked again every minute",
       },
-      { name: "hanbit/db-1", key: "hanbit-db-1+99aabbcc+BDECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g", kind: "agent", size: size - 2, cosigned_at: seen(9_000), behind: 2 },
-      { name: "hanbit/db-2", key: "hanbit-db-2+77aabbcc+BEECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g", kind: "agent", size: size - 1, cosigned_at: seen(5_000), behind: 1 },
+      { name: "hanbit-db-1", agent: "db-1", customer: "hanbit", key: "hanbit-db-1+99aabbcc+BDECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g", kind: "agent", size: size - 2, cosigned_at: seen(9_000), behind: 2 },
+      { name: "hanbit-db-2", agent: "db-2", customer: "hanbit", key: "hanbit-db-2+77aabbcc+BEECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g", kind: "agent", size: size - 1, cosigned_at: seen(5_000), behind: 1 },
     ];
   }
 
-  kinds(customer: string | undefined, nowMs: number): { kind: string; count: number; newest_at?: string }[] {
+  kinds(customer: string | undefined, nowMs: number): { kind: string; count: number; newest_at: string }[] {
     const found = new Map<string, { kind: string; count: number; newest_at: string }>();
     for (let index = 0; index < this.size(nowMs); index += 1) {
       const { kind, at, customer: owner } = this.#row(index);
@@ -88,7 +88,7 @@ export class Log {
     return [...found.values()];
   }
 
-  entries(query: URLSearchParams, customer: string | undefined, nowMs: number): { entries: EntryRow[]; next?: string } {
+  entries(query: URLSearchParams, customer: string | undefined, nowMs: number): { entries: EntryRow[]; next?: number } {
     const kind = query.get("kind");
     const limit = Math.min(50, Number(query.get("limit") ?? 50));
     const entries: EntryRow[] = [];
@@ -97,7 +97,7 @@ export class Log {
       const row = this.#row(index);
       if ((kind === null || row.kind === kind) && (customer === undefined || row.customer === customer)) entries.push(row);
     }
-    return { entries, ...(index >= 0 ? { next: String(index + 1) } : {}) };
+    return { entries, ...(index >= 0 ? { next: index + 1 } : {}) };
   }
 
   entry(id: string, nowMs: number): EntryPage | undefined {
@@ -134,7 +134,7 @@ export class Log {
 
   #row(index: number): EntryRow {
     const state = index % CLOCK_EVERY === 0;
-    const customer = state ? undefined : OWNERS[index % OWNERS.length];
+    const customer = state ? "-" : OWNERS[index % OWNERS.length]!;
     return {
       index,
       id: `01KAGVEB${String(index).padStart(10, "0")}J2GB1G6G`,
@@ -151,7 +151,7 @@ export class Log {
     const { id, kind, at, number, customer } = this.#row(index);
     const ns = `${Date.parse(at.replace("123456Z", "Z"))}123456`;
     const body = sha(`body ${index}`).toString("base64");
-    const owner = customer == null ? "0".repeat(32) : sha(customer ?? "").toString("hex").slice(0, 32);
+    const owner = customer === "-" ? "0".repeat(32) : sha(customer).toString("hex").slice(0, 32);
     const clock = Math.floor(index / CLOCK_EVERY) * CLOCK_EVERY;
     return `angbu/1 ${kind}\nid ${id}\ninstant ${ns} 1000000 declared ${clock}\ncustomer cus_${owner} ${number}\nbody ${body}\n`;
   }
@@ -184,5 +184,6 @@ const FIELDS: readonly EntryField[] = [
   { name: "agent", value: "agt_0102030405060708090a0b0c0d0e0f10" },
   { name: "settings", value: "01KAGVEB0000000000J2GB1G6G" },
   { name: "phone", hidden: true },
+  { name: "exchanges", bytes: 18_231 },
   { name: "note", value: "an offset of +188.4 ms was seen between two exchanges" },
 ];

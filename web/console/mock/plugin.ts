@@ -98,7 +98,7 @@ class MockCentre {
     }
     if (call === "POST /evidence/confirm") {
       this.#log.confirm();
-      return { status: 204 };
+      return found({ entry_id: "01KAG00000000000000CONFIRM" });
     }
     if (call.startsWith("POST /evidence/keys/")) return { status: 204 };
     if (entry === "") return undefined;

@@ -52,10 +52,10 @@ export function LogPage(): JSX.Element {
           <p class="soft">{words.logKeyWhy}</p>
         </Fact>
       </Facts>
-      <GrowthSection />
-      <WitnessesSection />
       {may("evidence.read") && (
         <>
+          <GrowthSection />
+          <WitnessesSection />
           <KindsSection />
           <Newest />
         </>

@@ -5,6 +5,9 @@ import { entryPath, Link, useRouter } from "../router";
 import { coded, useSpeech } from "../words";
 import { When } from "./when";
 
+/** What the centre calls itself where a customer would stand. */
+export const SITE = "-";
+
 /** Entries as they stand in the log, the newest first. */
 export function EntryTable({ entries }: { readonly entries: readonly EntryRow[] }): JSX.Element {
   const { words, language } = useSpeech();
@@ -36,7 +39,7 @@ export function EntryTable({ entries }: { readonly entries: readonly EntryRow[] 
             <td>
               <When at={entry.at} digits={entry.verdict === "unproven" ? 0 : Math.min(3, digitsFor(entry.error_bound_ns))} />
             </td>
-            <td data-label={words.customer}>{entry.customer ?? words.theSite}</td>
+            <td data-label={words.customer}>{entry.customer === SITE ? words.theSite : entry.customer}</td>
             <td class="figure" data-label={words.entryNumber}>
               {count(entry.number, language)}
             </td>

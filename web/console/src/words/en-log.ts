@@ -120,6 +120,7 @@ export const log = {
   entryTextWhy: "The last line is the root over the salted fields above: they can be shown one by one, or erased, and the proof stays.",
   fields: "Fields",
   fieldHidden: "hidden: this account does not see its value",
+  fieldBytes: (p: { count: string }) => `${p.count} bytes, packed; reports hold them`,
   fieldErased: "erased.",
 
   // Erasing

@@ -111,6 +111,7 @@ export const log: Catalogue<typeof en> = {
   entryTextWhy: "最後の行は、上のフィールドにソルトを加えて計算したルートです。フィールドをひとつずつ見せても、消去しても、証明は変わりません。",
   fields: "フィールド",
   fieldHidden: "非表示：このアカウントには値が見えません",
+  fieldBytes: (p) => `まとめたデータ ${p.count} バイト。報告書に入ります`,
   fieldErased: "消去済み。",
 
   eraseFields: "フィールドを消去…",

@@ -109,6 +109,7 @@ export const log: Catalogue<typeof en> = {
   entryTextWhy: "마지막 줄은 위 필드에 솔트를 더해 계산한 루트입니다. 필드를 하나씩 보이거나 지워도 증명은 그대로입니다.",
   fields: "필드",
   fieldHidden: "숨김: 이 계정은 값을 볼 수 없습니다",
+  fieldBytes: (p) => `묶음 데이터 ${p.count}바이트. 보고서에 담깁니다`,
   fieldErased: "삭제됨.",
 
   eraseFields: "필드 삭제…",

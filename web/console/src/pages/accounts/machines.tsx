@@ -11,7 +11,7 @@ import { When } from "../../parts/when";
 import { useResource } from "../../resource";
 import { accountsPath, entryPath, Link, useRouter } from "../../router";
 import { useMay } from "../../session";
-import { useSpeech } from "../../words";
+import { coded, useSpeech } from "../../words";
 
 /** Which hosts and applications have joined? */
 export function MachinesPage(): JSX.Element {
@@ -68,7 +68,7 @@ function Machines({ about }: { readonly about: About }): JSX.Element {
                 {machines.map((machine) => (
                   <tr key={machine.id} class={machine.disabled ? "is-off" : ""}>
                     <th scope="row">{machine.name}</th>
-                    <td data-label={words.kind}>{words[`code.${machine.kind}`]}</td>
+                    <td data-label={words.kind}>{coded(words, "code", machine.kind)}</td>
                     <td data-label={words.customer}>{machine.customer}</td>
                     <td data-label={words.enrolledAt}>
                       <When at={machine.enrolled_at} digits={0} />

@@ -23,7 +23,7 @@ export function EntriesPage(): JSX.Element {
   const customers = useCustomers();
   const customer = session.staff.customer?.name ?? query.get("customer") ?? undefined;
   const kind = query.get("kind") ?? undefined;
-  const before = query.get("before") ?? undefined;
+  const before = wholeNumber(query.get("before"));
   const list = useResource(`${customer} ${kind} ${before}`, () =>
     answer(api.GET("/api/v1/evidence/entries", { params: { query: { customer, kind, before, limit: ROWS } } })),
   );
@@ -60,12 +60,17 @@ export function EntriesPage(): JSX.Element {
                 <p class="soft">{words.entriesShown({ count: count(entries.length, language) })}</p>
               </>
             )}
-            <Paging path={PATH} query={kept} by="before" next={next} onward={words.older} start={words.newestFirst} />
+            <Paging path={PATH} query={kept} by="before" next={next?.toString()} onward={words.older} start={words.newestFirst} />
           </>
         )}
       </Loaded>
     </>
   );
+}
+
+/** A place in the log from the address bar, which anyone may have typed. */
+function wholeNumber(text: string | null): number | undefined {
+  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
 function KindChooser(props: { readonly customer: string | undefined; readonly chosen: string | undefined }): JSX.Element {

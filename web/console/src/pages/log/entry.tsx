@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import { answer, api, type EntryField, type EntryPage as Entry } from "@angbu/shared/client";
 import { count, dateAndClock, digitsFor, duration, NBSP, zoneName } from "../../format";
 import { Copyable } from "../../parts/copy";
+import { SITE } from "../../parts/entry-table";
 import { Fact, Facts } from "../../parts/facts";
 import { Loaded } from "../../parts/loaded";
 import { Notice } from "../../parts/refusal";
@@ -36,7 +37,7 @@ export function EntryPage({ entry }: { readonly entry: string }): JSX.Element {
 
 /** The id of the entry at a place in the log, if this account may see it. */
 async function idAt(index: number): Promise<string | undefined> {
-  const query = { before: String(index + 1), limit: 1 };
+  const query = { before: index + 1, limit: 1 };
   const { entries } = await answer(api.GET("/api/v1/evidence/entries", { params: { query } }));
   return entries.find((each) => each.index === index)?.id;
 }
@@ -57,14 +58,14 @@ function Shown({ entry, reload }: { readonly entry: Entry; readonly reload: () =
         <Link href={address("/log")}>{words.log}</Link> · <Link href={address("/log/entries")}>{words.entries}</Link> ·{" "}
         <code>{entry.kind}</code>
       </p>
-      <h1>{entry.customer == null ? words.entryFirst(said) : words.entryFirstOf({ ...said, customer: entry.customer })}</h1>
+      <h1>{entry.customer === SITE ? words.entryFirst(said) : words.entryFirstOf({ ...said, customer: entry.customer })}</h1>
       <div class="columns">
         <Facts title={words.entryWhat}>
           <Fact name={words.entryId}>
             <Copyable text={entry.id} />
           </Fact>
           <Fact name={words.entryIndex}>{count(entry.index, language)}</Fact>
-          <Fact name={words.customer}>{entry.customer ?? words.theSite}</Fact>
+          <Fact name={words.customer}>{entry.customer === SITE ? words.theSite : entry.customer}</Fact>
           <Fact name={words.entryNumber}>{count(entry.number, language)}</Fact>
         </Facts>
         <Facts title={words.entryTime}>
@@ -153,7 +154,7 @@ function Fields({ entry, reload }: { readonly entry: Entry; readonly reload: () 
 const LONGEST = 600;
 
 function Value({ field }: { readonly field: EntryField }): JSX.Element {
-  const { words } = useSpeech();
+  const { words, language } = useSpeech();
   const { address } = useRouter();
   if (field.erased === true) {
     return (
@@ -163,6 +164,7 @@ function Value({ field }: { readonly field: EntryField }): JSX.Element {
       </span>
     );
   }
+  if (typeof field.bytes === "number") return <span class="withheld">{words.fieldBytes({ count: count(field.bytes, language) })}</span>;
   if (field.hidden === true || field.value == null) return <span class="withheld">{words.fieldHidden}</span>;
   if (/^[0-9A-HJKMNP-TV-Z]{26}$/.test(field.value)) {
     return (

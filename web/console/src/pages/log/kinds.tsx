@@ -49,7 +49,7 @@ export function KindsSection(): JSX.Element {
                     {count(row.count, language)}
                   </td>
                   <td data-label={words.kindNewest}>
-                    {typeof row.newest_at === "string" ? ago(now() - instantOf(row.newest_at).ms, language) : "–"}
+                    {ago(now() - instantOf(row.newest_at).ms, language)}
                   </td>
                 </tr>
               ))}

@@ -9,7 +9,7 @@ import { Loaded } from "../../parts/loaded";
 import { Notice } from "../../parts/refusal";
 import { instantOf } from "../../parts/when";
 import { useResource } from "../../resource";
-import { useSpeech } from "../../words";
+import { coded, useSpeech } from "../../words";
 
 /** Who else has seen this log, and how much of it? */
 export function WitnessesSection(): JSX.Element {
@@ -61,14 +61,14 @@ function Table({ witnesses }: { readonly witnesses: readonly Witness[] }): JSX.E
         {witnesses.map((witness) => (
           <tr key={witness.key}>
             <th scope="row">
-              {witness.name}
+              {witness.agent == null ? witness.name : `${witness.customer ?? ""} / ${witness.agent}`}
               {witness.trouble != null && <small class="mistake">{sentence(witness.trouble)}</small>}
               <details class="key">
                 <summary>{words.logKey}</summary>
                 <Copyable text={witness.key} />
               </details>
             </th>
-            <td data-label={words.kind}>{words[`witness.${witness.kind}`]}</td>
+            <td data-label={words.kind}>{coded(words, "witness", witness.kind)}</td>
             <td class="figure" data-label={words.witnessSize}>
               {count(witness.size, language)}
             </td>
