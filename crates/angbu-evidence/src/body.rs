@@ -187,6 +187,16 @@ impl Disclosure {
         Ok(Self(parts))
     }
 
+    /// The same with still fewer fields shown: to disclose less of it, or to erase from what is kept.
+    #[must_use]
+    pub fn disclose(&self, shown: impl Fn(&str) -> bool) -> Self {
+        let part = |part: &Part| match part {
+            Part::Shown(field) if !shown(&field.name) => Part::Hidden(field.leaf()),
+            Part::Shown(_) | Part::Hidden(_) => part.clone(),
+        };
+        Self(self.0.iter().map(part).collect())
+    }
+
     /// The parts, in the body's order.
     pub fn parts(&self) -> &[Part] {
         &self.0
@@ -348,6 +358,33 @@ mod tests {
         assert!(!shown.encode().windows(3).any(|bytes| bytes == b"Kim"));
         assert_eq!(Body::decode(&shown.encode()), Err(BodyError::Malformed("a field of it is hidden")));
         assert_eq!(format!("{body:?}"), "Body([name (3 bytes), tolerance-ns (8 bytes), revision (1 bytes)])");
+    }
+
+    #[test]
+    fn a_few_digits_are_not_guessed_without_their_salt() {
+        let body = body(&[("login-id", b"kim"), ("birthday", b"1987-06-05")]).unwrap();
+        let Some(known) = body.fields().get(1) else { panic!("two fields") };
+        let erased = body.disclose(|_| true).disclose(|name| name != "birthday");
+        assert_eq!((erased.root(), erased.get("login-id")), (body.root(), Some(b"kim".as_slice())));
+        let Some(Part::Hidden(leaf)) = erased.parts().get(1) else { panic!("it was erased") };
+        // Every birthday of 28 years, with the name that it must have, under salts that one would try.
+        let mut rng = StdRng::seed_from_u64(2);
+        let mut tried = 0;
+        for year in 1972..2000 {
+            for day in 0..372 {
+                let value = format!("{year}-{:02}-{:02}", day / 31 + 1, day % 31 + 1).into_bytes();
+                let mut salt = [0; 32];
+                if tried % 2 == 1 {
+                    rand::Rng::fill_bytes(&mut rng, &mut salt);
+                }
+                let guess = Field { name: "birthday".to_owned(), value, salt };
+                assert_ne!(guess.leaf(), *leaf);
+                tried += 1;
+            }
+        }
+        assert!(tried > 10_000, "{tried}");
+        let right = Field { name: "birthday".to_owned(), value: b"1987-06-05".to_vec(), salt: known.salt };
+        assert_eq!(right.leaf(), *leaf);
     }
 
     #[test]

@@ -20,6 +20,10 @@ impl Kind {
     pub const MANIFEST: Self = Self::constant("evidence.manifest");
     /// That a report about a customer was made.
     pub const REPORT: Self = Self::constant("evidence.report");
+    /// Fields that were erased.
+    pub const ERASURE: Self = Self::constant("evidence.erasure");
+    /// A key of the site that was replaced.
+    pub const KEY: Self = Self::constant("evidence.key");
     /// Whatever somebody wanted kept.
     pub const NOTE: Self = Self::constant("evidence.note");
 

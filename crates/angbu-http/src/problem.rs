@@ -52,6 +52,20 @@ pub(crate) enum Refusal {
         /// The kind of thing.
         what: &'static str,
     },
+    /// Something that was begun before and is not done yet.
+    #[error("{0}")]
+    UnderWay(String),
+    /// A field that has to stay.
+    #[error(
+        "the field '{field}' of an entry of kind {kind} cannot be erased, since proofs or verdicts rest on it; what can \
+         be erased is what somebody stated, and what people, servers and customers are called"
+    )]
+    NotErasable {
+        /// The entry's kind.
+        kind: String,
+        /// The field.
+        field: String,
+    },
     /// An enrolment code that is unknown, used, expired or for another name: which is not said.
     #[error("the enrolment code is unknown, used, expired or made for another name; ask for a new one")]
     CodeRefused,
@@ -135,6 +149,10 @@ impl Refusal {
             },
             Self::Unknown { .. } => face(S::NOT_FOUND, "unknown", "Not found"),
             Self::Taken { .. } => face(S::CONFLICT, "taken", "Name already taken"),
+            Self::UnderWay(_) => face(S::CONFLICT, "under-way", "Still being done"),
+            Self::NotErasable { .. } => {
+                face(S::UNPROCESSABLE_ENTITY, "not-erasable", "Field cannot be erased")
+            }
             Self::CodeRefused => face(S::FORBIDDEN, "code-refused", "Enrolment code refused"),
             Self::Invalid(_) => face(S::UNPROCESSABLE_ENTITY, "invalid", "Invalid request"),
             Self::TooLarge { .. } => face(S::PAYLOAD_TOO_LARGE, "too-large", "Body too large"),
@@ -225,6 +243,7 @@ impl From<StoreError> for Refusal {
                 Self::Unavailable { seconds: 60, reason: error.to_string() }
             }
             StoreError::Taken { what } => Self::Taken { what },
+            StoreError::UnderWay { .. } => Self::UnderWay(error.to_string()),
             StoreError::NotFound { .. }
             | StoreError::Corrupt { .. }
             | StoreError::NotOurs { .. }

@@ -21,6 +21,12 @@ pub enum StoreError {
         /// What is taken, as a noun phrase.
         what: &'static str,
     },
+    /// What was asked for was asked for before, and is not done yet.
+    #[error("{what} is still being replaced; wait until that is done, and try again")]
+    UnderWay {
+        /// What, as a noun phrase.
+        what: &'static str,
+    },
     /// There is no such row.
     #[error("there is no such {what}")]
     NotFound {

@@ -35,8 +35,7 @@ pub(crate) struct Mark {
 
 impl Mark {
     fn encode(&self) -> Vec<u8> {
-        let text =
-            format!("angbu guard 1\n{}\n{}\n{}\n{}\n", self.origin, self.era, self.size, self.root);
+        let text = format!("angbu guard 1\n{}\n{}\n{}\n{}\n", self.origin, self.era, self.size, self.root);
         let mut bytes = format!("{text}{}\n", merkle::leaf_hash(text.as_bytes())).into_bytes();
         bytes.resize(bytes.len().max(PLACE), b' ');
         bytes

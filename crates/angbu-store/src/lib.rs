@@ -46,6 +46,6 @@ mod writer;
 
 pub use error::StoreError;
 pub use postgres::{PostgresUrl, UrlError};
-pub use seal::{Purpose, SigningKey};
+pub use seal::{KeyRow, NewKey, Purpose, Resealed, SigningKey};
 pub use sequencer::{Lease, LogSigners, Published, Sequencer};
 pub use store::{Engine, Options, Snapshot, Store, Tx};

@@ -4,7 +4,9 @@
 //! before whatever it sealed, so that each can be replaced alone while the others stay, and while everybody works on.
 
 mod keyring;
+mod reseal;
 mod root_secret;
+mod rotation;
 
 use aes_gcm_siv::aead::{Aead, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
@@ -15,7 +17,9 @@ use zeroize::Zeroizing;
 use crate::{Snapshot, StoreError};
 
 pub(crate) use keyring::{Blind, Keyring};
+pub use reseal::Resealed;
 pub(crate) use root_secret::RootSecret;
+pub use rotation::{KeyRow, NewKey};
 
 const KEY: usize = 32;
 const NONCE: usize = 12;
@@ -75,6 +79,18 @@ impl Purpose {
     /// The purpose with this word.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|purpose| purpose.word() == word)
+    }
+
+    /// Its key in words.
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Bodies => "the key that seals entries' fields",
+            Self::Records => "the key that seals agents' records",
+            Self::Personal => "the key that seals personal values",
+            Self::Index => "the key by which sealed values are found",
+            Self::Log => "the log's key",
+            Self::Promise => "the key that signs promises",
+        }
     }
 
     /// Whether its keys sign, and have a public half.

@@ -244,12 +244,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn begin(
-        store: Store,
-        signers: LogSigners,
-        centre: CentreId,
-        lease: Lease,
-    ) -> Result<Self, StoreError> {
+    fn begin(store: Store, signers: LogSigners, centre: CentreId, lease: Lease) -> Result<Self, StoreError> {
         let origin = signers.origin()?;
         store.board().set_signers(signers.clone());
         let row = HeadRow::read_or_make(&store)?;

@@ -62,6 +62,12 @@ pub(crate) trait Connection {
     ) -> Result<(), StoreError> {
         self.query(sql, values, each)
     }
+
+    /// Waits until every other transaction that has so much as read a table has ended, and lets none in until this one
+    /// has. Where transactions come one after the other anyway there is nothing to wait for.
+    fn exclude(&self, _table: &'static str) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// What is said to be taken when a unique column of this name refuses a value.

@@ -248,11 +248,13 @@ fn make_file(path: &Path) -> Result<(), StoreError> {
 pub(crate) fn open_writer(path: &Path) -> Result<rusqlite::Connection, StoreError> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
     // FULL: a commit is on the disk before anyone is told. Checkpoints of the write-ahead log are made by a thread of
-    // their own, because whoever makes one waits for the disk twice more.
+    // their own, because whoever makes one waits for the disk twice more. What is deleted or overwritten is wiped from the
+    // pages that held it: what was erased does not stay behind in them.
     pragmas(
         &connection,
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
-         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA foreign_keys = ON;",
+         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA foreign_keys = ON;
+         PRAGMA secure_delete = ON;",
     )?;
     migrate(&connection)?;
     Ok(connection)

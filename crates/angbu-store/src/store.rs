@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-use angbu_evidence::note::Ed25519Signer;
 use angbu_evidence::{Body, Draft, Kind};
 use angbu_units::{Clock, EntryId, UnixTime};
 use tokio::sync::oneshot;
@@ -21,7 +20,7 @@ use crate::database::{Database, Session};
 use crate::evidence::{self, KnownClockState, Sealed};
 use crate::guard::Guard;
 use crate::readers::Readers;
-use crate::seal::{Keyring, RootSecret, SigningKey};
+use crate::seal::{Keyring, RootSecret};
 use crate::sql::{Connection, values};
 use crate::writer::{self, Job, Writer};
 use crate::{PostgresUrl, StoreError, UrlError, postgres, sqlite};
@@ -278,17 +277,6 @@ impl Store {
         block_on(self.read(work))
     }
 
-    /// The signer of one of the site's keys, under the name that its signatures carry: the log's origin for
-    /// [`SigningKey::Log`], [`angbu_evidence::Promise::key_name`] of it for [`SigningKey::Promise`].
-    ///
-    /// # Errors
-    /// [`StoreError::Unfit`] for a name that no key can have.
-    pub fn signer(&self, key: SigningKey, name: &str) -> Result<Ed25519Signer, StoreError> {
-        let newest = self.inner.keys.seeds(key).into_iter().next();
-        let (_, seed) = newest.ok_or_else(|| StoreError::corrupt("there is no key that signs"))?;
-        Ed25519Signer::new(name, &seed).map_err(|why| StoreError::Unfit { what: why.to_string() })
-    }
-
     /// Whether other processes can have the same database open.
     pub fn is_shared(&self) -> bool {
         self.kind() != "sqlite"
@@ -302,7 +290,6 @@ impl Store {
         &self.inner.board
     }
 
-    #[cfg(test)]
     pub(crate) fn keys(&self) -> &Keyring {
         &self.inner.keys
     }

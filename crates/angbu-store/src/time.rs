@@ -540,7 +540,7 @@ impl Tx<'_> {
 }
 
 /// The identity of an exchange's or an event's row, which its sealed column is bound to.
-fn place(agent: AgentId, at: UnixTime, seq: u64) -> Vec<u8> {
+pub(crate) fn place(agent: AgentId, at: UnixTime, seq: u64) -> Vec<u8> {
     [agent.as_bytes().as_slice(), &at.nanos().to_be_bytes(), &seq.to_be_bytes()].concat()
 }
 

@@ -20,6 +20,12 @@ pub const DROPPED: Kind = Kind::constant("time.dropped");
 /// The longest name of an agent, in bytes.
 pub const LONGEST_NAME: usize = 255;
 
+/// Whether a field of these entries, or of a segment, can say who somebody is, so that it can be erased: what a server is
+/// called. Its id, its key and everything that happened to its clock stay, since verdicts rest on them.
+pub fn is_personal(kind: &Kind, field: &str) -> bool {
+    *kind == ENROLMENT && field == "name"
+}
+
 type Fields = Vec<(&'static str, Vec<u8>)>;
 
 /// Why fields are not what they should be.

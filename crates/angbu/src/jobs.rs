@@ -16,12 +16,16 @@ const MANIFESTS: Duration = Duration::from_secs(3_600);
 /// How often sessions and codes that have ended are cleared away.
 const CLEARING: Duration = Duration::from_secs(600);
 
+/// How often it is looked whether a key was retired, whose values are then sealed anew.
+const RESEALING: Duration = Duration::from_secs(2);
+
 /// Starts the jobs; each ends soon after `stop` turns true.
 pub(crate) fn spawn(tasks: &mut JoinSet<()>, centre: &Arc<Centre>, stop: &watch::Receiver<bool>) {
     let every = |period, job: Job| run(Arc::clone(centre), stop.clone(), period, job);
     tasks.spawn(every(SEGMENTS, Job::Segments));
     tasks.spawn(every(MANIFESTS, Job::Manifest));
     tasks.spawn(every(CLEARING, Job::Clearing));
+    tasks.spawn(every(RESEALING, Job::Resealing));
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +33,7 @@ enum Job {
     Segments,
     Manifest,
     Clearing,
+    Resealing,
 }
 
 async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Duration, job: Job) {
@@ -43,6 +48,7 @@ async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Durat
             Job::Segments => centre.close_segments(false).await,
             Job::Manifest => centre.append_manifest().await.map(drop),
             Job::Clearing => centre.clear_ended().await,
+            Job::Resealing => centre.reseal().await,
         };
         if let Err(error) = done {
             tracing::warn!(?job, %error, "a job could not be done and is tried again later");

@@ -2,10 +2,12 @@
 //! and entry in one transaction, answer. Routes and jobs both come here.
 
 mod accounts;
+mod erasure;
 mod evidence;
 mod own_clock;
 mod recent;
 mod report;
+mod site_keys;
 mod state;
 mod throttle;
 mod time;
@@ -25,6 +27,7 @@ use angbu_store::{Published, Store, StoreError, Tx};
 use angbu_units::{CentreId, Clock, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
 
 pub(crate) use accounts::{CustomerWish, JoinWish, PersonWish, StaffWish, read_grant, read_holder};
+pub(crate) use erasure::Because;
 pub(crate) use evidence::Shown;
 pub use own_clock::{InForce, OwnClock, Seam};
 use recent::Recent;

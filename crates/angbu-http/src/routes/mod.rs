@@ -2,6 +2,7 @@
 
 mod accounts;
 mod enrolments;
+mod erasure;
 mod evidence;
 mod people;
 mod site;
@@ -59,6 +60,7 @@ pub(crate) fn all() -> OpenApiRouter<Arc<Centre>> {
         .merge(enrolments::routes())
         .merge(time::routes())
         .merge(evidence::routes())
+        .merge(erasure::routes())
         .merge(site::routes())
 }
 

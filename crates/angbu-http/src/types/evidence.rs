@@ -45,3 +45,64 @@ pub(crate) struct StatementMade {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) promise: Option<String>,
 }
+
+/// Fields of an entry that are to be erased.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct EraseFields {
+    /// Their names.
+    pub(crate) fields: Vec<String>,
+    /// Why, in 1 to 500 characters; it stands sealed in the entry that says so.
+    pub(crate) reason: String,
+}
+
+/// Why a person is erased.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Erasure {
+    /// Why, in 1 to 500 characters; it stands sealed in the entry that says so.
+    pub(crate) reason: String,
+}
+
+/// Something was erased.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Erased {
+    /// The `evidence.erasure` entry.
+    pub(crate) entry_id: String,
+}
+
+/// The site's keys.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Keys {
+    /// The oldest first.
+    pub(crate) keys: Vec<Key>,
+}
+
+/// A key of the site.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Key {
+    /// Its number, which stands before whatever it sealed.
+    pub(crate) id: u32,
+    /// bodies, records, personal, index, log or promise.
+    pub(crate) purpose: String,
+    #[schema(format = DateTime)]
+    pub(crate) created_at: String,
+    /// Since when nothing new is sealed or signed with it.
+    #[schema(format = DateTime)]
+    pub(crate) retired_at: Option<String>,
+    /// Of a retired key: how many values were looked at and, where it sealed them, sealed anew.
+    pub(crate) resealed: Option<u64>,
+    /// Of a key that signs: what verifies it.
+    pub(crate) verifier_key: Option<String>,
+}
+
+/// A key that was made or retired.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct KeyChanged {
+    /// Its number.
+    pub(crate) id: u32,
+    /// The `evidence.key` entry.
+    pub(crate) entry_id: String,
+    /// Of a key that signs: what verifies it.
+    pub(crate) verifier_key: Option<String>,
+}

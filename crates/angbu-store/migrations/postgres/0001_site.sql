@@ -13,10 +13,15 @@ CREATE TABLE site_centres (
     starts    BIGINT           NOT NULL
 );
 
+-- wrapped: the secret under the root secret; empty of a signing key that signs no more. public_key: of signing keys.
+-- retired: since when nothing new bears it; then resealed counts what was sealed anew, and reached says up to where.
 CREATE TABLE site_keys (
-    key_id  BIGINT           PRIMARY KEY,
-    purpose TEXT COLLATE "C" NOT NULL,
-    wrapped BYTEA            NOT NULL,
-    created BIGINT           NOT NULL,
-    retired BIGINT
+    key_id     BIGINT           PRIMARY KEY,
+    purpose    TEXT COLLATE "C" NOT NULL,
+    wrapped    BYTEA            NOT NULL,
+    public_key BYTEA,
+    created    BIGINT           NOT NULL,
+    retired    BIGINT,
+    resealed   BIGINT           NOT NULL,
+    reached    BYTEA
 );

@@ -13,10 +13,15 @@ CREATE TABLE site_centres (
     starts    INTEGER NOT NULL
 );
 
+-- wrapped: the secret under the root secret; empty of a signing key that signs no more. public_key: of signing keys.
+-- retired: since when nothing new bears it; then resealed counts what was sealed anew, and reached says up to where.
 CREATE TABLE site_keys (
-    key_id  INTEGER PRIMARY KEY,
-    purpose TEXT    NOT NULL,
-    wrapped BLOB    NOT NULL,
-    created INTEGER NOT NULL,
-    retired INTEGER
+    key_id     INTEGER PRIMARY KEY,
+    purpose    TEXT    NOT NULL,
+    wrapped    BLOB    NOT NULL,
+    public_key BLOB,
+    created    INTEGER NOT NULL,
+    retired    INTEGER,
+    resealed   INTEGER NOT NULL,
+    reached    BLOB
 );

@@ -124,20 +124,42 @@ impl Snapshot<'_> {
         )
     }
 
-    /// The entries whose fields hold something of a person, in the order of their ids.
+    /// The entries whose fields hold something of a person, in the order of their ids, at most `limit`.
     ///
     /// # Errors
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub fn entries_about(&self, person: PersonId) -> Result<Vec<EntryId>, StoreError> {
+    pub fn entries_about(&self, person: PersonId, limit: u64) -> Result<Vec<EntryId>, StoreError> {
         self.sql.all(
-            "SELECT entry_id FROM evidence_subjects WHERE person_id = ?1 ORDER BY entry_id",
-            values![person],
+            "SELECT entry_id FROM evidence_subjects WHERE person_id = ?1 ORDER BY entry_id LIMIT ?2",
+            values![person, limit],
             |row| column(row, 0),
         )
     }
 }
 
+impl Snapshot<'_> {
+    /// Everybody's people behind an id in the order of their ids, for going over all of them.
+    pub(crate) fn people_behind(&self, after: PersonId, limit: u64) -> Result<Vec<PersonRow>, StoreError> {
+        self.sql.all(
+            "SELECT person_id, customer_id, sealed, password_hash, entry_id, enrolled, disabled, version
+             FROM accounts_people WHERE person_id > ?1 ORDER BY person_id LIMIT ?2",
+            values![after, limit],
+            |row| person(row, self),
+        )
+    }
+}
+
 impl Tx<'_> {
+    /// Hashes anew what a person is found by, unless the row was changed since it was read: then it was hashed anew.
+    pub(crate) fn hash_person_anew(&self, person: &PersonRow) -> Result<(), StoreError> {
+        let sealed = Sealed::of(self, person)?;
+        self.sql.execute(
+            "UPDATE accounts_people SET login_hash = ?2, phone_hash = ?3 WHERE person_id = ?1 AND version = ?4",
+            values![person.id, sealed.login_hash, sealed.phone_hash, person.version],
+        )?;
+        Ok(())
+    }
+
     /// Inserts a person, and notes that the entry `person.entry` holds what is known of them.
     ///
     /// # Errors

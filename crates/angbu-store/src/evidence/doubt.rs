@@ -33,7 +33,8 @@ impl Store {
     /// of this log, and as every read and write.
     pub async fn seen_checkpoint(&self, note: &str) -> Result<(), StoreError> {
         let unfit = |why: String| StoreError::Unfit { what: format!("a checkpoint of another log: {why}") };
-        let signers = self.board().signers().ok_or_else(|| StoreError::unavailable("the log has not begun"))?;
+        let signers =
+            self.board().signers().ok_or_else(|| StoreError::unavailable("the log has not begun"))?;
         let parsed = Note::parse(note).map_err(|error| unfit(error.to_string()))?;
         parsed.verify(&signers.verifier_keys()?).map_err(|error| unfit(error.to_string()))?;
         let shown = Checkpoint::decode(&parsed.text).map_err(|error| unfit(error.to_string()))?;
@@ -81,7 +82,8 @@ impl Store {
                 Ok(confirmed)
             })
             .await?;
-        let signers = self.board().signers().ok_or_else(|| StoreError::unavailable("the log has not begun"))?;
+        let signers =
+            self.board().signers().ok_or_else(|| StoreError::unavailable("the log has not begun"))?;
         let origin = signers.origin()?;
         self.guard().set(&Mark { origin, era: row.era, size: row.head.size, root: row.head.root })?;
         self.guard().sync()?;

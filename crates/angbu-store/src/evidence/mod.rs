@@ -2,6 +2,7 @@
 
 pub(crate) mod bundle;
 mod doubt;
+mod erasure;
 pub(crate) mod hot;
 pub(crate) mod runs;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use angbu_evidence::sequence::Head;
 use angbu_evidence::tile::{TileError, TileId, TileNodes};
-use angbu_evidence::{Body, Counter, Draft, Entry, Hash, Kind, Manifest, Receipt, merkle};
+use angbu_evidence::{Body, Counter, Disclosure, Draft, Entry, Hash, Kind, Manifest, Receipt, merkle};
 use angbu_units::{CustomerId, EntryId, UnixTime};
 use tokio::sync::watch;
 
@@ -24,6 +25,7 @@ use crate::{Snapshot, Store, StoreError, Tx};
 pub(crate) use bundle::Bundles;
 pub use doubt::CONFIRMED;
 pub(crate) use doubt::refuse;
+pub use erasure::Erasure;
 pub(crate) use runs::Run;
 
 /// The most entries that one question is answered with.
@@ -33,7 +35,7 @@ pub const ENTRIES_AT_ONCE: u64 = 65_536;
 pub const APPENDS_AT_ONCE: u64 = 16_384;
 
 /// The table of sealed bodies, as sealed values name it.
-const BODIES: &str = "evidence_bodies";
+pub(crate) const BODIES: &str = "evidence_bodies";
 
 /// An entry in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -197,20 +199,24 @@ impl Snapshot<'_> {
         Ok(found.is_some())
     }
 
-    /// The fields of an entry with their salts, unsealed.
+    /// The fields of an entry with their salts, unsealed; those that were erased are hidden.
     ///
     /// # Errors
     /// [`StoreError::NotOurs`] when the sealed bytes do not open, and as every read.
-    pub fn body(&self, id: EntryId) -> Result<Option<Body>, StoreError> {
-        let sealed =
-            self.sql.first("SELECT sealed FROM evidence_bodies WHERE entry_id = ?1", values![id], |row| {
-                column::<Vec<u8>>(row, 0)
-            })?;
-        let Some(sealed) = sealed else { return Ok(None) };
-        let plain = self.open_sealed(BODIES, &id.to_bytes(), &sealed)?;
-        Body::decode(&plain)
-            .map(Some)
-            .map_err(|error| StoreError::corrupt(format!("the body of {id}: {error}")))
+    pub fn body(&self, id: EntryId) -> Result<Option<Disclosure>, StoreError> {
+        let Some(sealed) = self.sealed_body(id)? else { return Ok(None) };
+        self.open_body(id, &sealed).map(Some)
+    }
+
+    fn sealed_body(&self, id: EntryId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.sql.first("SELECT sealed FROM evidence_bodies WHERE entry_id = ?1", values![id], |row| {
+            column::<Vec<u8>>(row, 0)
+        })
+    }
+
+    fn open_body(&self, id: EntryId, sealed: &[u8]) -> Result<Disclosure, StoreError> {
+        let plain = self.open_sealed(BODIES, &id.to_bytes(), sealed)?;
+        Disclosure::decode(&plain).map_err(|error| StoreError::corrupt(format!("the body of {id}: {error}")))
     }
 
     /// The bytes of a tile of hashes, if the log has grown to it.

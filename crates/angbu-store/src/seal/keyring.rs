@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use aes_gcm_siv::Aes256GcmSiv;
 use aes_gcm_siv::aead::KeyInit;
+use angbu_evidence::note::{Ed25519Signer, Signer as _};
 use angbu_units::UnixTime;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -59,7 +60,7 @@ impl Keyring {
         let mut keys = Keys::load(sql, &root)?;
         for purpose in Purpose::ALL {
             while keys.current(purpose).is_none() {
-                let id = keys.next_id()?;
+                let id = keys.version.next_id()?;
                 insert(sql, &root, id, purpose, now)?;
                 // Another centre that starts at the same time may have been first; then its keys are there now.
                 keys = Keys::load(sql, &root)?;
@@ -78,6 +79,18 @@ impl Keyring {
             self.put(Keys::load(sql, &self.root)?);
         }
         Ok(())
+    }
+
+    /// Makes a purpose's next key in the database. It comes into use with the first transaction that begins after this one
+    /// was committed.
+    pub(super) fn make(
+        &self,
+        sql: &dyn Connection,
+        purpose: Purpose,
+        now: UnixTime,
+    ) -> Result<(u32, Option<[u8; 32]>), StoreError> {
+        let id = Version::read(sql)?.next_id()?;
+        Ok((id, insert(sql, &self.root, id, purpose, now)?))
     }
 
     /// Looks for keys that are newer than all that are known. A snapshot can be older than what is known already.
@@ -149,12 +162,15 @@ impl Keyring {
         if self.is_current(sealed) {
             return Ok(Cow::Borrowed(sealed));
         }
+        if !self.knows(sealed) {
+            // It waited for its turn for longer than it took to seal everything anew.
+            return Err(StoreError::unavailable("the key that this was sealed under was replaced meanwhile"));
+        }
         let plain = self.open_sealed(table, row, sealed)?;
         Ok(Cow::Owned(self.seal(purpose, table, row, &plain)?))
     }
 
     /// The keyed hashes by which a value of a column is found: HMAC-SHA-256 over the column's name, a zero and the value.
-    #[allow(dead_code, reason = "people come with it")]
     pub(crate) fn blind(&self, column: &'static str, value: &[u8]) -> Result<Blind, StoreError> {
         let keys = self.keys();
         let mut newest_first = keys
@@ -216,11 +232,6 @@ impl Keys {
         let newest = self.by_id.iter().rev().find(|(_, key)| key.purpose == purpose && !key.is_retired);
         newest.map(|(id, key)| (*id, key))
     }
-
-    fn next_id(&self) -> Result<u32, StoreError> {
-        let next = u32::try_from(self.version.largest).ok().and_then(|largest| largest.checked_add(1));
-        next.ok_or_else(|| StoreError::corrupt("there are no key ids left"))
-    }
 }
 
 impl Key {
@@ -243,23 +254,37 @@ impl Version {
         )?;
         Ok(version.unwrap_or_default())
     }
+
+    fn next_id(self) -> Result<u32, StoreError> {
+        let next = u32::try_from(self.largest).ok().and_then(|largest| largest.checked_add(1));
+        next.ok_or_else(|| StoreError::corrupt("there are no key ids left"))
+    }
 }
 
-/// Makes a key, unless there is one with this id already.
+/// Makes a key, unless there is one with this id already. Returns the public half of one that signs.
 fn insert(
     sql: &dyn Connection,
     root: &RootSecret,
     id: u32,
     purpose: Purpose,
     now: UnixTime,
-) -> Result<(), StoreError> {
-    let wrapped = seal(&root.cipher(), &key_name(id, purpose), &*random_key()?)?;
+) -> Result<Option<[u8; 32]>, StoreError> {
+    let secret = random_key()?;
+    let wrapped = seal(&root.cipher(), &key_name(id, purpose), &*secret)?;
+    let public_key = purpose.signs().then(|| public_key(&secret)).transpose()?;
     sql.execute(
-        "INSERT INTO site_keys (key_id, purpose, wrapped, created, retired) VALUES (?1, ?2, ?3, ?4, NULL)
-         ON CONFLICT (key_id) DO NOTHING",
-        values![i64::from(id), purpose.word(), wrapped, now],
+        "INSERT INTO site_keys (key_id, purpose, wrapped, public_key, created, retired, resealed, reached)
+         VALUES (?1, ?2, ?3, ?4, ?5, NULL, 0, NULL) ON CONFLICT (key_id) DO NOTHING",
+        values![i64::from(id), purpose.word(), wrapped, public_key, now],
     )?;
-    Ok(())
+    Ok(public_key)
+}
+
+fn public_key(secret: &[u8; KEY]) -> Result<[u8; 32], StoreError> {
+    // The name plays no part in the key.
+    let signer =
+        Ed25519Signer::new("site", secret).map_err(|why| StoreError::Unfit { what: why.to_string() })?;
+    Ok(*signer.verifier_key().public_key())
 }
 
 fn unwrap(

@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{Drafter, TestClock, append};
+use crate::support::{Drafter, TestClock, append, customer};
 use crate::{Options, SigningKey, Store, StoreError};
 
 use std::path::Path;
@@ -143,4 +143,44 @@ fn a_database_of_a_newer_program_is_left_alone() {
         "DELETE FROM site_migrations WHERE number = 9999; UPDATE site_migrations SET name = 'other' WHERE number = 2",
     );
     assert!(matches!(opened(folder.path()).map(drop), Err(StoreError::OtherMigration { number: 2, .. })));
+}
+
+#[test]
+fn no_row_names_a_key_that_was_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = TestClock::new();
+    let store = Store::open(&Options::new(folder.path()), clock.clone()).unwrap();
+    let mut drafter = Drafter::new(1, &clock);
+    append(&store, drafter.clock_state());
+    append(&store, drafter.note(customer(1)));
+    let new = store.write_blocking(|tx| tx.rotate(Purpose::Bodies, UnixTime::MIN)).unwrap();
+    append(&store, drafter.note(customer(1)));
+    let connection = rusqlite::Connection::open(folder.path().join("angbu.sqlite")).unwrap();
+    let named = || -> Vec<Vec<u8>> {
+        let sql = "SELECT substr(sealed, 1, 4) FROM evidence_bodies GROUP BY 1 ORDER BY 1";
+        let mut statement = connection.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    assert_eq!(named().len(), 2, "what is new names the new key already");
+    assert_eq!(crate::store::block_on(store.reseal(Purpose::Bodies, 100)).unwrap(), Resealed::Done);
+    assert_eq!(named(), [new.id.to_be_bytes().to_vec()]);
+}
+
+#[test]
+fn a_thousand_sealed_values_open_in_milliseconds() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = opened(folder.path()).unwrap();
+    let row = |number: u32| number.to_be_bytes();
+    let sealed: Vec<_> = (0..1_000)
+        .map(|number| store.keys().seal(Purpose::Records, "t", &row(number), &[7; 120]).unwrap())
+        .collect();
+    let fastest = (0..5).map(|_| {
+        let begun = std::time::Instant::now();
+        for (sealed, number) in sealed.iter().zip(0..) {
+            store.keys().open_sealed("t", &row(number), sealed).unwrap();
+        }
+        begun.elapsed()
+    });
+    let fastest = fastest.min().unwrap();
+    assert!(fastest < std::time::Duration::from_millis(10), "{fastest:?}");
 }

@@ -129,9 +129,7 @@ impl State {
         let mut unknown: Vec<CustomerId> = drafts
             .iter()
             .map(|draft| draft.customer)
-            .filter(|customer| {
-                self.core.counter(customer).is_some() && !self.reaches.contains_key(customer)
-            })
+            .filter(|customer| self.core.counter(customer).is_some() && !self.reaches.contains_key(customer))
             .collect();
         unknown.sort_unstable();
         unknown.dedup();

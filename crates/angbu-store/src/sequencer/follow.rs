@@ -98,7 +98,8 @@ impl Worker {
             return Ok(Trust::Whole);
         }
         let (origin, asked) = (self.origin.clone(), row.clone());
-        let trust = self.store.read_blocking(move |snapshot| Trust::judge(snapshot, &asked, &origin, mark))?;
+        let trust =
+            self.store.read_blocking(move |snapshot| Trust::judge(snapshot, &asked, &origin, mark))?;
         if trust == Trust::Whole {
             self.judged = Some(judged);
         }
@@ -130,18 +131,14 @@ impl Worker {
         let is_far_behind = size - first > FAR_BEHIND;
         let begin = if is_far_behind { size } else { first };
         let (entries, nodes) = self.store.read_blocking(move |snapshot| {
-            Ok::<_, StoreError>((
-                entries_between(snapshot, begin, size)?,
-                load_nodes(snapshot, begin, size)?,
-            ))
+            Ok::<_, StoreError>((entries_between(snapshot, begin, size)?, load_nodes(snapshot, begin, size)?))
         })?;
         let root = merkle::tree_root(&nodes, size).map_err(|error| StoreError::corrupt(error.to_string()))?;
         if root != checkpoint.root {
             return Err(StoreError::corrupt("the newest checkpoint is not of the log's tiles"));
         }
         let head = Head { size, root, epoch: row.head.epoch };
-        let published =
-            Arc::new(Published { head, checkpoint: row.note.clone(), signed_at: row.signed_at });
+        let published = Arc::new(Published { head, checkpoint: row.note.clone(), signed_at: row.signed_at });
         self.announce(Batch { first: begin, entries, nodes, published })?;
         if is_far_behind {
             self.store.board().forget_waiting();

@@ -29,11 +29,7 @@ pub struct Lease {
 impl Lease {
     /// How a store's sequencer shares its log unless it is told otherwise.
     pub fn of(store: &Store) -> Self {
-        Self {
-            is_shared: store.is_shared(),
-            beat: Duration::from_secs(1),
-            patience: Duration::from_secs(4),
-        }
+        Self { is_shared: store.is_shared(), beat: Duration::from_secs(1), patience: Duration::from_secs(4) }
     }
 }
 

@@ -21,13 +21,8 @@ fn start_with_fault(
     times: u32,
     fault: fn() -> StoreError,
 ) -> Sequencer {
-    let mut worker = Worker::begin(
-        store.clone(),
-        LogSigners::fixed(signer),
-        centre(1),
-        Lease::of(store),
-    )
-    .unwrap();
+    let mut worker =
+        Worker::begin(store.clone(), LogSigners::fixed(signer), centre(1), Lease::of(store)).unwrap();
     let left = AtomicU32::new(times);
     worker.fault = Some(Box::new(move |here| {
         let strike = here == point

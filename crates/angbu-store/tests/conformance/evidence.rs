@@ -209,7 +209,7 @@ pub(crate) fn bodies_are_sealed(place: &dyn Place) {
     let mut drafter = Drafter::new(6, &clock);
     let (draft, body) = drafter.note(customer(1));
     let id = append(&store, (draft, body.clone()));
-    assert_eq!(store.read_blocking(move |s| s.body(id)).unwrap(), Some(body));
+    assert_eq!(store.read_blocking(move |s| s.body(id)).unwrap(), Some(body.disclose(|_| true)));
     assert_eq!(store.read_blocking(|s| s.body(EntryId::from_bytes([1; 16]))).unwrap(), None);
 }
 

@@ -3,12 +3,14 @@
 
 mod accounts;
 mod evidence;
+mod keys;
 mod people;
 mod time;
 mod transactions;
 
 pub(crate) use accounts::*;
 pub(crate) use evidence::*;
+pub(crate) use keys::*;
 pub(crate) use people::*;
 pub(crate) use time::*;
 pub(crate) use transactions::*;
@@ -41,6 +43,11 @@ macro_rules! conformance {
             manifests_prove_counts,
             what_cannot_enter_the_log_is_refused,
             bodies_are_sealed,
+            erased_fields_leave_their_hashes,
+            keys_are_replaced_while_everybody_writes,
+            records_are_sealed_anew_from_where_a_stop_left_them,
+            keys_that_sign_are_replaced,
+            people_are_found_while_their_keys_are_replaced,
             a_second_sequencer_fences_the_first,
             a_log_holds_whatever_is_appended_and_however_often_it_is_reopened,
         );

@@ -11,7 +11,7 @@ fn write<T: Send + 'static>(
     store.write_blocking(work)
 }
 
-fn person(n: u8, of: u8, login: &str, enrolled: UnixTime) -> PersonRow {
+pub(super) fn person(n: u8, of: u8, login: &str, enrolled: UnixTime) -> PersonRow {
     PersonRow {
         id: PersonId::from_bytes([n; 16]),
         customer: customer(of),
@@ -49,7 +49,7 @@ pub(crate) fn people_are_found_by_login_among_their_customers(place: &dyn Place)
     assert!(find(2, "kim") == Some(person(2, 2, "kim", now)));
     assert!(find(2, "김민수").is_none());
     assert_eq!(
-        store.read_blocking(|s| s.entries_about(PersonId::from_bytes([3; 16]))).unwrap(),
+        store.read_blocking(|s| s.entries_about(PersonId::from_bytes([3; 16]), 10)).unwrap(),
         [EntryId::from_bytes([3; 16])]
     );
 

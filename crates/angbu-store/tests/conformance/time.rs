@@ -4,9 +4,9 @@ use angbu_units::{AgentId, EntryId, Nanos, Ppb, UnixTime};
 
 use crate::support::{Place, TestClock, customer};
 
-const AGENT: AgentId = AgentId::from_bytes([8; 16]);
+pub(super) const AGENT: AgentId = AgentId::from_bytes([8; 16]);
 
-fn agent(store: &Store, clock: &TestClock) -> AgentRow {
+pub(super) fn agent(store: &Store, clock: &TestClock) -> AgentRow {
     let row = AgentRow {
         id: AGENT,
         customer: customer(1),
@@ -27,7 +27,7 @@ fn agent(store: &Store, clock: &TestClock) -> AgentRow {
     row
 }
 
-fn exchange(seq: u64, at: UnixTime, offset_us: i64) -> ExchangeRow {
+pub(super) fn exchange(seq: u64, at: UnixTime, offset_us: i64) -> ExchangeRow {
     ExchangeRow {
         agent: AGENT,
         at,
@@ -42,7 +42,7 @@ fn exchange(seq: u64, at: UnixTime, offset_us: i64) -> ExchangeRow {
     }
 }
 
-fn upload(expected_seq: u64, arrived: UnixTime, exchanges: Vec<ExchangeRow>) -> AcceptedUpload {
+pub(super) fn upload(expected_seq: u64, arrived: UnixTime, exchanges: Vec<ExchangeRow>) -> AcceptedUpload {
     let count = u64::try_from(exchanges.len()).unwrap();
     let poll = Some(Nanos::from_secs(2));
     AcceptedUpload {
@@ -56,7 +56,7 @@ fn upload(expected_seq: u64, arrived: UnixTime, exchanges: Vec<ExchangeRow>) -> 
     }
 }
 
-fn apply(store: &Store, upload: AcceptedUpload) -> Result<(), StoreError> {
+pub(super) fn apply(store: &Store, upload: AcceptedUpload) -> Result<(), StoreError> {
     store.write_blocking(move |tx| tx.apply_upload(&upload))
 }
 
