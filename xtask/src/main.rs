@@ -9,6 +9,7 @@
 
 mod bench;
 mod demo;
+mod foreign;
 mod fuzz;
 mod judge;
 mod packages;

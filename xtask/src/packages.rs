@@ -30,9 +30,11 @@ enum Sign {
     Program(&'static str),
     /// A file of this name somewhere below this folder.
     File(&'static str, &'static str),
+    /// A module of Python's.
+    Module(&'static str),
 }
 
-const NEEDS: [Need; 12] = [
+const NEEDS: [Need; 15] = [
     need(
         "chrony",
         Sign::Program("chronyd"),
@@ -48,6 +50,13 @@ const NEEDS: [Need; 12] = [
         None,
     ),
     need("g++", Sign::Program("c++"), "builds the fuzzing engine", None),
+    need("golang-go", Sign::Program("go"), "builds the foreign verifier of checkpoints and tiles", None),
+    need(
+        "golang-golang-x-mod-dev",
+        Sign::File("/usr/share/gocode/src/golang.org/x/mod", "tlog.go"),
+        "is the foreign verifier of checkpoints and tiles",
+        None,
+    ),
     need("iproute2", Sign::Program("ip"), "addresses on the loopback interface", None),
     need(
         "libfaketime",
@@ -66,6 +75,7 @@ const NEEDS: [Need; 12] = [
         Some("postgresql"),
     ),
     need("python3", Sign::Program("python3"), "checks a report with docs/verify.py", None),
+    need("python3-venv", Sign::Module("ensurepip"), "holds the foreign verifier of COSE receipts", None),
 ];
 
 const fn need(package: &'static str, sign: Sign, why: &'static str, service: Option<&'static str>) -> Need {
@@ -122,6 +132,10 @@ fn present(sign: &Sign) -> bool {
     match sign {
         Sign::Program(name) => process::program(name).is_some(),
         Sign::File(folder, name) => holds(Path::new(folder), name, 4),
+        Sign::Module(name) => Command::new("python3")
+            .args(["-c", &format!("import {name}")])
+            .output()
+            .is_ok_and(|output| output.status.success()),
     }
 }
 

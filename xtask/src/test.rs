@@ -5,7 +5,7 @@ mod tally;
 use std::process::Command;
 
 use crate::workspace::Workspace;
-use crate::{packages, process, tidy, web};
+use crate::{foreign, packages, process, tidy, web};
 use tally::Tally;
 
 /// Runs everything; an error when anything failed.
@@ -13,6 +13,7 @@ use tally::Tally;
 /// Nothing is left out for want of a tool: what is missing is installed, or the run fails.
 pub(crate) fn run(workspace: &Workspace) -> anyhow::Result<()> {
     packages::ensure()?;
+    foreign::install(workspace)?;
     nextest()?;
     let cargo = |arguments: &[&str]| {
         let mut command = process::cargo();

@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod checkpoint;
+pub mod cose;
 pub mod cosign;
 pub mod entry;
 pub mod erasure;
