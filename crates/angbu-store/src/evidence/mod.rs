@@ -4,6 +4,7 @@ pub(crate) mod bundle;
 mod doubt;
 mod erasure;
 pub(crate) mod hot;
+mod listing;
 pub(crate) mod runs;
 
 use std::borrow::Cow;
@@ -26,6 +27,7 @@ pub(crate) use bundle::Bundles;
 pub use doubt::CONFIRMED;
 pub(crate) use doubt::refuse;
 pub use erasure::Erasure;
+pub use listing::{GROWTH_POINTS, KindCount, Listing};
 pub(crate) use runs::Run;
 
 /// The most entries that one question is answered with.

@@ -111,6 +111,36 @@ pub(crate) fn reaching(
     Ok(Some(found))
 }
 
+/// The running number of a customer's last entry before a log index; 0 when there is none.
+pub(crate) fn last_number_before(
+    sql: &dyn Connection,
+    customer: CustomerId,
+    before: u64,
+) -> Result<u64, StoreError> {
+    let Some(mut found) = at_or_before(sql, customer, u64::MAX)? else { return Ok(0) };
+    if found.first >= before {
+        // Indexes rise with the numbers, so halving finds the last run that begins before; `high` begins after it.
+        let (mut low, mut high) = (1, found.number);
+        loop {
+            let Some(run) = at_or_before(sql, customer, low + (high - low) / 2)? else { return Ok(0) };
+            if run.first < before {
+                low = run.number + run.count;
+                found = run;
+            } else {
+                high = run.number;
+            }
+            if low >= high {
+                break;
+            }
+        }
+        if found.first >= before {
+            return Ok(0);
+        }
+    }
+    let earlier = found.indexes()?.into_iter().take_while(|index| *index < before).count();
+    Ok(found.number + u64::try_from(earlier).unwrap_or_default() - 1)
+}
+
 /// The run that holds a running number, or the last one before it.
 pub(crate) fn at_or_before(
     sql: &dyn Connection,

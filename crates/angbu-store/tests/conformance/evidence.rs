@@ -97,6 +97,82 @@ pub(crate) fn entries_are_found_by_customer_and_time(place: &dyn Place) {
     store.read_blocking(|s| check_log(s, &[])).unwrap();
 }
 
+pub(crate) fn entries_are_listed_from_the_newest_on(place: &dyn Place) {
+    let clock = TestClock::new();
+    let store = place.open(clock.clone()).unwrap();
+    let (_sequencer, _) = sequencer(&store);
+    assert_eq!(
+        store.read_blocking(|s| s.listing(None, None, None, 10)).unwrap(),
+        angbu_store::evidence::Listing::default()
+    );
+    let mut drafter = Drafter::new(8, &clock);
+    let rare = Kind::constant("evidence.rare");
+    append(&store, drafter.draft(rare.clone(), customer(4)));
+    for n in 0..300 {
+        append(&store, drafter.any());
+        if n % 40 == 0 {
+            settle(&store);
+        }
+    }
+    settle(&store);
+    let entries = store.read_blocking(|s| check_log(s, &[])).unwrap();
+    let entries: Vec<_> = entries.into_iter().zip(0u64..).collect();
+    for of in [None, Some(customer(1)), Some(customer(4)), Some(CustomerId::SITE), Some(customer(9))] {
+        for kind in [None, Some(Kind::NOTE), Some(rare.clone()), Some(Kind::constant("evidence.none"))] {
+            for (before, limit) in [(None, 7), (Some(150), 30), (Some(0), 3), (Some(1), 3), (None, 9_999)] {
+                let expected: Vec<u64> = entries
+                    .iter()
+                    .filter(|(entry, index)| {
+                        of.is_none_or(|of| entry.customer == of)
+                            && kind.as_ref().is_none_or(|kind| entry.kind == *kind)
+                            && before.is_none_or(|before| *index < before)
+                    })
+                    .map(|(_, index)| *index)
+                    .rev()
+                    .collect();
+                let (mut listed, mut next) = (Vec::new(), before);
+                for _ in 0..400 {
+                    let (kind, at) = (kind.clone(), next);
+                    let page = store.read_blocking(move |s| s.listing(of, kind.as_ref(), at, limit)).unwrap();
+                    assert!(page.entries.len() <= usize::try_from(limit).unwrap());
+                    listed.extend(page.entries.iter().map(|item| item.index));
+                    next = page.next;
+                    if next.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(listed, expected, "{of:?} {kind:?} {before:?} {limit}");
+            }
+        }
+    }
+}
+
+pub(crate) fn the_log_grows_as_its_curve_says(place: &dyn Place) {
+    let clock = TestClock::new();
+    let store = place.open(clock.clone()).unwrap();
+    let (_sequencer, _) = sequencer(&store);
+    let mut drafter = Drafter::new(9, &clock);
+    let start = clock.now();
+    for _ in 0..10 {
+        clock.advance(Nanos::from_secs(1));
+        for _ in 0..3 {
+            append(&store, drafter.note(customer(1)));
+        }
+        settle(&store);
+    }
+    let end = clock.now();
+    let curve = move |from, to, points| store.read_blocking(move |s| s.growth(from, to, points)).unwrap();
+    let grown = curve(start, end, 11);
+    let expected: Vec<_> =
+        (0i64..=10).map(|n| (start + Nanos::from_secs(n), u64::try_from(3 * n).unwrap())).collect();
+    assert_eq!(grown, expected);
+    let later = end + Nanos::from_secs(100);
+    assert_eq!(curve(end, later, 0), [(end, 30), (later, 30)]);
+    assert_eq!(curve(UnixTime::MIN, start, 2).last(), Some(&(start, 0)));
+    assert_eq!(curve(later, start, 3).len(), 3, "the wrong way round it stands still");
+    assert_eq!(curve(start, end, u32::MAX).len(), 1_000);
+}
+
 pub(crate) fn tiles_and_bundles_are_those_of_the_log(place: &dyn Place) {
     let clock = TestClock::new();
     let store = place.open(clock.clone()).unwrap();

@@ -39,6 +39,8 @@ macro_rules! conformance {
             snapshots_see_one_state,
             entries_are_proven,
             entries_are_found_by_customer_and_time,
+            entries_are_listed_from_the_newest_on,
+            the_log_grows_as_its_curve_says,
             tiles_and_bundles_are_those_of_the_log,
             manifests_prove_counts,
             what_cannot_enter_the_log_is_refused,

@@ -180,6 +180,21 @@ pub fn check_log(snapshot: &Snapshot<'_>, served: &[Checkpoint]) -> Result<Vec<E
             snapshot.entries_of(customer, 1, u64::MAX)?.iter().map(|item| item.index).collect();
         assert_eq!(listed, indexes, "the entries of {customer}");
     }
+    let mut kinds = BTreeMap::<(Option<CustomerId>, Kind), (u64, u64)>::new();
+    for (entry, index) in entries.iter().zip(0u64..) {
+        for of in [None, Some(entry.customer)] {
+            let tally = kinds.entry((of, entry.kind.clone())).or_default();
+            *tally = (tally.0 + 1, index);
+        }
+    }
+    let mut of_whom: Vec<_> = kinds.keys().map(|(of, _)| *of).collect();
+    of_whom.dedup();
+    let mut counted = BTreeMap::new();
+    for of in of_whom {
+        let found = snapshot.kinds(of)?;
+        counted.extend(found.into_iter().map(|it| ((of, it.kind), (it.count, it.last))));
+    }
+    assert_eq!(counted, kinds, "every kind is counted");
     for checkpoint in served {
         assert!(checkpoint.size <= head.size, "no checkpoint was ever of more than there is");
         let path = merkle::consistency(&snapshot.nodes(), checkpoint.size, head.size).unwrap();
