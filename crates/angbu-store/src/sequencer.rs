@@ -277,7 +277,7 @@ impl Worker {
 
     /// `true` when it holds the log or should follow.
     fn begin_to_hold(&mut self) -> Result<bool, StoreError> {
-        let row = HeadRow::read_or_make(&self.store)?;
+        let (mark, row) = self.marked_row()?;
         let board = Arc::clone(self.store.board());
         if let Some(doubt) = row.in_doubt() {
             board.stand_still(doubt);
@@ -285,7 +285,7 @@ impl Worker {
         }
         // A centre of this one's id that held it is this one's last run, which has ended.
         let is_free = row.holder.is_none_or(|holder| holder == self.centre);
-        match self.trust(&row)? {
+        match self.trust(&row, mark)? {
             Trust::Doubt(mark) => {
                 // What is damaged is no older copy, and another cure helps.
                 self.store.read_blocking(|snapshot| State::load(snapshot).map(drop))?;
@@ -407,14 +407,14 @@ impl Worker {
 
     /// Begins again from what the database holds; entries that a commit in doubt has placed are published.
     fn resume(&mut self) -> Result<(), Failure> {
-        let row = HeadRow::read_or_make(&self.store)?;
+        let (mark, row) = self.marked_row()?;
         if Some(row.head.epoch) != self.raised {
             return Err(Failure::Fenced);
         }
         if let Some(doubt) = row.in_doubt() {
             return Err(Failure::Halted(doubt));
         }
-        match self.trust(&row)? {
+        match self.trust(&row, mark)? {
             Trust::Whole => {}
             Trust::Doubt(mark) => return Err(Failure::Halted(self.raise_doubt(&row, mark)?)),
             Trust::Unguarded => {

@@ -59,7 +59,7 @@ impl Worker {
 
     /// One look at the head: publishes what is new, and takes the log over when it is free.
     fn look(&mut self, board: &Board) -> Result<Looked, StoreError> {
-        let row = HeadRow::read_or_make(&self.store)?;
+        let (mark, row) = self.marked_row()?;
         if let Some(doubt) = row.in_doubt() {
             board.stand_still(doubt);
             return Ok(Looked::Quiet);
@@ -67,7 +67,7 @@ impl Worker {
         let Role::Following(watch) = &mut self.role else { return Ok(Looked::Holding) };
         let is_silent = watch.look(&row, self.lease.patience);
         let is_alive = watch.is_alive;
-        let trust = self.trust(&row)?;
+        let trust = self.trust(&row, mark)?;
         if let Trust::Doubt(mark) = trust {
             board.stand_still(self.raise_doubt(&row, mark)?);
             return Ok(Looked::Quiet);
@@ -90,9 +90,14 @@ impl Worker {
         Ok(if grown { Looked::Grown } else { Looked::Quiet })
     }
 
-    /// What the guard says of the log; asked again only when the log has changed.
-    pub(super) fn trust(&mut self, row: &HeadRow) -> Result<Trust, StoreError> {
+    /// The guard's mark and the head. The mark is read first: the head that it is of was in the database before.
+    pub(super) fn marked_row(&self) -> Result<(Option<Mark>, HeadRow), StoreError> {
         let mark = self.store.guard().mark();
+        Ok((mark, HeadRow::read_or_make(&self.store)?))
+    }
+
+    /// What the guard says of the log; asked again only when the log has changed.
+    pub(super) fn trust(&mut self, row: &HeadRow, mark: Option<Mark>) -> Result<Trust, StoreError> {
         let judged = (mark.clone(), row.head, row.era);
         if self.judged.as_ref() == Some(&judged) {
             return Ok(Trust::Whole);
