@@ -505,7 +505,7 @@ impl Worker {
     fn publish(&mut self, state: &State) -> Result<(), StoreError> {
         let head = state.core.head();
         let first = self.published.unwrap_or(head.size).min(head.size);
-        let is_far_behind = head.size - first > UNPUBLISHED;
+        let is_far_behind = self.published.is_none() || head.size - first > UNPUBLISHED;
         let first = if is_far_behind { head.size } else { first };
         let (entries, nodes, row) = self.store.read_blocking(move |snapshot| {
             Ok::<_, StoreError>((

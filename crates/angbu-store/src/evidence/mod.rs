@@ -301,6 +301,17 @@ impl Snapshot<'_> {
         manifest.map_err(|error| StoreError::corrupt(error.to_string()))
     }
 
+    /// Whether an hour, counted from 1970 on, has its manifest.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn has_manifest_of_hour(&self, hour: u64) -> Result<bool, StoreError> {
+        let found = self
+            .sql
+            .first("SELECT 1 FROM evidence_manifests WHERE hour = ?1", values![hour], |_| Ok(()))?;
+        Ok(found.is_some())
+    }
+
     /// A customer's entries from a running number (from 1) on, in their order, at most `limit` and
     /// [`ENTRIES_AT_ONCE`].
     ///
@@ -441,11 +452,30 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::Taken`] when the entry has one already.
     pub fn insert_manifest(&mut self, id: EntryId, manifest: &Manifest) -> Result<(), StoreError> {
-        self.sql.execute(
-            "INSERT INTO evidence_manifests (entry_id, size, leaves) VALUES (?1, ?2, ?3)",
-            values![id, manifest.size(), manifest.encode()],
-        )?;
-        Ok(())
+        self.keep_manifest(id, manifest, None)
+    }
+
+    /// As [`Tx::insert_manifest`], for the one manifest of an hour; hours are counted from 1970 on.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] when the hour has one already, of whatever centre.
+    pub fn insert_hourly_manifest(
+        &mut self,
+        id: EntryId,
+        manifest: &Manifest,
+        hour: u64,
+    ) -> Result<(), StoreError> {
+        self.keep_manifest(id, manifest, Some(hour))
+    }
+
+    fn keep_manifest(&self, id: EntryId, manifest: &Manifest, hour: Option<u64>) -> Result<(), StoreError> {
+        let what = if hour.is_some() { "the hour's manifest" } else { "the entry's manifest" };
+        self.sql.execute_one(
+            "INSERT INTO evidence_manifests (entry_id, size, leaves, hour) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO NOTHING",
+            values![id, manifest.size(), manifest.encode(), hour],
+            StoreError::Taken { what },
+        )
     }
 }
 

@@ -133,7 +133,8 @@ impl Worker {
             // This centre held the log before, and its last checkpoint was not kept.
             return Ok(false);
         }
-        let is_far_behind = size - first > FAR_BEHIND;
+        // What was appended here before this centre followed can be in the log already.
+        let is_far_behind = self.published.is_none() || size - first > FAR_BEHIND;
         let begin = if is_far_behind { size } else { first };
         let (entries, nodes) = self.store.read_blocking(move |snapshot| {
             Ok::<_, StoreError>((entries_between(snapshot, begin, size)?, load_nodes(snapshot, begin, size)?))

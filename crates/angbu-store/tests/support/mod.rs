@@ -4,13 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "inside tests a panic is the report")]
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use angbu_evidence::note::{Signer, VerifierKey};
 use angbu_evidence::{Body, Checkpoint, Draft, Entry, Kind, Receipt, merkle};
-use angbu_store::{Published, Sequencer, SigningKey, Snapshot, Store, StoreError};
+use angbu_store::{Lease, Options, Published, Sequencer, SigningKey, Snapshot, Store, StoreError};
 use angbu_units::{
     CentreId, Clock, ClockVerdict, CustomerId, EntryId, Monotonic, Nanos, ProvenInstant, Reading, UnixTime,
 };
@@ -45,6 +46,53 @@ impl Clock for TestClock {
     fn read(&self) -> Reading {
         Reading { wall: self.now(), monotonic: Monotonic::from_nanos(self.now().nanos()) }
     }
+}
+
+/// Several centres over one database: a folder each, and in all but the first one a link to the first one's database.
+pub struct Centres(pub tempfile::TempDir);
+
+impl Centres {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+
+    pub fn folder(&self, n: u8) -> PathBuf {
+        self.0.path().join(n.to_string())
+    }
+
+    pub fn options(&self, n: u8) -> Options {
+        let folder = self.folder(n);
+        if n > 1 && !folder.exists() {
+            std::fs::create_dir(&folder).unwrap();
+            std::os::unix::fs::symlink(self.folder(1).join("angbu.sqlite"), folder.join("angbu.sqlite"))
+                .unwrap();
+        }
+        Options { root_secret: self.folder(1).join("root.secret"), ..Options::new(folder) }
+    }
+
+    pub fn open(&self, n: u8, clock: &Arc<TestClock>) -> Store {
+        Store::open(&self.options(n), clock.clone()).unwrap()
+    }
+}
+
+/// As centres over one database share a log, only faster.
+pub const FAST: Lease =
+    Lease { is_shared: true, beat: Duration::from_millis(100), patience: Duration::from_millis(600) };
+
+pub fn sharing_sequencer(store: &Store, n: u8) -> (Sequencer, VerifierKey) {
+    let signer = Arc::new(store.signer(SigningKey::Log, ORIGIN).unwrap());
+    let key = signer.verifier_key();
+    (Sequencer::start_with(store, signer, centre(n), FAST).unwrap(), key)
+}
+
+/// Polls until a condition holds, and says how long that took.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{what} did not come");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    begun.elapsed()
 }
 
 pub fn centre(n: u8) -> CentreId {
