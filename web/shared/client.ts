@@ -17,6 +17,7 @@ export type Graph = Schemas["Graph"];
 export type Growth = Schemas["Growth"];
 export type GrowthPoint = Schemas["GrowthPoint"];
 export type Head = Schemas["Head"];
+export type Key = Schemas["Key"];
 export type KindCount = Schemas["KindCount"];
 export type Machine = Schemas["Machine"];
 export type Mark = Schemas["Mark"];

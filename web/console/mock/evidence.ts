@@ -1,6 +1,6 @@
 // The made-up log: real hashes over made-up entries, so that the pages' own checks have something to check.
 import { createHash } from "node:crypto";
-import type { EntryField, EntryPage, EntryRow, Head, Witness } from "@angbu/shared/client";
+import type { EntryField, EntryPage, EntryRow, Head, Key, Witness } from "@angbu/shared/client";
 import { begun } from "./site";
 
 const ORIGIN = "angbu.example/mock";
@@ -62,6 +62,18 @@ export class Log {
       if (last === undefined || size > last.size) found.push({ at_ms: Math.round(at), size });
     }
     return found;
+  }
+
+  keys(): Key[] {
+    const made = (daysAgo: number): string => new Date(begun - daysAgo * 86_400_000).toISOString();
+    const verifier_key = `${ORIGIN}+0f1e2d3c+AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyAh`;
+    return [
+      ...["bodies", "records", "personal", "index"].map((purpose, at) => ({ id: at + 1, purpose, created_at: made(90) })),
+      { id: 5, purpose: "log", created_at: made(90), verifier_key },
+      { id: 6, purpose: "promise", created_at: made(90), verifier_key: verifier_key.replace("mock", "mock/promise") },
+      { id: 7, purpose: "log", created_at: made(2), verifier_key: verifier_key.replace("0f1e2d3c", "4b5a6978") },
+      { id: 8, purpose: "personal", created_at: made(1) },
+    ].map((key) => (key.id === 3 ? { ...key, retired_at: made(1), resealed: 1_204 } : key));
   }
 
   witnesses(nowMs: number): Witness[] {

@@ -100,7 +100,8 @@ class MockCentre {
       this.#log.confirm();
       return found({ entry_id: "01KAG00000000000000CONFIRM" });
     }
-    if (call.startsWith("POST /evidence/keys/")) return { status: 204 };
+    if (call === "GET /evidence/keys") return found({ keys: this.#log.keys() });
+    if (call.startsWith("POST /evidence/keys/")) return found({ id: 7, entry_id: this.#log.erase("", [], now) });
     if (entry === "") return undefined;
     if (act === "receipt") return found(this.#log.receipt(entry, now));
     if (act === "erase") return found({ entry_id: this.#log.erase(entry, given.fields as string[], now) });

@@ -123,7 +123,7 @@ function faults() {
     seen.add(element);
     const style = getComputedStyle(element);
     const box = element.getBoundingClientRect();
-    if (style.visibility !== "visible" || style.clipPath !== "none" || box.width < 2 || box.height < 2) continue;
+    if (!element.checkVisibility() || style.visibility !== "visible" || style.clipPath !== "none" || box.width < 2 || box.height < 2) continue;
     if (element.closest(":disabled, svg, noscript, script, style") !== null) continue;
     let ground = element;
     while (ground !== null && colour(getComputedStyle(ground).backgroundColor)[3] < 255) ground = ground.parentElement;

@@ -129,6 +129,9 @@ export const log = {
   eraseWhat:
     "Value and salt are destroyed. The entry stays, every proof of it stays, and nobody can learn or guess the value from it any more. That it was erased becomes an entry too.",
   eraseNot: "This cannot be undone. What reports and receipts have shown already cannot be called back, and backups forget it only when they expire.",
+  "problem.not-erasable":
+    "This field cannot be erased, since proofs or verdicts rest on it. What somebody stated can be, and what people, servers and customers are called.",
+  "problem.under-way": "This is still being done from the last time. Wait until it is through, and try again.",
   eraseNothing: "Choose at least one field.",
   erased: "Erased.",
   erasedEntry: "The entry of the erasure",
@@ -174,5 +177,12 @@ export const log = {
   rotateSigning:
     "From now on both keys sign, the new one and the old one, and agents learn the new one. Give the new verifier key to whoever checks reports, then retire the old one.",
   rotateSealing: "New data is sealed with the new key at once. What the old key sealed is sealed again in the background, and then the old key is destroyed.",
-  keyRotated: (p: { key: string }) => `Replaced: ${p.key}.`,
+  keyRotated: "Done.",
+  keyEntry: "The entry that says so",
+  keyNumber: (p: { number: string }) => `Key ${p.number}`,
+  keyResealed: (p: { count: string }) => `replaced; ${p.count} values looked at so far`,
+  retire: "Retire the old one",
+  retireKey: "Retire the log’s old key",
+  retireWhat:
+    "From now on the new key alone signs. Whoever checks reports needs the new verifier key; agents have learnt it with their last upload.",
 };

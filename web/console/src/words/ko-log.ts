@@ -117,6 +117,9 @@ export const log: Catalogue<typeof en> = {
   eraseWhat:
     "값과 솔트를 파기합니다. 항목과 그 증명은 모두 남지만, 항목에서 값을 알아내거나 추측할 수 없게 됩니다. 삭제했다는 사실도 항목으로 남습니다.",
   eraseNot: "되돌릴 수 없습니다. 보고서나 영수증으로 이미 공개된 값은 거둬들일 수 없고, 백업에서는 백업이 만료되어야 사라집니다.",
+  "problem.not-erasable":
+    "증명이나 판정의 근거가 되는 필드는 삭제할 수 없습니다. 진술한 내용과 사용자, 서버, 고객의 이름은 삭제할 수 있습니다.",
+  "problem.under-way": "지난번 작업이 아직 진행 중입니다. 끝난 뒤 다시 시도하세요.",
   eraseNothing: "필드를 하나 이상 선택하세요.",
   erased: "삭제했습니다.",
   erasedEntry: "삭제 항목 보기",
@@ -159,5 +162,11 @@ export const log: Catalogue<typeof en> = {
   rotateSigning:
     "이제부터 새 키와 이전 키가 함께 서명하고, 에이전트가 새 키를 알게 됩니다. 보고서를 검증하는 사람에게 새 검증 키를 알린 뒤 이전 키를 폐기하세요.",
   rotateSealing: "새 데이터는 바로 새 키로 봉인됩니다. 이전 키로 봉인한 것은 뒤에서 다시 봉인한 뒤 이전 키를 파기합니다.",
-  keyRotated: (p) => `교체했습니다: ${p.key}.`,
+  keyRotated: "완료했습니다.",
+  keyEntry: "해당 항목 보기",
+  keyNumber: (p) => `키 ${p.number}`,
+  keyResealed: (p) => `교체됨, 지금까지 값 ${p.count}개 확인`,
+  retire: "이전 키 폐기",
+  retireKey: "로그의 이전 키 폐기",
+  retireWhat: "이제부터 새 키만 서명합니다. 보고서를 검증하려면 새 검증 키가 필요합니다. 에이전트는 마지막 업로드 때 새 키를 알게 되었습니다.",
 };

@@ -96,12 +96,10 @@ function Shown({ person, reload }: { readonly person: Person; readonly reload: (
               <button type="button" onClick={() => setAsking(person.disabled ? "enable" : "disable")}>
                 {person.disabled ? words.enable : words.disable}
               </button>
+              <button type="button" class="danger" onClick={() => setAsking("erase")}>
+                {words.personErase}
+              </button>
             </>
-          )}
-          {may("evidence.erase") && (
-            <button type="button" class="danger" onClick={() => setAsking("erase")}>
-              {words.personErase}
-            </button>
           )}
         </div>
       )}

@@ -3,6 +3,7 @@ import { answer, api, type EntryPage as Entry } from "@angbu/shared/client";
 import { FormDialog, Mistake, textOf } from "../../parts/dialog";
 import { Field, TicksField } from "../../parts/field";
 import { useSpeech } from "../../words";
+import { placed } from "../accounts/refused";
 
 /** Erases the value and the salt of fields, for good. */
 export function EraseDialog(props: {
@@ -23,7 +24,7 @@ export function EraseDialog(props: {
     props.done((await answer(call)).entry_id);
   };
   return (
-    <FormDialog title={words.eraseFields} action={words.eraseForGood} danger close={props.close} run={run}>
+    <FormDialog title={words.eraseFields} action={words.eraseForGood} danger close={props.close} run={run} place={placed(words, { "not-erasable": "fields" })}>
       {(wrong) => (
         <>
           <p>{words.eraseWhat}</p>
