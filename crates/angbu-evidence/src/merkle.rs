@@ -437,6 +437,22 @@ pub(crate) mod tests {
         );
     }
 
+    /// Paths of a million hashes and sizes that no log has cost no more than their first 65 hashes.
+    #[test]
+    fn absurd_paths_are_refused() {
+        let (hash, million) = (leaf_hash(b""), vec![leaf_hash(b""); 1_000_000]);
+        let wrong = |length| ProofError::WrongLength(length);
+        for (old, new) in [(1, 2), (3, 5), (1 << 63, u64::MAX), (u64::MAX - 1, u64::MAX), (1, u64::MAX)] {
+            assert_eq!(verify_consistency(old, &hash, new, &hash, &million), Err(wrong(1_000_000)));
+            assert_eq!(roots(old, new, &million), Err(wrong(1_000_000)));
+            assert_eq!(verify_inclusion(&hash, old, new, &million, &hash), Err(wrong(1_000_000)));
+            assert!(roots(old, new, &[]).is_err());
+        }
+        assert_eq!(roots(5, 5, &million), Err(ProofError::OutOfRange { asked: 5, size: 5 }));
+        assert_eq!(roots(0, 5, &million), Err(ProofError::OutOfRange { asked: 0, size: 5 }));
+        assert!(verify_consistency(u64::MAX, &hash, 1, &hash, &million).is_err());
+    }
+
     proptest! {
         #[test]
         fn large_trees_agree_with_another_implementation(size in 1u64..3000, a: u64, b: u64) {

@@ -493,6 +493,14 @@ mod tests {
             assert_eq!(Note::parse(note), Err(expected), "{note:?}");
         }
         assert_eq!(Note::parse(&"x".repeat(LONGEST + 1)), Err(NoteError::TooLong));
+        // A thousand signatures, short ones and whole ones.
+        let thousand = format!("x\n\n{}", "— a AAAAAAA=\n".repeat(1_000));
+        assert_eq!(Note::parse(&thousand), Err(NoteError::TooManySignatures));
+        let line = good.lines().last().unwrap();
+        assert_eq!(
+            Note::parse(&format!("x\n\n{}", format!("{line}\n").repeat(1_000))),
+            Err(NoteError::TooLong)
+        );
         for text in ["", "\n", "no end", "a\rb\n"] {
             assert_eq!(sign(text, &signer("a", 1)), Err(SignError::NotANoteText));
         }

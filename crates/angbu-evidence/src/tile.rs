@@ -467,6 +467,42 @@ mod tests {
         assert_eq!(merkle::tree_root(&nodes, 65_793), Ok(merkle::root(&tree.0)));
     }
 
+    /// Names and bytes that no log has: refused, and nothing is set aside for them.
+    #[test]
+    fn absurd_sizes_are_refused() {
+        let most = u64::MAX;
+        for path in [
+            &format!("tile/0/{most}"),
+            "tile/0/x18/x446/x744/x073/x709/x551/616",
+            "tile/0/x018/x446/x744/x073/x709/x551/616",
+            "tile/8/000",
+            "tile/99999999999999999999/000",
+            "tile/0/000.p/0",
+            "tile/0/000.p/257",
+            "tile/0/000.p/18446744073709551615",
+            "tile/entries/000.p/65536",
+        ] {
+            assert_eq!(TileId::parse(path), Err(NotATilePath), "{path}");
+            assert_eq!(parse_entries(path), Err(NotATilePath), "{path}");
+        }
+        let long = format!("tile/0/{}000", "x999/".repeat(1_000_000));
+        assert_eq!(TileId::parse(&long), Err(NotATilePath));
+        let largest = TileId::new(TOP_LEVEL, most, FULL).unwrap();
+        assert_eq!(TileId::parse(&largest.path()), Ok(largest));
+        assert_eq!(decode_hashes(&vec![0; 32 * 1_000_000]), None);
+        assert_eq!(decode_bundle(&[0xff; 3]), Err(BundleError::CutShort(0)));
+        assert_eq!(decode_bundle(&vec![0; 2 * 257]), Err(BundleError::TooMany));
+        let nothing = |_, _| Ok::<_, Infallible>(Vec::new());
+        assert!(matches!(
+            Edge::load(most, nothing),
+            Err(TileError::WrongWidth { expected: 255, found: 0, .. })
+        ));
+        let nodes = TileNodes::new(nothing);
+        assert!(merkle::inclusion(&nodes, most - 1, most).is_err());
+        assert!(merkle::consistency(&nodes, most - 1, most).is_err());
+        assert!(merkle::whole_path(&nodes, 1 << 63, most).is_err());
+    }
+
     proptest! {
         #[test]
         fn paths_agree_with_another_implementation(level in 0u8..=7, index: u64, width in 1u16..=256) {
