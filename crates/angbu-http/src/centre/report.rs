@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use angbu_evidence::note::VerifierKey;
+use angbu_evidence::note::{Signer, VerifierKey};
 use angbu_evidence::report::{Item, Package, Subject, Trust};
 use angbu_evidence::{Disclosure, Entry, Kind};
 use angbu_store::accounts::CustomerRow;
 use angbu_store::evidence::{ENTRIES_AT_ONCE, LogItem};
-use angbu_store::{Snapshot, StoreError};
+use angbu_store::{SigningKey, Snapshot, StoreError};
 use angbu_time::report::{self as rendering, Language};
 use angbu_time::segment::{self, Segment};
 use angbu_units::{EntryId, Nanos, UnixTime};
@@ -63,7 +63,7 @@ impl Centre {
         let manifested = self.store.wait(manifest, PATIENCE).await?.ok_or_else(late)?;
         let published = self.published.borrow().clone().ok_or_else(late)?;
         let index = manifested.index;
-        let keys = vec![self.site.log_key.clone()];
+        let keys = self.log_keys()?;
         let gathered = move |snapshot: &Snapshot<'_>| {
             gather(snapshot, subject, (manifest, index), (&published.checkpoint, &keys))
         };
@@ -95,9 +95,15 @@ impl Centre {
         if self.store.settle(PATIENCE).await? { Ok(()) } else { Err(late()) }
     }
 
+    /// The keys that sign the log's head: one, or two while one replaces the other.
+    fn log_keys(&self) -> Result<Vec<VerifierKey>, Refusal> {
+        let signers = self.store.signers(SigningKey::Log, &self.site.origin)?;
+        Ok(signers.iter().map(Signer::verifier_key).collect())
+    }
+
     /// Proves the package as a stranger would before anybody gets it.
     fn render(&self, package: &Package) -> Result<String, Refusal> {
-        let trust = Trust { log: vec![self.site.log_key.clone()], witnesses: Vec::new() };
+        let trust = Trust { log: self.log_keys()?, witnesses: Vec::new() };
         let proven = package
             .prove(&trust)
             .map_err(|refusal| Refusal::Internal(format!("the new report does not verify: {refusal}")))?;
@@ -168,6 +174,12 @@ impl Gathered<'_> {
         self.wanted.extend(entry.clock_state);
         for id in self.named(&entry.kind, &fields)? {
             self.wanted.extend(self.snapshot.entry_index(id)?);
+        }
+        // What was erased is told by the entry that erased it.
+        for erasure in self.snapshot.erasures_of(entry.id)? {
+            if rendering::shows(&entry.kind, &erasure.field) {
+                self.wanted.extend(self.snapshot.entry_index(erasure.by)?);
+            }
         }
         let text = String::from_utf8(item.entry).map_err(|error| corrupt(error.to_string()))?;
         self.items.push(Item { index: item.index, entry: text, fields });
