@@ -71,26 +71,23 @@ impl Store {
     /// # Errors
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub async fn wait(&self, id: EntryId, timeout: Duration) -> Result<Option<Receipt>, StoreError> {
+        let deadline = tokio::time::Instant::now() + timeout;
         let mut known = self.board().look_up(id, false);
-        if matches!(known, Known::Unknown) {
-            match self.standing(id).await? {
-                Standing::Unknown => return Ok(None),
-                Standing::Proven(receipt) => return Ok(Some(*receipt)),
-                Standing::Pending => known = self.board().look_up(id, true),
-            }
-        }
-        match known {
-            Known::Published(place) => place.receipt().map(Some),
-            Known::Pending(waiting) => match tokio::time::timeout(timeout, waiting).await {
-                Ok(Ok(place)) => place.receipt().map(Some),
-                // It was published without having been read here.
-                Ok(Err(_)) => match self.standing(id).await? {
-                    Standing::Proven(receipt) => Ok(Some(*receipt)),
-                    Standing::Pending | Standing::Unknown => Ok(None),
+        loop {
+            known = match known {
+                Known::Published(place) => return place.receipt().map(Some),
+                Known::Pending(waiting) => match tokio::time::timeout_at(deadline, waiting).await {
+                    Ok(Ok(place)) => return place.receipt().map(Some),
+                    // Something was published without being read here.
+                    Ok(Err(_)) => Known::Unknown,
+                    Err(_) => return Ok(None),
                 },
-                Err(_) => Ok(None),
-            },
-            Known::Unknown => Ok(None),
+                Known::Unknown => match self.standing(id).await? {
+                    Standing::Unknown => return Ok(None),
+                    Standing::Proven(receipt) => return Ok(Some(*receipt)),
+                    Standing::Pending => self.board().look_up(id, true),
+                },
+            }
         }
     }
 
