@@ -12,10 +12,14 @@ const FUZZ_SECONDS: u32 = 60;
 pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
     match name {
         "crash" => ignored_test(workspace, "judge_crash"),
+        "cluster-crash" => ignored_test(workspace, "judge_cluster_crash"),
+        "standstill" => ignored_test(workspace, "judge_standstill"),
         "fuzz" => fuzz::run_all(workspace, FUZZ_SECONDS),
         "advisories" => advisories(workspace),
         _ => bail!(
             "there is no trial '{name}'; there are: crash (50 centres killed under load), \
+             cluster-crash (30 pairs of centres over PostgreSQL, killed under load), \
+             standstill (a centre that has the log stands still for 30 s), \
              fuzz (every parser, {FUZZ_SECONDS} s each), advisories (what is known against our dependencies today)"
         ),
     }

@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod cluster;
 mod demo;
 mod foreign;
 mod fuzz;
@@ -46,6 +47,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Builds the console and the program, then runs two centres of one site over a PostgreSQL of their own.
+    Cluster,
     /// Builds the web pages, unless they are up to date.
     Web,
     /// Runs every check and every test; installs the Debian packages that they need when run as root on Debian.
@@ -90,6 +93,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     let workspace = Workspace::find()?;
     match command {
         Command::Demo { arguments } => demo::run(&workspace, &arguments),
+        Command::Cluster => cluster::run(&workspace),
         Command::Web => web::build(&workspace),
         Command::Test | Command::Ci => test::run(&workspace),
         Command::Tidy => tidy::run(&workspace),

@@ -76,6 +76,10 @@ pub struct ServeConfig {
     /// Where the site keeps its database, keys and certificate. Made at the first start, readable by its owner only.
     #[serde(default = "default_data")]
     pub data: PathBuf,
+    /// This centre's name among those of the site, 1 to 63 characters of `a-z 0-9 . - _`. Centres that share one
+    /// database each need their own.
+    #[serde(default = "default_name", deserialize_with = "name")]
+    pub name: Name,
     /// The site's name: the origin of its log, written into every checkpoint. Cannot change after the first start.
     /// A host name of the organisation is best, `trust.example.com/log` for instance.
     #[serde(default = "default_origin")]
@@ -244,6 +248,7 @@ impl Default for ServeConfig {
     fn default() -> Self {
         Self {
             data: default_data(),
+            name: default_name(),
             origin: default_origin(),
             http: HttpConfig::default(),
             ntp: NtpConfig::default(),
@@ -350,6 +355,10 @@ impl HttpConfig {
 
 fn default_data() -> PathBuf {
     PathBuf::from("./angbu-data")
+}
+
+fn default_name() -> Name {
+    "centre".parse().expect("this is a name")
 }
 
 fn default_origin() -> String {

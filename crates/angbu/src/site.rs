@@ -17,7 +17,7 @@ use angbu_agent::clock::{SystemClock, UnslewedClock};
 use angbu_evidence::note::{Ed25519Signer, Signer as _, VerifierKey};
 use angbu_evidence::{Kind, Promise};
 use angbu_http::{Centre, Parts, SITE_START, Site, TimeService, UpstreamState};
-use angbu_store::{Options, Sequencer, SigningKey, Store};
+use angbu_store::{Options, Sequencer, SigningKey, Store, StoreError};
 use angbu_units::{CentreId, Clock, TokenId};
 
 use crate::clock_job::{self, ClockJob};
@@ -30,8 +30,8 @@ use crate::{console, jobs, tls};
 const STOPPED: Kind = Kind::constant("site.stop");
 /// The name of a site's first operator.
 const FIRST_OPERATOR: &str = "operator";
-/// Who holds the token that a start prints; it ends with the run.
-const START_HOLDER: &str = "whoever started the centre";
+/// How often what a first start makes is tried, when another centre of the site makes the same at that moment.
+const FIRST_TRIES: u32 = 8;
 /// How long the stop waits for the last entries to get their place in the log.
 const LAST_ENTRIES: Duration = Duration::from_secs(5);
 
@@ -40,6 +40,7 @@ pub struct RunningSite {
     centre: Arc<Centre>,
     http: SocketAddr,
     first_password: Option<Password>,
+    name: Name,
     start_token: Option<TokenId>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -114,6 +115,7 @@ impl RunningSite {
             centre,
             http,
             first_password,
+            name: config.name.clone(),
             start_token: None,
             stop,
             tasks,
@@ -145,7 +147,7 @@ impl RunningSite {
     /// Where the database does not take it.
     pub async fn start_token(&mut self) -> anyhow::Result<String> {
         let grant = Grant { scopes: Scopes::of([Scope::Operator]), reach: Reach::Site };
-        let (id, secret) = self.centre.make_token(START_HOLDER, grant, None).await?;
+        let (id, secret) = self.centre.make_token(&start_holder(&self.name), grant, None).await?;
         self.start_token = Some(id);
         Ok(secret.reveal())
     }
@@ -202,31 +204,54 @@ impl Log {
 /// Makes what the first start makes: an operator, whose one-time password is returned, and the configured customers.
 async fn furnish(centre: &Centre, config: &ServeConfig) -> anyhow::Result<Option<Password>> {
     let name: Name = FIRST_OPERATOR.parse()?;
-    let first_password = centre.first_operator(&name).await?;
+    let first_password = made_by_another(centre.first_operator(&name).await)?.flatten();
     for customer in &config.customers {
         let wanted = customer.name.clone();
         let found = centre.store().read(move |snapshot| snapshot.customer_named(wanted.as_str())).await?;
         if found.is_none() {
-            centre.make_customer(&customer.name, customer.tolerance).await?;
+            made_by_another(centre.make_customer(&customer.name, customer.tolerance).await)?;
         }
     }
     Ok(first_password)
 }
 
+/// `None` where another centre of the site, started at the same moment, has made it.
+fn made_by_another<T>(made: Result<T, StoreError>) -> Result<Option<T>, StoreError> {
+    match made {
+        Ok(made) => Ok(Some(made)),
+        Err(StoreError::Taken { .. } | StoreError::Conflict { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Who holds the token that a centre's start prints; it ends with the run.
+fn start_holder(name: &Name) -> String {
+    format!("whoever started {name}")
+}
+
 /// Makes the site at the first start, and counts this one.
 async fn found(store: &Store, config: &ServeConfig, clock: &dyn Clock) -> anyhow::Result<(String, CentreId)> {
     let now = clock.read().wall;
-    let origin = config.origin.clone();
-    let (site, centre) = store
-        .write(move |tx| {
-            let mut rng = UnwrapErr(SysRng);
-            let site = tx.found_site(&origin, now, &mut rng)?;
-            let centre = tx.start_centre("centre", now, &mut rng)?;
-            // A run that was killed could not take its token back.
-            tx.revoke_tokens_held_by(START_HOLDER)?;
-            Ok::<_, angbu_store::StoreError>((site, centre))
-        })
-        .await?;
+    let mut tries = 0;
+    let (site, centre) = loop {
+        tries += 1;
+        let (origin, name) = (config.origin.clone(), config.name.clone());
+        match store
+            .write(move |tx| {
+                let mut rng = UnwrapErr(SysRng);
+                let site = tx.found_site(&origin, now, &mut rng)?;
+                let centre = tx.start_centre(name.as_str(), now, &mut rng)?;
+                // A run that was killed could not take its token back.
+                tx.revoke_tokens_held_by(&start_holder(&name))?;
+                Ok::<_, angbu_store::StoreError>((site, centre))
+            })
+            .await
+        {
+            // Another centre of the site was quicker; what it made is there now.
+            Err(StoreError::Taken { .. } | StoreError::Conflict { .. }) if tries < FIRST_TRIES => {}
+            other => break other?,
+        }
+    };
     anyhow::ensure!(
         site.origin == config.origin,
         "this site's log is called {} and cannot change its name to {}; correct origin in the configuration",

@@ -166,9 +166,14 @@ pub(crate) fn serve(folder: &Path) -> Process {
 
 /// The command of [`serve`], to be added to.
 pub(crate) fn serve_command(folder: &Path) -> Command {
+    serve_command_with(folder, "")
+}
+
+/// The command of [`serve`] with more lines at the configuration's head.
+pub(crate) fn serve_command_with(folder: &Path, head: &str) -> Command {
     let config = folder.join("serve.toml");
     let text = "[clock]\nreference = \"declared\"\n[[customer]]\nname = \"demo\"\ntolerance = \"50 ms\"\n";
-    std::fs::write(&config, text).unwrap();
+    std::fs::write(&config, format!("{head}{text}")).unwrap();
     let mut command = angbu(["serve", "--json", "--http", "127.0.0.1:0", "--ntp", "127.0.0.1:0"]);
     command.arg("--config").arg(config).arg("--data").arg(folder.join("data"));
     command
