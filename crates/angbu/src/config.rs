@@ -1,6 +1,7 @@
 //! The configuration of `angbu serve`: one TOML file, unknown keys refused with their position.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 use angbu_accounts::Name;
 use angbu_evidence::note::{KeyType, VerifierKey};
+use angbu_store::{Engine, UrlError};
 use angbu_units::Nanos;
 
 /// The most witnesses that a centre asks.
@@ -44,6 +46,9 @@ pub enum ConfigError {
         "origin is 1 to 200 of the characters a-z, A-Z, 0-9, '.', '-', '_', ':' and '/', a host name for instance"
     )]
     Origin,
+    /// A database that there is no way to.
+    #[error("store: {0}")]
+    Store(#[from] UrlError),
     /// A certificate without its key, or both files and a generated certificate.
     #[error("[http] takes either tls = \"generated\" or both certificate and key")]
     ContradictoryTls,
@@ -80,6 +85,12 @@ pub struct ServeConfig {
     /// database each need their own.
     #[serde(default = "default_name", deserialize_with = "name")]
     pub name: Name,
+    /// The database: `sqlite`, one file in `data`, or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, which several centres
+    /// of one site can share, each with a `data` folder of its own and a copy of the same `root.secret` in it. With
+    /// `?sslmode=verify-full&sslrootcert=FILE` the way there is encrypted and the server's certificate verified. A
+    /// password is better kept in the environment: `ANGBU_STORE` wins over this key.
+    #[serde(default)]
+    pub store: StoreAddress,
     /// The site's name: the origin of its log, written into every checkpoint. Cannot change after the first start.
     /// A host name of the organisation is best, `trust.example.com/log` for instance.
     #[serde(default = "default_origin")]
@@ -117,6 +128,39 @@ pub struct WitnessedBy {
     /// A PEM file with the certificate authorities that vouch for it, or its own generated certificate; the public
     /// ones if there is none.
     pub certificate_authorities: Option<PathBuf>,
+}
+
+/// What [`ServeConfig::store`] takes, as text: it can hold a password, which no message about a wrong value may quote.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub struct StoreAddress(String);
+
+impl StoreAddress {
+    /// The database that it says.
+    ///
+    /// # Errors
+    /// [`UrlError`], without the text.
+    pub fn engine(&self) -> Result<Engine, UrlError> {
+        self.0.parse()
+    }
+}
+
+impl Default for StoreAddress {
+    fn default() -> Self {
+        Self("sqlite".to_owned())
+    }
+}
+
+impl From<String> for StoreAddress {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for StoreAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.engine().map_or(Err(fmt::Error), |engine| write!(f, "{engine}")).or_else(|_| f.write_str("..."))
+    }
 }
 
 /// The web interface and the API.
@@ -249,6 +293,7 @@ impl Default for ServeConfig {
         Self {
             data: default_data(),
             name: default_name(),
+            store: StoreAddress::default(),
             origin: default_origin(),
             http: HttpConfig::default(),
             ntp: NtpConfig::default(),
@@ -313,6 +358,7 @@ impl ServeConfig {
         if !(1..=200).contains(&self.origin.len()) || !self.origin.chars().all(plain) {
             return Err(ConfigError::Origin);
         }
+        self.store.engine()?;
         self.check_witnesses()?;
         self.http.check()
     }
@@ -401,6 +447,8 @@ mod tests {
             ("colour = 1", "unknown field `colour`"),
             ("origin = \"a <b>\"", "origin is 1 to 200"),
             ("origin = \"\"", "origin is 1 to 200"),
+            ("store = \"mysql://u:secret@h/d\"", "a store is 'sqlite' or postgres://"),
+            ("store = \"postgres://u:secret@h/d?sslmode=prefer\"", "sslmode is one of"),
             ("[http]\nlisten = \"0.0.0.0:80\"", "plain HTTP is allowed on loopback only"),
             ("[http]\ntls = \"generated\"\nkey = \"k\"", "either"),
             ("[http]\ncertificate = \"c\"", "either"),
@@ -411,7 +459,7 @@ mod tests {
             ("[[customer]]\nname = \"a\"\ntolerance = \"50\"", "no length of time"),
         ] {
             let error = check(text).unwrap_err();
-            assert!(error.contains(reason), "{text}: {error}");
+            assert!(error.contains(reason) && !error.contains("secret"), "{text}: {error}");
         }
     }
 

@@ -15,7 +15,8 @@ const SEGMENTS: Duration = Duration::from_secs(5);
 const MANIFESTS: Duration = Duration::from_secs(3_600);
 /// How often sessions and codes that have ended are cleared away.
 const CLEARING: Duration = Duration::from_secs(600);
-
+/// How often the database is made ready for the months to come.
+const MONTHS: Duration = Duration::from_secs(86_400);
 /// How often it is looked whether a key was retired, whose values are then sealed anew.
 const RESEALING: Duration = Duration::from_secs(2);
 
@@ -26,6 +27,7 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, centre: &Arc<Centre>, stop: &watch:
     tasks.spawn(every(MANIFESTS, Job::Manifest));
     tasks.spawn(every(CLEARING, Job::Clearing));
     tasks.spawn(every(RESEALING, Job::Resealing));
+    tasks.spawn(every(MONTHS, Job::Months));
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +36,7 @@ enum Job {
     Manifest,
     Clearing,
     Resealing,
+    Months,
 }
 
 async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Duration, job: Job) {
@@ -49,6 +52,11 @@ async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Durat
             Job::Manifest => centre.append_manifest().await.map(drop),
             Job::Clearing => centre.clear_ended().await,
             Job::Resealing => centre.reseal().await,
+            Job::Months => {
+                let store = centre.store().clone();
+                // A panic there was said already.
+                tokio::task::spawn_blocking(move || store.maintain()).await.unwrap_or(Ok(()))
+            }
         };
         if let Err(error) = done {
             tracing::warn!(?job, %error, "a job could not be done and is tried again later");

@@ -17,7 +17,7 @@ use angbu_agent::clock::{SystemClock, UnslewedClock};
 use angbu_evidence::note::{Ed25519Signer, Signer as _, VerifierKey};
 use angbu_evidence::{Kind, Promise};
 use angbu_http::{Centre, Parts, SITE_START, Site, TimeService, UpstreamState};
-use angbu_store::{Options, Sequencer, SigningKey, Store, StoreError};
+use angbu_store::{Engine, Options, Sequencer, SigningKey, Store, StoreError};
 use angbu_units::{CentreId, Clock, TokenId};
 
 use crate::clock_job::{self, ClockJob};
@@ -190,8 +190,7 @@ struct Log {
 
 impl Log {
     async fn open(config: &ServeConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let store = Store::open(&Options::new(&config.data), Arc::clone(clock))
-            .with_context(|| format!("cannot open the site in {}", config.data.display()))?;
+        let store = open_store(config, clock)?;
         let (origin, centre) = found(&store, config, &**clock).await?;
         let signer = Arc::new(store.signer(SigningKey::Log, &origin)?);
         let promise_signer = store.signer(SigningKey::Promise, &Promise::key_name(&origin))?;
@@ -199,6 +198,14 @@ impl Log {
         let sequencer = Sequencer::start(&store, signer, centre)?;
         Ok(Self { store, origin, centre, key, promise_signer, sequencer })
     }
+}
+
+fn open_store(config: &ServeConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Store> {
+    let options = Options { engine: config.store.engine()?, ..Options::new(&config.data) };
+    Store::open(&options, Arc::clone(clock)).with_context(|| match &options.engine {
+        Engine::Sqlite => format!("cannot open the site in {}", config.data.display()),
+        Engine::Postgres(url) => format!("cannot open the site in {} and {url}", config.data.display()),
+    })
 }
 
 /// Makes what the first start makes: an operator, whose one-time password is returned, and the configured customers.

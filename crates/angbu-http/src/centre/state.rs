@@ -37,7 +37,7 @@ impl Centre {
                     .collect(),
             },
             http: HttpFace { address: site.url.clone() },
-            store: StoreFace { kind: "sqlite".to_owned() },
+            store: StoreFace { kind: self.store.kind().to_owned() },
             upstreams: self.upstreams(),
         }
     }

@@ -29,7 +29,7 @@ use crate::sql::{self, Connection, Next, Row, Value};
 const PATIENCE: Duration = Duration::from_secs(45);
 /// How long a session rests after it found no connection, and at most after many times.
 const REST: Duration = Duration::from_millis(100);
-const LONGEST_REST: Duration = Duration::from_secs(5);
+const LONGEST_REST: Duration = Duration::from_secs(2);
 /// How long a closing session waits until its last words are gone.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How many rows a scan is handed at once.
@@ -437,6 +437,14 @@ impl Connection for Session {
             state.pending.push_str("CLOSE page;");
         }
         scanned
+    }
+
+    fn exclude(&self, table: &'static str) -> Result<(), StoreError> {
+        let words = format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
+        self.with(&mut self.state.borrow_mut(), async |live, pending| {
+            let (said, locked) = join(say(&live.client, pending), say(&live.client, &words)).await;
+            said.and(locked)
+        })
     }
 }
 

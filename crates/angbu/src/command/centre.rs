@@ -53,6 +53,9 @@ fn apply(places: &Places, config: &mut ServeConfig) -> Result<(), Failure> {
     if let Some(data) = &places.data {
         config.data.clone_from(data);
     }
+    if let Some(store) = &places.store {
+        config.store = store.clone().into();
+    }
     if let Some(http) = places.http {
         config.http.listen = http;
     }

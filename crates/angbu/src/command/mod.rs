@@ -52,6 +52,10 @@ struct Places {
     /// The folder that the site is kept in; made at the first start
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The database: sqlite (a file in the data folder) or postgres://USER:PASSWORD@HOST:PORT/DATABASE; a password is better
+    /// kept in the environment
+    #[arg(long, value_name = "STORE", env = "ANGBU_STORE", hide_env_values = true)]
+    store: Option<String>,
     /// Address and port of the web interface; port 0 takes any free one
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
