@@ -22,6 +22,9 @@ const LONGEST_REPORT: u64 = report::LARGEST as u64;
 /// The longest answer of any other kind that is read.
 const LONGEST_ANSWER: u64 = 1_024 * 1_024;
 
+/// More keys than a log has at once.
+const MOST_LOG_KEYS: usize = 8;
+
 /// How long a call may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -82,14 +85,25 @@ impl Client {
         uri.and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default()
     }
 
-    /// The verifier key of the centre's log, as whoever answers says it.
+    /// The newest verifier key of the centre's log, as whoever answers says it.
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn log_key(&self) -> Result<VerifierKey, ClientError> {
+        let newest = self.log_keys()?.into_iter().next();
+        newest.ok_or_else(|| self.not_understood("a verifier key"))
+    }
+
+    /// The verifier keys that sign the centre's log now, the newest first, as whoever answers says it: two while the
+    /// log's key is being replaced.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn log_keys(&self) -> Result<Vec<VerifierKey>, ClientError> {
         let body = self.get("/api/v1/evidence/key")?;
-        let text = std::str::from_utf8(&body).unwrap_or_default();
-        text.trim_end().parse().map_err(|_| self.not_understood("a verifier key"))
+        let lines = std::str::from_utf8(&body).unwrap_or_default().lines();
+        let keys: Result<Vec<_>, _> = lines.take(MOST_LOG_KEYS).map(str::parse).collect();
+        keys.map_err(|_| self.not_understood("a verifier key"))
     }
 
     /// The centre's own state, as it says it.

@@ -44,14 +44,18 @@ pub struct Joined {
 pub fn join(url: &str, code: &EnrolmentCode, name: &str, key: &SigningKey) -> Result<Joined, ClientError> {
     let (anybody, shown) = trust::tls_with_anybody();
     let stranger = Client::with_http(url, None, connection::http(anybody))?;
-    let log_key = stranger.log_key()?;
+    let log_keys = stranger.log_keys()?;
     let tls_key = shown.take();
-    if fingerprint(tls_key.as_deref().unwrap_or_default(), &log_key) != code.centre_fingerprint() {
+    // While the log's key is replaced there are two, and the code vouches for the one that was the newest when it was made.
+    let vouched = |key: &&VerifierKey| {
+        fingerprint(tls_key.as_deref().unwrap_or_default(), key) == code.centre_fingerprint()
+    };
+    let Some(log_key) = log_keys.iter().find(vouched).cloned() else {
         return Err(ClientError::NotTheCentre {
             url: stranger.url().to_owned(),
             reason: "the enrolment code was made by a centre with other keys".to_owned(),
         });
-    }
+    };
     let centre_key: Option<[u8; 32]> = tls_key.map(|key| Sha256::digest(key).into());
     // Over plain HTTP on this machine there is no key to hold the other side to, and none is looked at.
     let centre = match centre_key {
@@ -70,8 +74,8 @@ pub fn join(url: &str, code: &EnrolmentCode, name: &str, key: &SigningKey) -> Re
     let answer: JoinAnswer = centre.parse(&body, "an agent's enrolment")?;
     let joined =
         understand(answer, centre_key).ok_or_else(|| centre.not_understood("an agent's enrolment"))?;
-    if joined.log_key == log_key {
-        Ok(joined)
+    if log_keys.contains(&joined.log_key) {
+        Ok(Joined { log_key, ..joined })
     } else {
         Err(centre.not_understood("the log key it showed before"))
     }

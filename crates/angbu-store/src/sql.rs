@@ -63,9 +63,9 @@ pub(crate) trait Connection {
         self.query(sql, values, each)
     }
 
-    /// Waits until every other transaction that has so much as read a table has ended, and lets none in until this one
-    /// has. Where transactions come one after the other anyway there is nothing to wait for.
-    fn exclude(&self, _table: &'static str) -> Result<(), StoreError> {
+    /// Runs a statement that waits until no other transaction is where this one goes. Where transactions come one after
+    /// the other anyway there is nothing to wait for.
+    fn exclude_others(&self, _lock: &'static str) -> Result<(), StoreError> {
         Ok(())
     }
 }

@@ -290,6 +290,10 @@ impl Store {
         &self.inner.board
     }
 
+    pub(crate) fn shared_keys(&self) -> Arc<Keyring> {
+        Arc::clone(&self.inner.keys)
+    }
+
     pub(crate) fn keys(&self) -> &Keyring {
         &self.inner.keys
     }

@@ -12,12 +12,11 @@ use rand_core::UnwrapErr;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use angbu_accounts::{Grant, Name, Password, Reach, Scope, Scopes, fingerprint};
+use angbu_accounts::{Grant, Name, Password, Reach, Scope, Scopes};
 use angbu_agent::clock::{SystemClock, UnslewedClock};
-use angbu_evidence::note::{Ed25519Signer, Signer as _, VerifierKey};
-use angbu_evidence::{Kind, Promise};
+use angbu_evidence::Kind;
 use angbu_http::{Centre, Parts, SITE_START, Site, TimeService, UpstreamState};
-use angbu_store::{Engine, Options, Sequencer, SigningKey, Store, StoreError};
+use angbu_store::{Engine, Options, Sequencer, Store, StoreError};
 use angbu_units::{CentreId, Clock, TokenId};
 
 use crate::clock_job::{self, ClockJob};
@@ -59,8 +58,7 @@ impl RunningSite {
         config.check()?;
         // One clock for everything that is compared: readings of two would not belong together.
         let clock: Arc<dyn Clock> = Arc::new(UnslewedClock::new());
-        let Log { store, origin, centre: centre_id, key: log_key, promise_signer, sequencer } =
-            Log::open(config, &clock).await?;
+        let Log { store, origin, centre: centre_id, sequencer } = Log::open(config, &clock).await?;
         let tls = tls::load(&config.http, &config.data)?;
         let web = listener::bind(config.http.listen)
             .with_context(|| format!("cannot listen on {} for HTTP", config.http.listen))?;
@@ -76,11 +74,9 @@ impl RunningSite {
         let centre = Centre::new(Parts {
             clock: Arc::clone(&clock),
             site: Site {
-                fingerprint: fingerprint(tls.as_ref().map_or(&[], |tls| &tls.public_key), &log_key),
+                tls_public_key: tls.as_ref().map(|tls| tls.public_key.to_vec()).unwrap_or_default(),
                 origin,
                 centre: centre_id,
-                log_key,
-                promise_signer: Box::new(promise_signer),
                 url: format!("{}://{http}", if tls.is_some() { "https" } else { "http" }),
                 ntp_address,
                 started: clock.read().wall,
@@ -183,8 +179,6 @@ struct Log {
     store: Store,
     origin: String,
     centre: CentreId,
-    key: VerifierKey,
-    promise_signer: Ed25519Signer,
     sequencer: Sequencer,
 }
 
@@ -192,11 +186,8 @@ impl Log {
     async fn open(config: &ServeConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
         let store = open_store(config, clock)?;
         let (origin, centre) = found(&store, config, &**clock).await?;
-        let signer = Arc::new(store.signer(SigningKey::Log, &origin)?);
-        let promise_signer = store.signer(SigningKey::Promise, &Promise::key_name(&origin))?;
-        let key = signer.verifier_key();
-        let sequencer = Sequencer::start(&store, signer, centre)?;
-        Ok(Self { store, origin, centre, key, promise_signer, sequencer })
+        let sequencer = Sequencer::start(&store, store.log_signers(&origin), centre)?;
+        Ok(Self { store, origin, centre, sequencer })
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use angbu_accounts::Reach;
 use angbu_evidence::tile::TileId;
 use angbu_evidence::{Checkpoint, Draft, Entry, Hash, Kind, Promise};
-use angbu_store::StoreError;
 use angbu_store::evidence::Standing;
+use angbu_store::{SigningKey, StoreError};
 use angbu_units::{CustomerId, EntryId, Nanos, UnixTime};
 
 use super::{Centre, append};
@@ -64,7 +64,7 @@ impl Centre {
             by: entry.at + PROMISED_WITHIN,
         };
         let text = promise
-            .sign(&*self.site.promise_signer)
+            .sign(&self.store.signer(SigningKey::Promise, &Promise::key_name(&self.site.origin))?)
             .map_err(|error| Refusal::Internal(format!("the promise cannot be signed: {error}")))?;
         Ok(Shown::Promise(text))
     }
@@ -99,7 +99,7 @@ impl Centre {
             root: published.as_ref().map_or(empty.root, |published| published.head.root).to_string(),
             signed_at: published.as_ref().map(|published| crate::types::instant(published.signed_at)),
             checkpoint: published.as_ref().map(|published| published.checkpoint.clone()).unwrap_or_default(),
-            key: site.log_key.to_string(),
+            key: self.log_key(),
         }
     }
 

@@ -20,7 +20,6 @@ use rand::rngs::SysRng;
 use rand_core::{CryptoRng, UnwrapErr};
 use tokio::sync::{Semaphore, broadcast, watch};
 
-use angbu_evidence::note::{Signer, VerifierKey};
 use angbu_evidence::{Body, Draft, Kind};
 use angbu_store::accounts::{CustomerRow, TokenRow};
 use angbu_store::{Published, Store, StoreError, Tx};
@@ -46,12 +45,8 @@ pub struct Site {
     pub origin: String,
     /// This centre.
     pub centre: CentreId,
-    /// What enrolment codes are bound to.
-    pub fingerprint: [u8; 32],
-    /// The log's verifier key.
-    pub log_key: VerifierKey,
-    /// Signs promises.
-    pub promise_signer: Box<dyn Signer>,
+    /// The centre's TLS key, to which enrolment codes are bound; empty where it speaks plain HTTP.
+    pub tls_public_key: Vec<u8>,
     /// Where the web interface is, as `http://…` or `https://…`.
     pub url: String,
     /// Where the time server is.

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use angbu_evidence::note::{Signer, VerifierKey};
+use angbu_evidence::note::VerifierKey;
 use angbu_evidence::report::{Item, Package, Subject, Trust};
-use angbu_evidence::{Disclosure, Entry, Kind};
+use angbu_evidence::{Disclosure, Entry, Kind, Part};
 use angbu_store::accounts::CustomerRow;
 use angbu_store::evidence::{ENTRIES_AT_ONCE, LogItem};
-use angbu_store::{SigningKey, Snapshot, StoreError};
+use angbu_store::{Snapshot, StoreError};
 use angbu_time::report::{self as rendering, Language};
 use angbu_time::segment::{self, Segment};
 use angbu_units::{EntryId, Nanos, UnixTime};
@@ -63,7 +63,7 @@ impl Centre {
         let manifested = self.store.wait(manifest, PATIENCE).await?.ok_or_else(late)?;
         let published = self.published.borrow().clone().ok_or_else(late)?;
         let index = manifested.index;
-        let keys = self.log_keys()?;
+        let keys = self.log_keys();
         let gathered = move |snapshot: &Snapshot<'_>| {
             gather(snapshot, subject, (manifest, index), (&published.checkpoint, &keys))
         };
@@ -95,15 +95,9 @@ impl Centre {
         if self.store.settle(PATIENCE).await? { Ok(()) } else { Err(late()) }
     }
 
-    /// The keys that sign the log's head: one, or two while one replaces the other.
-    fn log_keys(&self) -> Result<Vec<VerifierKey>, Refusal> {
-        let signers = self.store.signers(SigningKey::Log, &self.site.origin)?;
-        Ok(signers.iter().map(Signer::verifier_key).collect())
-    }
-
     /// Proves the package as a stranger would before anybody gets it.
     fn render(&self, package: &Package) -> Result<String, Refusal> {
-        let trust = Trust { log: self.log_keys()?, witnesses: Vec::new() };
+        let trust = Trust { log: self.log_keys(), witnesses: Vec::new() };
         let proven = package
             .prove(&trust)
             .map_err(|refusal| Refusal::Internal(format!("the new report does not verify: {refusal}")))?;
@@ -136,7 +130,13 @@ fn gather(
             "the period needs more than {ENTRIES_AT_ONCE} entries; choose a shorter or a later one"
         )));
     }
-    let mut gathered = Gathered { snapshot, items: Vec::new(), indexes: BTreeSet::new(), wanted: Vec::new() };
+    let mut gathered = Gathered {
+        snapshot,
+        items: Vec::new(),
+        indexes: BTreeSet::new(),
+        wanted: Vec::new(),
+        manifest: manifest_index,
+    };
     for item in snapshot.entries_of(subject.customer, first, counter.count - first + 1)? {
         gathered.add(item)?;
     }
@@ -160,6 +160,8 @@ struct Gathered<'a> {
     indexes: BTreeSet<u64>,
     /// Entries that others name and that are not here yet.
     wanted: Vec<u64>,
+    /// Where the manifest stands.
+    manifest: u64,
 }
 
 impl Gathered<'_> {
@@ -171,18 +173,31 @@ impl Gathered<'_> {
         let entry = Entry::decode(&item.entry).map_err(|error| corrupt(error.to_string()))?;
         let body = self.snapshot.body(entry.id)?.ok_or_else(|| corrupt("its fields are missing".into()))?;
         let fields = body.disclose(|field| rendering::shows(&entry.kind, field));
+        if body.parts().iter().any(|part| matches!(part, Part::Hidden(_))) {
+            self.want_erasures(&entry)?;
+        }
         self.wanted.extend(entry.clock_state);
         for id in self.named(&entry.kind, &fields)? {
             self.wanted.extend(self.snapshot.entry_index(id)?);
         }
-        // What was erased is told by the entry that erased it.
-        for erasure in self.snapshot.erasures_of(entry.id)? {
-            if rendering::shows(&entry.kind, &erasure.field) {
-                self.wanted.extend(self.snapshot.entry_index(erasure.by)?);
-            }
-        }
         let text = String::from_utf8(item.entry).map_err(|error| corrupt(error.to_string()))?;
         self.items.push(Item { index: item.index, entry: text, fields });
+        Ok(())
+    }
+
+    /// Where something that would be shown was erased, the entry that says so is shown.
+    fn want_erasures(&mut self, entry: &Entry) -> Result<(), Refusal> {
+        for erasure in self.snapshot.erasures_of(entry.id)? {
+            if !rendering::shows(&entry.kind, &erasure.field) {
+                continue;
+            }
+            // The manifest counts what was in the log before it.
+            let index = self.snapshot.entry_index(erasure.by)?.filter(|index| *index < self.manifest);
+            self.wanted.push(index.ok_or_else(|| Refusal::Unavailable {
+                seconds: 1,
+                reason: "something that the report shows was erased while it was made".into(),
+            })?);
+        }
         Ok(())
     }
 

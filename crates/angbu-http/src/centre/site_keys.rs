@@ -1,5 +1,6 @@
 //! The keys of the site: which there are, and how each is replaced while everybody works on.
 
+use angbu_accounts::fingerprint;
 use angbu_evidence::note::VerifierKey;
 use angbu_evidence::{Kind, Promise};
 use angbu_store::{KeyRow, Purpose, Resealed, StoreError};
@@ -14,6 +15,22 @@ use crate::types::instant;
 const RESEALED_AT_ONCE: u64 = 256;
 
 impl Centre {
+    /// The keys that verify the log's newest checkpoint, the newest first: two while the log's key is being replaced.
+    pub fn log_keys(&self) -> Vec<VerifierKey> {
+        // The origin is a name that keys can have: the log was opened under it.
+        self.store.log_keys(&self.site.origin).unwrap_or_default()
+    }
+
+    /// What the log's checkpoints are to be verified with from now on.
+    pub fn log_key(&self) -> String {
+        self.log_keys().first().map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// What enrolment codes are bound to: those that are made now to the first.
+    pub(crate) fn fingerprints(&self) -> Vec<[u8; 32]> {
+        self.log_keys().iter().map(|key| fingerprint(&self.site.tls_public_key, key)).collect()
+    }
+
     /// The site's keys, the oldest first.
     pub(crate) async fn site_keys(&self) -> Result<Vec<Key>, Refusal> {
         let rows = self.store.read(|snapshot| snapshot.site_keys()).await?;

@@ -107,7 +107,7 @@ async fn join(
         customer: customer.name,
         customer_id: customer.id.to_string(),
         centre_id: centre.site().centre.to_string(),
-        log_key: centre.site().log_key.to_string(),
+        log_key: centre.log_key(),
         tolerance_ns: customer.tolerance.count(),
         ntp: centre.site().ntp_address.to_string(),
     }))
@@ -138,7 +138,7 @@ async fn join_person(
         customer: customer.name,
         customer_id: customer.id.to_string(),
         centre_id: centre.site().centre.to_string(),
-        log_key: centre.site().log_key.to_string(),
+        log_key: centre.log_key(),
     }))
 }
 
@@ -220,7 +220,7 @@ async fn machine_joins(
         customer: customer.name,
         customer_id: customer.id.to_string(),
         centre_id: centre.site().centre.to_string(),
-        log_key: centre.site().log_key.to_string(),
+        log_key: centre.log_key(),
         token: secret.map(|secret| secret.reveal()),
     }))
 }

@@ -41,11 +41,13 @@ async fn head(State(centre): State<Arc<Centre>>) -> Json<Head> {
     Json(centre.head_now())
 }
 
-/// The log's verifier key
+/// The log's verifier keys, one a line
+///
+/// There are two, the newer first, while the log's key is being replaced: both sign every checkpoint.
 #[utoipa::path(get, path = "/api/v1/evidence/key", tag = "evidence",
     responses((status = 200, content_type = "text/plain", body = String)))]
 async fn key(State(centre): State<Arc<Centre>>) -> String {
-    format!("{}\n", centre.site().log_key)
+    centre.log_keys().iter().map(|key| format!("{key}\n")).collect()
 }
 
 /// Append a statement

@@ -393,6 +393,10 @@ impl Session {
 }
 
 impl Connection for Session {
+    fn exclude_others(&self, lock: &'static str) -> Result<(), StoreError> {
+        self.execute(lock, &[]).map(drop)
+    }
+
     fn execute(&self, sql: &'static str, values: &[Value<'_>]) -> Result<u64, StoreError> {
         sql::fit(values)?;
         let key = (sql, Use::Run);

@@ -28,6 +28,14 @@ struct Keys {
     version: Version,
     // By key id, so that what an older key sealed still opens.
     by_id: BTreeMap<u32, Key>,
+    // The oldest first; those that sign no more as well.
+    public: Vec<Public>,
+}
+
+struct Public {
+    purpose: Purpose,
+    is_retired: bool,
+    key: [u8; 32],
 }
 
 struct Key {
@@ -115,10 +123,17 @@ impl Keyring {
     }
 
     /// The secret bytes of a purpose's signing keys that sign now, the newest first.
-    pub(crate) fn seeds(&self, key: SigningKey) -> Vec<(u32, Zeroizing<[u8; KEY]>)> {
+    pub(crate) fn seeds(&self, key: SigningKey) -> Vec<Zeroizing<[u8; KEY]>> {
         let keys = self.keys();
-        let signing = keys.by_id.iter().rev().filter(|(_, found)| found.purpose == key.purpose());
-        signing.filter(|(_, key)| !key.is_retired).map(|(id, key)| (*id, key.secret.clone())).collect()
+        let signing = keys.by_id.values().rev().filter(|found| found.purpose == key.purpose());
+        signing.filter(|key| !key.is_retired).map(|key| key.secret.clone()).collect()
+    }
+
+    /// The public halves of a purpose's signing keys that sign now, or that do so no more; the newest first.
+    pub(crate) fn public_keys(&self, key: SigningKey, retired: bool) -> Vec<[u8; 32]> {
+        let keys = self.keys();
+        let of_purpose = keys.public.iter().rev().filter(|found| found.purpose == key.purpose());
+        of_purpose.filter(|found| found.is_retired == retired).map(|found| found.key).collect()
     }
 
     /// Seals a value that stands in one row of a table, and opens nowhere else.
@@ -195,7 +210,7 @@ impl Keyring {
 impl Keys {
     fn load(sql: &dyn Connection, root: &RootSecret) -> Result<Self, StoreError> {
         let rows = sql.all(
-            "SELECT key_id, purpose, wrapped, retired FROM site_keys ORDER BY key_id",
+            "SELECT key_id, purpose, wrapped, retired, public_key FROM site_keys ORDER BY key_id",
             values![],
             |row| {
                 let is_retired = optional::<UnixTime>(row, 3)?.is_some();
@@ -204,11 +219,12 @@ impl Keys {
                     column::<String>(row, 1)?,
                     column::<Vec<u8>>(row, 2)?,
                     is_retired,
+                    optional::<[u8; 32]>(row, 4)?,
                 ))
             },
         )?;
-        let mut keys = Self { version: Version::default(), by_id: BTreeMap::new() };
-        for (id, word, wrapped, is_retired) in rows {
+        let mut keys = Self { version: Version::default(), by_id: BTreeMap::new(), public: Vec::new() };
+        for (id, word, wrapped, is_retired, public) in rows {
             keys.version.largest = id;
             keys.version.count += 1;
             keys.version.retired += i64::from(is_retired);
@@ -216,6 +232,7 @@ impl Keys {
                 return Err(StoreError::corrupt(format!("key {id} is for '{word}', which nothing here is")));
             };
             let id = u32::try_from(id).map_err(|_| StoreError::corrupt(format!("there is no key {id}")))?;
+            keys.public.extend(public.map(|key| Public { purpose, is_retired, key }));
             // Of a signing key that was retired, only the public half is kept.
             if wrapped.is_empty() && is_retired {
                 continue;

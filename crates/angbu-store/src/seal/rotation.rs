@@ -5,12 +5,20 @@
 //! no such remains: the old promise key ends at once; the old log key signs beside the new one until it is retired, so
 //! that whoever trusts the one learns the other.
 
-use angbu_evidence::note::Ed25519Signer;
-use angbu_units::UnixTime;
+use std::sync::Arc;
 
-use super::{Purpose, SigningKey};
+use angbu_evidence::note::{Ed25519Signer, KeyError, Signer, VerifierKey};
+use angbu_units::UnixTime;
+use zeroize::Zeroizing;
+
+use super::{Keyring, Purpose, SigningKey};
+use crate::sequencer::LogSigners;
 use crate::sql::{column, optional, values};
 use crate::{Snapshot, Store, StoreError, Tx};
+
+/// Waits for every transaction that has read which keys there are, as each does first of all (see
+/// [`super::Keyring::refresh`]), and lets none begin until the keys are replaced.
+const ALONE: &str = "LOCK TABLE site_keys IN ACCESS EXCLUSIVE MODE";
 
 /// A key of the site, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +83,7 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::UnderWay`] while the key before is not gone yet.
     pub fn rotate(&mut self, purpose: Purpose, now: UnixTime) -> Result<NewKey, StoreError> {
-        self.sql.exclude("site_keys")?;
+        self.sql.exclude_others(ALONE)?;
         let of_purpose: Vec<KeyRow> =
             self.site_keys()?.into_iter().filter(|key| key.purpose == purpose).collect();
         let is_under_way = match purpose {
@@ -106,7 +114,7 @@ impl Tx<'_> {
     /// # Errors
     /// [`StoreError::NotFound`] when the log has one key only.
     pub fn retire_log_key(&mut self, now: UnixTime) -> Result<KeyRow, StoreError> {
-        self.sql.exclude("site_keys")?;
+        self.sql.exclude_others(ALONE)?;
         let mut signing = self.site_keys()?;
         signing.retain(|key| key.purpose == Purpose::Log && key.retired.is_none());
         let [older, newer, ..] = signing.as_slice() else {
@@ -136,11 +144,26 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unfit`] for a name that no key can have.
     pub fn signers(&self, key: SigningKey, name: &str) -> Result<Vec<Ed25519Signer>, StoreError> {
-        let seeds = self.keys().seeds(key);
-        let signer = |(_, seed): &(u32, zeroize::Zeroizing<[u8; 32]>)| {
-            Ed25519Signer::new(name, seed).map_err(|why| StoreError::Unfit { what: why.to_string() })
+        signers(self.keys(), key, name)
+    }
+
+    /// The log's signers, for [`crate::Sequencer::start`]: a key that is replaced is replaced there at once.
+    pub fn log_signers(&self, origin: &str) -> LogSigners {
+        let (now, before) = (self.shared_keys(), self.shared_keys());
+        let (origin, name) = (origin.to_owned(), origin.to_owned());
+        let signers = move || {
+            let signers = signers(&now, SigningKey::Log, &origin)?;
+            Ok(signers.into_iter().map(|signer| Arc::new(signer) as Arc<dyn Signer>).collect())
         };
-        seeds.iter().map(signer).collect()
+        LogSigners::new(signers).with_older(move || verifier_keys(&before, &name, true))
+    }
+
+    /// The keys that verify the log's newest checkpoints, the newest first; their name is its origin.
+    ///
+    /// # Errors
+    /// [`StoreError::Unfit`] for a name that no key can have.
+    pub fn log_keys(&self, origin: &str) -> Result<Vec<VerifierKey>, StoreError> {
+        verifier_keys(self.keys(), origin, false)
     }
 
     /// The newest of [`Store::signers`].
@@ -151,4 +174,18 @@ impl Store {
         let newest = self.signers(key, name)?.into_iter().next();
         newest.ok_or_else(|| StoreError::corrupt("there is no key that signs"))
     }
+}
+
+fn signers(keys: &Keyring, key: SigningKey, name: &str) -> Result<Vec<Ed25519Signer>, StoreError> {
+    let signer = |seed: &Zeroizing<[u8; 32]>| Ed25519Signer::new(name, seed).map_err(unfit);
+    keys.seeds(key).iter().map(signer).collect()
+}
+
+fn verifier_keys(keys: &Keyring, name: &str, retired: bool) -> Result<Vec<VerifierKey>, StoreError> {
+    let keys = keys.public_keys(SigningKey::Log, retired);
+    keys.iter().map(|key| VerifierKey::new(name, key).map_err(unfit)).collect()
+}
+
+fn unfit(why: KeyError) -> StoreError {
+    StoreError::Unfit { what: why.to_string() }
 }

@@ -37,7 +37,7 @@ fn sealed_values_open_in_their_own_row_alone() {
     let root = RootSecret::open(&folder.path().join("root"), false).unwrap();
     let again = Keyring::open(&connection, root, UnixTime::MIN).unwrap();
     assert_eq!(*again.open_sealed("table", b"row", &sealed).unwrap(), *b"plain");
-    let seed = |keys: &Keyring, key| keys.seeds(key).into_iter().next().unwrap().1;
+    let seed = |keys: &Keyring, key| keys.seeds(key).into_iter().next().unwrap();
     assert_eq!(seed(&again, SigningKey::Log), seed(&keys, SigningKey::Log));
     assert_ne!(seed(&again, SigningKey::Log), seed(&keys, SigningKey::Promise));
     assert_eq!(again.blind("t.c", b"v").unwrap(), keys.blind("t.c", b"v").unwrap());
@@ -106,7 +106,7 @@ fn planted_values_stand_in_no_file() {
     let body = angbu_evidence::Body::new(&mut drafter.rng, [("planted", planted.to_vec())]).unwrap();
     draft.body_root = body.root();
     let salt = body.fields()[0].salt;
-    let signing = store.keys().seeds(SigningKey::Log).into_iter().next().unwrap().1;
+    let signing = store.keys().seeds(SigningKey::Log).into_iter().next().unwrap();
     append(&store, (draft, body));
     let find = |folder: &Path| {
         let mut found = Vec::new();

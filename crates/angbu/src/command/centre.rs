@@ -103,11 +103,12 @@ fn run(config: ServeConfig, json: bool, agent_state: Option<PathBuf>) -> Result<
 /// What whoever started the centre needs to know: one object for programs, a few lines for people.
 fn announce(site: &RunningSite, data: &Path, output: Output, token: Option<&str>, customer: Option<&str>) {
     let facts = site.centre().site();
+    let log_key = site.centre().log_key();
     output.object(&json!({
         "http": facts.url,
         "ntp": facts.ntp_address.to_string(),
         "token": token,
-        "log_key": facts.log_key.to_string(),
+        "log_key": log_key,
         "customer": customer,
         "pid": std::process::id(),
     }));
@@ -117,7 +118,7 @@ fn announce(site: &RunningSite, data: &Path, output: Output, token: Option<&str>
         facts.url,
         facts.ntp_address,
         data.display(),
-        facts.log_key
+        log_key
     ));
     if let Some(password) = site.first_password() {
         output.object(&json!({
@@ -138,7 +139,7 @@ fn announce(site: &RunningSite, data: &Path, output: Output, token: Option<&str>
             facts.url,
             (facts.started - Nanos::from_secs(60)).rfc3339(0),
             (facts.started + Nanos::from_secs(86_400)).rfc3339(0),
-            facts.log_key
+            log_key
         ));
     }
 }

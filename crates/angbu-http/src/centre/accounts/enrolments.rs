@@ -50,7 +50,8 @@ impl Centre {
         name: String,
     ) -> Result<(CodeId, EnrolmentCode, UnixTime), StoreError> {
         let now = self.clock.read().wall;
-        let code = EnrolmentCode::random(self.site.fingerprint, &mut rng());
+        let fingerprint = self.fingerprints().first().copied().unwrap_or_default();
+        let code = EnrolmentCode::random(fingerprint, &mut rng());
         let expires = now + CODE_LIFETIME;
         let row = CodeRow {
             id: CodeId::random(&mut rng()),
@@ -157,7 +158,7 @@ impl Centre {
         if let Some(wait) = self.tries_by_source.wait(&source, reading.monotonic) {
             return Err(Refusal::Throttled { seconds: seconds_up(wait) });
         }
-        let hash = *EnrolmentCode::from_parts(secret, self.site.fingerprint).hash().as_bytes();
+        let hash = *EnrolmentCode::from_parts(secret, [0; 32]).hash().as_bytes();
         let key = joining.login_id.key().to_owned();
         let now = reading.wall;
         // Hashing a password is dear: a stranger without a code does not get that far.
@@ -212,11 +213,15 @@ impl Centre {
         if let Some(wait) = self.tries_by_source.wait(&source, reading.monotonic) {
             return Err(Refusal::Throttled { seconds: seconds_up(wait) });
         }
-        let code = EnrolmentCode::from_parts(wish.secret, self.site.fingerprint);
-        let statement = possession(&code, wish.name.as_str(), &wish.public_key);
-        let possessed = VerifyingKey::from_bytes(&wish.public_key)
-            .is_ok_and(|key| key.verify_strict(&statement, &Signature::from_bytes(&wish.proof)).is_ok());
-        let hash = *code.hash().as_bytes();
+        // A code that was made before the log's newest key is bound to the one before.
+        let is_proof = |fingerprint| {
+            let code = EnrolmentCode::from_parts(wish.secret, fingerprint);
+            let statement = possession(&code, wish.name.as_str(), &wish.public_key);
+            VerifyingKey::from_bytes(&wish.public_key)
+                .is_ok_and(|key| key.verify_strict(&statement, &Signature::from_bytes(&wish.proof)).is_ok())
+        };
+        let possessed = self.fingerprints().into_iter().any(is_proof);
+        let hash = *EnrolmentCode::from_parts(wish.secret, [0; 32]).hash().as_bytes();
         let instant = self.instant();
         let joined = if possessed {
             self.store
