@@ -223,7 +223,10 @@ fn another_history_of_the_same_size_is_noticed() {
         let back = "UPDATE evidence_head SET era = 0";
         drop(_sequencer);
         drop(store);
-        rusqlite::Connection::open(centres.folder(1).join("angbu.sqlite")).unwrap().execute(back, []).unwrap();
+        rusqlite::Connection::open(centres.folder(1).join("angbu.sqlite"))
+            .unwrap()
+            .execute(back, [])
+            .unwrap();
     }
     std::fs::write(&guard, kept).unwrap();
     let store = centres.open(1, &clock);

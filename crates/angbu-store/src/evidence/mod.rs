@@ -303,9 +303,8 @@ impl Snapshot<'_> {
     /// # Errors
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn has_manifest_of_hour(&self, hour: u64) -> Result<bool, StoreError> {
-        let found = self
-            .sql
-            .first("SELECT 1 FROM evidence_manifests WHERE hour = ?1", values![hour], |_| Ok(()))?;
+        let found =
+            self.sql.first("SELECT 1 FROM evidence_manifests WHERE hour = ?1", values![hour], |_| Ok(()))?;
         Ok(found.is_some())
     }
 
