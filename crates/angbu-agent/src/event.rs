@@ -92,6 +92,30 @@ pub enum Event {
         /// In how many milliseconds it is tried again.
         retry_ms: u64,
     },
+    /// The log has grown as it should: this agent has checked that and cosigns it with the next upload.
+    LogChecked {
+        /// How many entries it has.
+        size: u64,
+    },
+    /// What the centre shows of its log cannot be checked, so it is not cosigned; nothing is lost.
+    LogNotChecked {
+        /// Why.
+        reason: String,
+    },
+    /// The centre shows another log than the one that this agent has seen. What it showed is kept.
+    Fork {
+        /// What is known, in words.
+        reason: String,
+        /// The file with both checkpoints.
+        file: String,
+        /// Whether the file proves it to anyone who has the log's key.
+        proven: bool,
+    },
+    /// The log signs with a key that has followed the one that this agent knew.
+    LogKey {
+        /// The keys that are known now.
+        keys: Vec<String>,
+    },
     /// The customer's tolerance is another one now.
     Tolerance {
         /// Within how many nanoseconds the clock must be.
@@ -170,6 +194,17 @@ impl fmt::Display for Event {
             Self::NotUploaded { reason, waiting, retry_ms } => {
                 write!(f, "{waiting} records wait, the next try is in {retry_ms} ms: {reason}")
             }
+            Self::LogChecked { size } => write!(f, "the log has grown to {size} entries, and only grown"),
+            Self::LogNotChecked { reason } => write!(f, "the centre's log cannot be checked: {reason}"),
+            Self::Fork { reason, file, proven } => {
+                let worth = if *proven {
+                    "the file proves it: angbu verify FILE --key KEY-OF-THE-LOG"
+                } else {
+                    "the file keeps both checkpoints, which alone do not prove it"
+                };
+                write!(f, "FORK: {reason}; see {file}; {worth}")
+            }
+            Self::LogKey { keys } => write!(f, "the log's key was followed by another: {}", keys.join(" ")),
             Self::Tolerance { tolerance_ns } => write!(f, "the tolerance is {}", Nanos::new(*tolerance_ns)),
             Self::Lost { first, last } => write!(f, "records {first} to {last} are lost"),
             Self::NotKept { reason } => f.write_str(reason),

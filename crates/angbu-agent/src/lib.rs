@@ -13,6 +13,7 @@ pub mod clock;
 mod config;
 mod event;
 mod files;
+mod log;
 pub mod ntp_client;
 mod poll;
 mod run;

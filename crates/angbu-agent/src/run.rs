@@ -15,6 +15,7 @@ use ed25519_dalek::SigningKey;
 use sha2::{Digest as _, Sha256};
 
 use crate::backoff::Backoff;
+use crate::log::LogWatch;
 use crate::poll::{self, Target};
 use crate::state::{Enrolment, Identity, State, StateError};
 use crate::upload::{self, Uploader};
@@ -154,8 +155,10 @@ pub fn run(config: &Config, clock: Arc<dyn Clock>, events: Events, stop: &Stop) 
     let client = client(config, &enrolment)?;
     let targets = targets(config, &enrolment, &client);
     let shared = Arc::new(begin(config, state, &identity, &enrolment, clock, events, stop)?);
+    let agent = enrolment.agent.parse().map_err(|_| damaged(config))?;
     let uploader = Uploader {
-        agent: enrolment.agent.parse().map_err(|_| damaged(config))?,
+        agent,
+        log: LogWatch::open(&shared.state, &enrolment, agent, &identity.signing)?,
         key: identity.signing.clone(),
         client: client.clone(),
         enrolment,

@@ -64,7 +64,8 @@ pub(crate) struct Enrolment {
     pub(crate) centre: String,
     /// SHA-256 over the centre's DER SubjectPublicKeyInfo, in hexadecimal; none where it speaks plain HTTP.
     pub(crate) centre_key: Option<String>,
-    pub(crate) log_key: String,
+    /// The verifier keys of the centre's log: the one that joining vouched for, or what has followed it.
+    pub(crate) log_keys: Vec<String>,
     pub(crate) ntp: String,
     pub(crate) tolerance_ns: i64,
 }
@@ -90,6 +91,16 @@ impl State {
     /// Where records are kept.
     pub(crate) fn spool(&self) -> PathBuf {
         self.folder.join("spool")
+    }
+
+    /// Where the newest checkpoint of the log stands that this agent has checked.
+    pub(crate) fn checkpoint(&self) -> PathBuf {
+        self.folder.join("checkpoint.txt")
+    }
+
+    /// Where two checkpoints are kept that contradict each other, if the centre has shown such.
+    pub(crate) fn fork(&self) -> PathBuf {
+        self.folder.join("fork.txt")
     }
 
     /// The agent's secrets, made at the first call.
@@ -156,7 +167,7 @@ impl Enrolment {
             customer_name: joined.customer_name.clone(),
             centre: joined.centre.to_string(),
             centre_key: joined.centre_key.map(|key| hexadecimal(&key)),
-            log_key: joined.log_key.to_string(),
+            log_keys: vec![joined.log_key.to_string()],
             ntp: joined.ntp.clone(),
             tolerance_ns: joined.tolerance.count(),
         }
@@ -188,7 +199,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
+pub(crate) fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
     move |source| StateError::File { doing, path: path.to_owned(), source }
 }
 
@@ -246,7 +257,7 @@ mod tests {
             customer_name: "demo".to_owned(),
             centre: "ctr".to_owned(),
             centre_key: Some(hexadecimal(&[0xa5; 32])),
-            log_key: "k".to_owned(),
+            log_keys: vec!["k".to_owned()],
             ntp: "[::]:123".to_owned(),
             tolerance_ns: 50_000_000,
         };

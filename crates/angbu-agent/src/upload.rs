@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use angbu_client::wire::LogGrowth;
 use angbu_client::{Client, ClientError};
 use angbu_time::ingest;
 use angbu_time::record::{Dropped, Fact, MAX_RECORDS, Record, Upload, When};
@@ -12,6 +13,7 @@ use angbu_units::{AgentId, Nanos, UnixTime};
 use ed25519_dalek::SigningKey;
 
 use crate::backoff::Backoff;
+use crate::log::LogWatch;
 use crate::run::{Core, Shared};
 use crate::spool::{Item, Lost};
 use crate::state::Enrolment;
@@ -26,6 +28,7 @@ const IDLE: Duration = Duration::from_secs(3_600);
 /// The thread's own.
 pub(crate) struct Uploader {
     pub(crate) agent: AgentId,
+    pub(crate) log: LogWatch,
     pub(crate) key: SigningKey,
     pub(crate) client: Client,
     pub(crate) enrolment: Enrolment,
@@ -84,7 +87,8 @@ impl Uploader {
         let Some((first, _)) = items.first() else { return Ok(None) };
         let first = *first;
         let records = items.into_iter().map(|(seq, item)| record(seq, item, now.wall)).collect();
-        let upload = Upload { agent: self.agent, sent, newest_checkpoint: None, records };
+        let newest_checkpoint = self.log.cosigned(sent);
+        let upload = Upload { agent: self.agent, sent, newest_checkpoint, records };
         Ok(Some(Batch { first, wire: ingest::sign(&upload, &self.key), last_try }))
     }
 
@@ -96,6 +100,7 @@ impl Uploader {
                 self.followed = false;
                 self.follow(shared, uploaded.next_seq)?;
                 self.learn(shared, Nanos::new(uploaded.tolerance_ns));
+                self.watch_log(shared, uploaded.log.as_ref());
                 Ok(())
             }
             Ok(_) => {
@@ -107,9 +112,29 @@ impl Uploader {
                     // At once only once in a row: a centre that cannot make up its mind is followed slowly.
                     if std::mem::replace(&mut self.followed, true) { Err(error.to_string()) } else { Ok(()) }
                 }
-                None => Err(error.to_string()),
+                None => {
+                    // A centre that refuses because its log is in doubt shows that log, for whoever has seen another.
+                    if let ClientError::Refused(problem) = &error {
+                        self.watch_log(shared, problem.log.as_ref());
+                    }
+                    Err(error.to_string())
+                }
             },
         }
+    }
+
+    /// Checks what the centre shows of its log.
+    fn watch_log(&mut self, shared: &Shared, growth: Option<&LogGrowth>) {
+        let Some(growth) = growth else { return };
+        // Once the run is over the folder may be another process's.
+        let core = shared.core();
+        if core.over {
+            return;
+        }
+        for event in self.log.learn(&shared.state, &mut self.enrolment, growth) {
+            (shared.events)(&event);
+        }
+        drop(core);
     }
 
     fn follow(&self, shared: &Shared, next_seq: u64) -> Result<(), String> {

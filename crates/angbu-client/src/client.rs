@@ -11,9 +11,9 @@ use angbu_evidence::report;
 use angbu_units::{EntryId, UnixTime};
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use ureq::http::{Request, StatusCode, Uri};
+use ureq::http::{Request, Response, StatusCode, Uri};
 
-use crate::wire::{Appended, Customer, Customers, Enrolment, UploadAnswer, Uploaded};
+use crate::wire::{Appended, Confirmed, Customer, Customers, Enrolment, UploadAnswer, Uploaded};
 use crate::{ClientError, Problem, Trust, connection};
 
 /// The longest report that is read: as long as one can be that is proven.
@@ -58,12 +58,18 @@ impl Client {
     }
 
     pub(crate) fn with_http(url: &str, token: Option<&str>, http: ureq::Agent) -> Result<Self, ClientError> {
-        let url = checked(url)?;
+        let url = checked(url, false)?;
         if token.is_some_and(|token| token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic())) {
             let reason = "the token is empty or has characters that no token has; was it copied whole?";
             return Err(ClientError::Unusable(reason.to_owned()));
         }
         Ok(Self { url: url.into(), token: token.map(Into::into), http, patience: PATIENCE })
+    }
+
+    /// A client of whatever answers at `url`, which may end in a path, such as a witness.
+    pub(crate) fn of_prefix(url: &str, trust: &Trust) -> Result<Self, ClientError> {
+        let http = connection::http(trust.tls()?);
+        Ok(Self { url: checked(url, true)?.into(), token: None, http, patience: PATIENCE })
     }
 
     /// The same client, whose calls (but for reports) end after `patience`, from the search for the address to
@@ -151,7 +157,7 @@ impl Client {
         let answer: UploadAnswer = self.parse(&body, "the number of the next record")?;
         let next_seq =
             answer.next_seq.parse().map_err(|_| self.not_understood("the number of the next record"))?;
-        Ok(Uploaded { next_seq, tolerance_ns: answer.tolerance_ns })
+        Ok(Uploaded { next_seq, tolerance_ns: answer.tolerance_ns, log: answer.log })
     }
 
     /// Has the centre make a customer's time report, in the language `en`, `ko` or `ja` or the centre's own
@@ -201,6 +207,16 @@ impl Client {
     pub fn receipt(&self, entry: EntryId) -> Result<String, ClientError> {
         let body = self.get(&format!("/api/v1/evidence/entries/{entry}/receipt"))?;
         String::from_utf8(body).map_err(|_| self.not_understood("a receipt"))
+    }
+
+    /// Has the centre go on with a log that stands still, as its database has it; returns the entry that says so.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn confirm_log(&self, size: u64, reason: &str) -> Result<EntryId, ClientError> {
+        let body = self.post("/api/v1/evidence/confirm", &json!({"size": size, "reason": reason}))?;
+        let confirmed: Confirmed = self.parse(&body, "an entry's id")?;
+        confirmed.entry_id.parse().map_err(|_| self.not_understood("an entry's id"))
     }
 
     /// Ends every call that is still under way, in whatever thread, and every later one.
@@ -256,18 +272,7 @@ impl Client {
         patience: Duration,
         longest: u64,
     ) -> Result<Vec<u8>, ClientError> {
-        let has_body = request.method() == "POST";
-        let (parts, body) = request.into_parts();
-        let answer = if has_body {
-            let request = Request::from_parts(parts, body);
-            let request = self.http.configure_request(request).timeout_global(Some(patience)).build();
-            self.http.run(request)
-        } else {
-            let request = Request::from_parts(parts, ());
-            let request = self.http.configure_request(request).timeout_global(Some(patience)).build();
-            self.http.run(request)
-        };
-        let mut answer = answer.map_err(|error| self.failed(error, longest))?;
+        let mut answer = self.send(request, patience, longest)?;
         let status = answer.status();
         let body = answer.body_mut().with_config().limit(longest).read_to_vec();
         if status.is_success() {
@@ -280,6 +285,43 @@ impl Client {
             problem.retry_after_s = header.and_then(|seconds| seconds.parse().ok());
         }
         Err(ClientError::Refused(problem))
+    }
+
+    /// Sends a request and reads the whole answer, whatever its status is.
+    pub(crate) fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        body: &[u8],
+        longest: u64,
+    ) -> Result<(u16, String), ClientError> {
+        let content_type = if body.is_empty() { "" } else { "text/plain; charset=utf-8" };
+        let request = self.request(method, path, content_type, body)?;
+        let mut answer = self.send(request, self.patience, longest)?;
+        let bytes = answer.body_mut().with_config().limit(longest).read_to_vec();
+        let bytes = bytes.map_err(|error| self.failed(error, longest))?;
+        let text = String::from_utf8(bytes).map_err(|_| self.not_understood("text"))?;
+        Ok((answer.status().as_u16(), text))
+    }
+
+    fn send(
+        &self,
+        request: Request<&[u8]>,
+        patience: Duration,
+        longest: u64,
+    ) -> Result<Response<ureq::Body>, ClientError> {
+        let has_body = request.method() == "POST";
+        let (parts, body) = request.into_parts();
+        let answer = if has_body {
+            let request = Request::from_parts(parts, body);
+            let request = self.http.configure_request(request).timeout_global(Some(patience)).build();
+            self.http.run(request)
+        } else {
+            let request = Request::from_parts(parts, ());
+            let request = self.http.configure_request(request).timeout_global(Some(patience)).build();
+            self.http.run(request)
+        };
+        answer.map_err(|error| self.failed(error, longest))
     }
 
     fn failed(&self, error: ureq::Error, limit: u64) -> ClientError {
@@ -323,14 +365,15 @@ fn not_the_centre(url: String, error: &rustls::Error) -> ClientError {
 }
 
 /// The address of a centre without a slash at its end, if it is one that may be called.
-fn checked(url: &str) -> Result<String, ClientError> {
+fn checked(url: &str, may_have_path: bool) -> Result<String, ClientError> {
     let wrong = |reason| ClientError::Address { url: url.to_owned(), reason };
     let uri: Uri = url.parse().map_err(|_| wrong("it is no URL"))?;
     let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| wrong("it names no host"))?;
     if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
         return Err(wrong("it must hold no user name"));
     }
-    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+    let has_path = !matches!(uri.path(), "" | "/") && !may_have_path;
+    if has_path || uri.query().is_some() {
         return Err(wrong("it must end after the host and port"));
     }
     match uri.scheme_str() {

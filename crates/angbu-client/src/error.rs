@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::wire::LogGrowth;
+
 /// A centre's refusal (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -17,6 +19,8 @@ pub struct Problem {
     pub retry_after_s: Option<u64>,
     /// The number that an upload must begin with, where it was refused for its order.
     pub next_seq: Option<u64>,
+    /// The log as the centre shows it, where an upload was refused because that log is in doubt.
+    pub log: Option<LogGrowth>,
 }
 
 impl std::fmt::Display for Problem {
@@ -130,6 +134,7 @@ impl Problem {
             detail: Option<String>,
             retry_after_s: Option<u64>,
             next_seq: Option<String>,
+            log: Option<LogGrowth>,
         }
         let members: Members = serde_json::from_slice(body).unwrap_or_default();
         Self {
@@ -139,6 +144,7 @@ impl Problem {
             detail: members.detail.unwrap_or_default(),
             retry_after_s: members.retry_after_s,
             next_seq: members.next_seq.and_then(|number| number.parse().ok()),
+            log: members.log,
         }
     }
 }

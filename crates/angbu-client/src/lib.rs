@@ -13,9 +13,11 @@ mod join;
 mod trust;
 mod verify;
 pub mod wire;
+mod witness;
 
 pub use client::Client;
 pub use error::{ClientError, Problem};
 pub use join::{Joined, join};
 pub use trust::Trust;
 pub use verify::verify_report;
+pub use witness::{Witness, WitnessAnswer, WitnessError};

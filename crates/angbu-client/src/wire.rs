@@ -32,6 +32,20 @@ pub struct Uploaded {
     pub next_seq: u64,
     /// Within how many nanoseconds the customer's clocks must be, now.
     pub tolerance_ns: i64,
+    /// The log's newest checkpoint, if the centre showed it.
+    pub log: Option<LogGrowth>,
+}
+
+/// The log's newest checkpoint, and how it grew from the one that the upload showed. Nothing of it is checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogGrowth {
+    /// The signed note.
+    pub checkpoint: String,
+    /// The path between both through the larger tree, from which both roots follow: hashes in base64. Empty where the
+    /// upload showed none, or the same size.
+    pub path: Vec<String>,
+    /// The verifier keys of the log, the newest first.
+    pub keys: Vec<String>,
 }
 
 /// What the centre says to a statement that will stand in its log.
@@ -50,6 +64,11 @@ pub struct Appended {
 }
 
 #[derive(Deserialize)]
+pub(crate) struct Confirmed {
+    pub(crate) entry_id: String,
+}
+
+#[derive(Deserialize)]
 pub(crate) struct Customers {
     pub(crate) customers: Vec<Customer>,
 }
@@ -58,6 +77,8 @@ pub(crate) struct Customers {
 pub(crate) struct UploadAnswer {
     pub(crate) next_seq: String,
     pub(crate) tolerance_ns: i64,
+    #[serde(default)]
+    pub(crate) log: Option<LogGrowth>,
 }
 
 #[derive(Deserialize)]

@@ -27,7 +27,7 @@ use utoipa::openapi::OpenApi;
 
 pub use centre::{
     Centre, InForce, OwnClock, Parts, SITE_START, Seam, Site, TimeService, UpstreamReading, UpstreamState,
-    clock_history, clock_state_entry,
+    Witnessed, clock_history, clock_state_entry,
 };
 use problem::Refusal;
 

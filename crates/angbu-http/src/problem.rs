@@ -10,6 +10,12 @@ use angbu_store::StoreError;
 use angbu_units::{IdError, TimeError, UnknownLanguage};
 
 use crate::types::Problem;
+use crate::types::evidence::LogGrowth;
+
+/// When a call that met a log in doubt may be tried again: an operator must act first.
+const IN_DOUBT_RETRY: u64 = 30;
+/// When a report that witnesses did not cosign in time may be tried again.
+const NOT_WITNESSED_RETRY: u64 = 10;
 
 /// Why a call was refused. Messages are for the caller; what only the log may hold stays in the sources.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +109,17 @@ pub(crate) enum Refusal {
         /// What happened, for the log only.
         reason: String,
     },
+    /// The log stands still, because it may be an older copy of itself.
+    #[error("{reason}")]
+    LogInDoubt {
+        /// What is known, and how an operator goes on.
+        reason: String,
+        /// The log as it stands, for an agent that has seen another.
+        log: Option<Box<LogGrowth>>,
+    },
+    /// Witnesses are required, and not all have cosigned in time.
+    #[error("{0}")]
+    NotWitnessed(String),
     /// Our own mistake.
     #[error("the centre made a mistake; its log has the details under this request's id")]
     Internal(String),
@@ -162,6 +179,14 @@ impl Refusal {
                 retry_after_s: Some(*seconds),
                 ..face(S::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable")
             },
+            Self::LogInDoubt { .. } => Face {
+                retry_after_s: Some(IN_DOUBT_RETRY),
+                ..face(S::SERVICE_UNAVAILABLE, "log-in-doubt", "The log stands still")
+            },
+            Self::NotWitnessed(_) => Face {
+                retry_after_s: Some(NOT_WITNESSED_RETRY),
+                ..face(S::SERVICE_UNAVAILABLE, "not-witnessed", "Not cosigned by every witness")
+            },
             Self::Internal(_) => face(S::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         }
     }
@@ -214,6 +239,7 @@ impl IntoResponse for Refusal {
             Self::Unavailable { reason, .. } => tracing::warn!(%reason, "a call could not be answered"),
             // Their words can hold what was sent, which can be personal.
             Self::Invalid(_) | Self::Joining(_) => tracing::debug!(refusal = face.name, "a call was refused"),
+            Self::LogInDoubt { reason, .. } => tracing::warn!(%reason, "a call met a log in doubt"),
             other => tracing::debug!(refusal = face.name, reason = %other, "a call was refused"),
         }
         let problem = Problem {
@@ -223,6 +249,10 @@ impl IntoResponse for Refusal {
             detail: Some(self.to_string()),
             retry_after_s: face.retry_after_s,
             next_seq: face.next_seq.map(|seq| seq.to_string()),
+            log: match self {
+                Self::LogInDoubt { log, .. } => log.map(|log| *log),
+                _ => None,
+            },
         };
         let mut response = (face.status, Json(problem)).into_response();
         let headers = response.headers_mut();
@@ -242,7 +272,7 @@ impl From<StoreError> for Refusal {
                 Self::Unavailable { seconds: retry.as_secs().max(1), reason: error.to_string() }
             }
             StoreError::LogInDoubt { .. } | StoreError::LogUnguarded { .. } => {
-                Self::Unavailable { seconds: 60, reason: error.to_string() }
+                Self::LogInDoubt { reason: error.to_string(), log: None }
             }
             StoreError::Taken { what } => Self::Taken { what },
             StoreError::UnderWay { .. } => Self::UnderWay(error.to_string()),

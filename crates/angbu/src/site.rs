@@ -24,7 +24,7 @@ use crate::config::ServeConfig;
 use crate::listener::{self, Limits};
 use crate::ntp::server::{Listen, Published, Server};
 use crate::upstreams::Upstreams;
-use crate::{console, jobs, tls};
+use crate::{console, jobs, tls, witness};
 
 const STOPPED: Kind = Kind::constant("site.stop");
 /// The name of a site's first operator.
@@ -86,6 +86,8 @@ impl RunningSite {
             published: store.head(),
             stop: stopped.clone(),
             store: store.clone(),
+            witnesses: config.witnesses.iter().map(|witness| witness.key.clone()).collect(),
+            require_witnesses: config.require_witnesses,
         });
         centre
             .append_of_site(
@@ -107,6 +109,7 @@ impl RunningSite {
         let tls = tls.map(|tls| tls.config);
         tasks.spawn(listener::serve(web, tls, router, Limits::CENTRE, stopped.clone()));
         jobs::spawn(&mut tasks, &centre, &stopped);
+        witness::ask(&mut tasks, &centre, &config.witnesses, &stopped)?;
         Ok(Self {
             centre,
             http,

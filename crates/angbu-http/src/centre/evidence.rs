@@ -71,20 +71,7 @@ impl Centre {
 
     /// The receipt of an entry that is in the log and within the caller's reach.
     pub(crate) async fn receipt(&self, reach: Reach, id: EntryId) -> Result<String, Refusal> {
-        match self.store.standing(id).await? {
-            Standing::Proven(receipt) => {
-                let entry = Entry::decode(&receipt.entry).map_err(|e| Refusal::Internal(e.to_string()))?;
-                if !reach.covers(entry.customer) {
-                    return Err(Refusal::unknown("entry", &id.to_string()));
-                }
-                Ok(receipt.encode())
-            }
-            Standing::Pending => Err(Refusal::Unavailable {
-                seconds: 1,
-                reason: format!("{id} waits for its place in the log"),
-            }),
-            Standing::Unknown => Err(Refusal::unknown("entry", &id.to_string())),
-        }
+        Ok(self.receipt_within(reach, id).await?.encode())
     }
 
     /// The log's newest signed head.
@@ -98,8 +85,12 @@ impl Centre {
             size: published.as_ref().map_or(0, |published| published.head.size),
             root: published.as_ref().map_or(empty.root, |published| published.head.root).to_string(),
             signed_at: published.as_ref().map(|published| crate::types::instant(published.signed_at)),
-            checkpoint: published.as_ref().map(|published| published.checkpoint.clone()).unwrap_or_default(),
+            checkpoint: published
+                .as_ref()
+                .map(|published| self.witnesses.with_lines(published).published.checkpoint)
+                .unwrap_or_default(),
             key: self.log_key(),
+            trouble: self.store.trouble().map(|trouble| trouble.to_string()),
         }
     }
 

@@ -4,6 +4,7 @@
 mod accounts;
 mod erasure;
 mod evidence;
+mod log;
 mod own_clock;
 mod recent;
 mod report;
@@ -11,6 +12,8 @@ mod site_keys;
 mod state;
 mod throttle;
 mod time;
+mod witnessed;
+mod witnesses;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -33,6 +36,8 @@ use recent::Recent;
 pub(crate) use report::ReportWish;
 pub use state::{SITE_START, clock_history, clock_state_entry};
 use throttle::Throttle;
+pub use witnesses::Witnessed;
+use witnesses::Witnesses;
 
 /// Passwords hashed at once: each takes 19 MiB and a core, and signing in must not starve the log.
 const PASSWORD_PLACES: usize = 2;
@@ -114,6 +119,7 @@ pub struct Centre {
     published: watch::Receiver<Option<Arc<Published>>>,
     news: broadcast::Sender<News>,
     stop: watch::Receiver<bool>,
+    witnesses: Witnesses,
     tries_by_name: Throttle<String>,
     tries_by_source: Throttle<IpAddr>,
     password_places: Semaphore,
@@ -137,6 +143,10 @@ pub struct Parts {
     pub published: watch::Receiver<Option<Arc<Published>>>,
     /// Turns true when the centre is to end: open event streams end then.
     pub stop: watch::Receiver<bool>,
+    /// The keys of the witnesses that are asked to cosign the log.
+    pub witnesses: Vec<VerifierKey>,
+    /// Whether a report needs the cosignature of each of them.
+    pub require_witnesses: bool,
 }
 
 impl Centre {
@@ -151,6 +161,7 @@ impl Centre {
             published: parts.published,
             news: broadcast::Sender::new(NEWS),
             stop: parts.stop,
+            witnesses: Witnesses::new(parts.witnesses, parts.require_witnesses),
             tries_by_name: Throttle::new(),
             tries_by_source: Throttle::new(),
             password_places: Semaphore::new(PASSWORD_PLACES),

@@ -63,12 +63,14 @@ impl Centre {
         let manifested = self.store.wait(manifest, PATIENCE).await?.ok_or_else(late)?;
         let published = self.published.borrow().clone().ok_or_else(late)?;
         let index = manifested.index;
-        let keys = self.log_keys();
+        let witnessed = self.witnessed(&published).await?;
+        let trust = Trust { log: self.log_keys(), witnesses: witnessed.witnesses };
+        let keys = [&trust.log[..], &trust.witnesses].concat();
         let gathered = move |snapshot: &Snapshot<'_>| {
-            gather(snapshot, subject, (manifest, index), (&published.checkpoint, &keys))
+            gather(snapshot, subject, (manifest, index), (&witnessed.published.checkpoint, &keys))
         };
         let package = self.store.read(gathered).await?;
-        let html = self.render(&package)?;
+        let html = render(&package, &trust)?;
         Ok(Report { html, file_name: file_name(customer, wish.from, to) })
     }
 
@@ -94,15 +96,14 @@ impl Centre {
     async fn settle(&self) -> Result<(), Refusal> {
         if self.store.settle(PATIENCE).await? { Ok(()) } else { Err(late()) }
     }
+}
 
-    /// Proves the package as a stranger would before anybody gets it.
-    fn render(&self, package: &Package) -> Result<String, Refusal> {
-        let trust = Trust { log: self.log_keys(), witnesses: Vec::new() };
-        let proven = package
-            .prove(&trust)
-            .map_err(|refusal| Refusal::Internal(format!("the new report does not verify: {refusal}")))?;
-        rendering::render(&proven, &package.encode()).map_err(|error| Refusal::Report(error.to_string()))
-    }
+/// Proves the package as a stranger would before anybody gets it.
+fn render(package: &Package, trust: &Trust) -> Result<String, Refusal> {
+    let proven = package
+        .prove(trust)
+        .map_err(|refusal| Refusal::Internal(format!("the new report does not verify: {refusal}")))?;
+    rendering::render(&proven, &package.encode()).map_err(|error| Refusal::Report(error.to_string()))
 }
 
 fn late() -> Refusal {

@@ -171,10 +171,13 @@ impl Centre {
             let stamp = self.instant();
             let known = Known { agent: id, public_key: agent.public_key, next_seq: agent.next_seq };
             let accepted = ingest::accept(&known, &wire, stamp.time)?;
-            let uploaded = Uploaded {
-                next_seq: accepted.next_seq.to_string(),
-                tolerance_ns: customer.tolerance.count(),
+            // Before anything takes effect: a log that may be an old copy of itself takes no records.
+            let checkpoint = accepted.newest_checkpoint.clone();
+            let shown = match self.shown(id, &agent.public_key, checkpoint.as_deref()).await {
+                Ok(shown) => shown,
+                Err(error) => return Err(self.in_doubt(error, checkpoint.as_deref()).await),
             };
+            let (next_seq, tolerance) = (accepted.next_seq, customer.tolerance);
             let Put { upload, entries } = put(&agent, accepted, stamp);
             let told = upload.clone();
             let written = self
@@ -183,16 +186,22 @@ impl Centre {
                     for entry in entries {
                         entry.append(tx, stamp)?;
                     }
+                    if let Some(cosignature) = &shown.cosignature {
+                        tx.keep_cosignature(cosignature)?;
+                    }
                     tx.apply_upload(&upload)
                 })
                 .await;
             match written {
                 Ok(()) => {
                     self.tell(&told, customer.id).await;
-                    return Ok(uploaded);
+                    // The records are in effect; an answer without the log is better than none.
+                    let log = self.growth(shown.size).await.unwrap_or_default();
+                    let (next_seq, tolerance_ns) = (next_seq.to_string(), tolerance.count());
+                    return Ok(Uploaded { next_seq, tolerance_ns, log });
                 }
                 Err(StoreError::Conflict { .. }) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(self.in_doubt(error, checkpoint.as_deref()).await),
             }
         }
         Err(Refusal::Unavailable {

@@ -4,6 +4,7 @@ mod accounts;
 mod enrolments;
 mod erasure;
 mod evidence;
+mod log;
 mod people;
 mod site;
 mod time;
@@ -61,6 +62,7 @@ pub(crate) fn all() -> OpenApiRouter<Arc<Centre>> {
         .merge(time::routes())
         .merge(evidence::routes())
         .merge(erasure::routes())
+        .merge(log::routes())
         .merge(site::routes())
 }
 

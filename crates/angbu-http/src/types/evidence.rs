@@ -19,6 +19,22 @@ pub(crate) struct Head {
     pub(crate) checkpoint: String,
     /// The verifier key.
     pub(crate) key: String,
+    /// What keeps the log from going on, and how to go on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trouble: Option<String>,
+}
+
+/// The log's newest checkpoint, and how it grew from the one that the caller has seen.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct LogGrowth {
+    /// The signed note.
+    pub(crate) checkpoint: String,
+    /// The path between both through the larger tree, from which both roots follow: the consistency path of RFC 9162,
+    /// and before it, where the smaller size is a power of two, that tree's root. Base64. Empty from nothing, or from
+    /// the same size.
+    pub(crate) path: Vec<String>,
+    /// The log's verifier keys, the newest first.
+    pub(crate) keys: Vec<String>,
 }
 
 /// A statement to append.
@@ -105,4 +121,53 @@ pub(crate) struct KeyChanged {
     pub(crate) entry_id: String,
     /// Of a key that signs: what verifies it.
     pub(crate) verifier_key: Option<String>,
+}
+/// Who watches the log.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Witnesses {
+    pub(crate) witnesses: Vec<Witness>,
+}
+
+/// A witness and what it cosigned last.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Witness {
+    /// Its key's name.
+    pub(crate) name: String,
+    /// Its verifier key.
+    pub(crate) key: String,
+    /// `agent`: one of a customer's, which this centre enrolled itself. `configured`: given to this centre by its operator.
+    pub(crate) kind: String,
+    /// The agent's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) agent: Option<String>,
+    /// The name of the agent's customer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) customer: Option<String>,
+    /// The size of the checkpoint that it cosigned; 0 before the first.
+    pub(crate) size: u64,
+    #[schema(format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cosigned_at: Option<String>,
+    /// How many entries the log has grown since.
+    pub(crate) behind: u64,
+    /// Why the newest try failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trouble: Option<String>,
+}
+
+/// An operator's word that the log goes on as the database has it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Confirm {
+    /// How many entries the log has, as the trouble says it.
+    pub(crate) size: u64,
+    /// Why, in a few words; it stands in the log for good.
+    pub(crate) reason: String,
+}
+
+/// The log goes on.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Confirmed {
+    /// The entry that says so.
+    pub(crate) entry_id: String,
 }

@@ -33,6 +33,9 @@ pub(crate) struct Problem {
     /// The sequence number that an upload must begin with, where an upload was refused for its order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next_seq: Option<String>,
+    /// The log as it stands, where an upload was refused because that log is in doubt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) log: Option<evidence::LogGrowth>,
 }
 
 /// What can be said of a centre's clock. `proven`: shown by exchanges with a reference. `declared`: the operator

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::ClockVerdictWord;
+use super::evidence::LogGrowth;
 
 /// Whether a clock was right: proven within tolerance, proven outside, or not proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -174,4 +175,7 @@ pub(crate) struct Uploaded {
     pub(crate) next_seq: String,
     /// Tolerance. In nanoseconds.
     pub(crate) tolerance_ns: i64,
+    /// The log, and that it grew from the checkpoint that the upload shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) log: Option<LogGrowth>,
 }

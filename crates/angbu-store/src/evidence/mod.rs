@@ -1,6 +1,7 @@
 //! The log as it stands in the database: outbox, sealed bodies, batches of entries, tiles, counters, proofs.
 
 pub(crate) mod bundle;
+mod cosignatures;
 mod doubt;
 mod erasure;
 pub(crate) mod hot;
@@ -24,6 +25,7 @@ use crate::sql::{Connection, ToValue, Value, column, optional, values};
 use crate::{Snapshot, Store, StoreError, Tx};
 
 pub(crate) use bundle::Bundles;
+pub use cosignatures::{CosignatureRow, WITNESSES_AT_ONCE, WitnessKind};
 pub use doubt::CONFIRMED;
 pub(crate) use doubt::refuse;
 pub use erasure::Erasure;

@@ -17,7 +17,17 @@ pub(super) fn run(arguments: &AgentArguments) -> Result<(), Failure> {
         let stop = stop.clone();
         move || stop.request()
     })?;
-    let events = Arc::new(move |event: &Event| output.result(event, || event.to_string()));
+    let events = Arc::new(move |event: &Event| {
+        tell_of_fork(event);
+        output.result(event, || event.to_string());
+    });
     angbu_agent::run(&config, Arc::new(UnslewedClock::new()), events, &stop).map_err(anyhow::Error::from)?;
     Ok(())
+}
+
+/// A fork stands in the log as well, where whoever watches machines looks for errors.
+pub(super) fn tell_of_fork(event: &Event) {
+    if let Event::Fork { reason, file, proven } = event {
+        tracing::error!(%reason, %file, proven, "the centre shows another log than the one seen before");
+    }
 }

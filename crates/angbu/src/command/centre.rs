@@ -14,6 +14,7 @@ use angbu_agent::clock::UnslewedClock;
 use angbu_agent::{Event, Stop};
 use angbu_units::Nanos;
 
+use super::agent::tell_of_fork;
 use super::{DemoArguments, Failure, Output, Places, ServeArguments, signals};
 use crate::config::{CustomerConfig, Reference, ServeConfig};
 use crate::site::RunningSite;
@@ -182,7 +183,10 @@ impl DemoAgent {
         let thread = std::thread::Builder::new()
             .name("agent".into())
             .spawn(move || {
-                let events = Arc::new(move |event: &Event| output.object(event));
+                let events = Arc::new(move |event: &Event| {
+                    tell_of_fork(event);
+                    output.object(event);
+                });
                 if let Err(error) = angbu_agent::run(&config, Arc::new(UnslewedClock::new()), events, &until)
                 {
                     tracing::error!(%error, "the demo's agent ended");

@@ -3,6 +3,7 @@
 mod agent;
 mod centre;
 mod enrol;
+mod evidence;
 mod output;
 mod report;
 mod signals;
@@ -40,8 +41,11 @@ enum Command {
     /// Make a report that a stranger can check
     #[command(subcommand)]
     Report(Report),
-    /// Check a report, offline
+    /// Check a report, a receipt or the proof of a fork, offline
     Verify(VerifyArguments),
+    /// Go on with a log that stands still
+    #[command(subcommand)]
+    Evidence(Evidence),
     /// Watch logs and cosign their checkpoints, so that nobody can show two histories
     Witness(WitnessArguments),
 }
@@ -212,6 +216,24 @@ enum Report {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Evidence {
+    /// Go on with the log as the database has it, after an older copy was put back and the rest is lost for good
+    Confirm {
+        /// How many entries the log has, as the trouble says it
+        #[arg(long)]
+        size: u64,
+        /// Why, in a few words; it stands in the log for good
+        #[arg(long)]
+        reason: String,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        centre: CentreArguments,
+    },
+}
+
 #[derive(Debug, Args)]
 struct VerifyArguments {
     /// The report, the receipt of an entry, or the proof that a log has signed two histories
@@ -255,6 +277,9 @@ pub fn run() -> ExitCode {
             report::time(&centre, &wish, &output, Output::new(json))
         }
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Evidence(Evidence::Confirm { size, reason, json, centre }) => {
+            evidence::confirm(&centre, size, &reason, Output::new(json))
+        }
         Command::Witness(arguments) => witness::run(&arguments),
     };
     match outcome {

@@ -11,6 +11,9 @@ use angbu_evidence::{Receipt, receipt};
 
 use super::{Failure, Output, VerifyArguments};
 
+/// What an agent's file begins with that holds two checkpoints without a proof.
+const UNPROVEN: &str = "angbu/1 unproven-fork\n";
+
 /// What was proven, for programs and for people.
 type Told = (Value, String);
 
@@ -30,6 +33,11 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
     let told = match std::str::from_utf8(&file) {
         Ok(text) if text.starts_with(receipt::HEADER) => check_receipt(text, &trust),
         Ok(text) if text.starts_with(fork::HEADER) => check_fork(text, &trust),
+        Ok(text) if text.starts_with(UNPROVEN) => {
+            Err("these are two checkpoints that an agent was shown and that do not \
+            prove a fork by themselves; keep the file, and compare both with what others hold"
+                .to_owned())
+        }
         _ => verify_report(&file, &trust).map(|proven| told(&proven)).map_err(|refusal| refusal.to_string()),
     };
     match told {

@@ -1,8 +1,10 @@
-//! `angbu witness`: a process of its own that watches logs and cosigns what they show (C2SP `tlog-witness`).
+//! Witnesses (C2SP `tlog-witness`), from both sides: `angbu witness`, a process of its own that watches logs and
+//! cosigns what they show, and the job by which a centre asks its witnesses.
 //!
 //! A log shows its newest checkpoint and that it grew from the one that the witness cosigned last; the witness keeps
 //! it on its disk, and then cosigns it. A log that has signed two histories is caught here, and the proof is kept.
 
+mod ask;
 mod config;
 mod keeper;
 mod routes;
@@ -17,6 +19,7 @@ use tokio::task::JoinHandle;
 use angbu_evidence::note::VerifierKey;
 use angbu_units::Clock;
 
+pub(crate) use ask::ask;
 pub use config::WitnessConfig;
 pub use keeper::{Keeper, KeeperError, WitnessEvent};
 

@@ -16,3 +16,5 @@ mod ntp;
 mod process;
 mod refusals;
 mod report;
+mod two_histories;
+mod witness;
