@@ -114,7 +114,16 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn enrol_agent(&self, customer: &str, name: &str) -> Result<Enrolment, ClientError> {
-        let wish = json!({"kind": "agent", "customer": customer, "name": name});
+        self.enrol("agent", customer, name)
+    }
+
+    /// A code by which something of this kind (`agent`, `person`, `host` or `relying-party`) and name, which a person's
+    /// login id is, can join a customer, given by name or id.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn enrol(&self, kind: &str, customer: &str, name: &str) -> Result<Enrolment, ClientError> {
+        let wish = json!({"kind": kind, "customer": customer, "name": name});
         self.parse(&self.post("/api/v1/enrolments", &wish)?, "an enrolment code")
     }
 

@@ -250,6 +250,9 @@ async fn make_token(
     caller.may_give(&grant)?;
     let holder = read_holder(wish.holder)?;
     let expires = wish.expires.map(|text| instant("expires", &text)).transpose()?;
+    if expires.is_some_and(|end| end <= centre.instant().time) {
+        return Err(Refusal::Invalid("expires lies in the past; name an instant to come, or none".into()));
+    }
     let (id, secret) = centre.add_token(holder, grant, expires, caller.by()).await?;
     Ok((StatusCode::CREATED, Json(TokenMade { id: id.to_string(), token: secret.reveal() })))
 }

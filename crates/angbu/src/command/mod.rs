@@ -157,19 +157,28 @@ impl CentreArguments {
 #[derive(Debug, Subcommand)]
 enum Enrol {
     /// An agent on a customer's server
-    Agent {
-        /// The customer's name
-        #[arg(long)]
-        customer: String,
-        /// The name that the agent will have
-        #[arg(long)]
-        name: String,
-        /// Print one JSON object
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        centre: CentreArguments,
-    },
+    Agent(EnrolArguments),
+    /// A person of a customer, whose name is the login id
+    Person(EnrolArguments),
+    /// The host that activates a product on a customer's site
+    Host(EnrolArguments),
+    /// An application of a customer that asks the centre
+    RelyingParty(EnrolArguments),
+}
+
+#[derive(Debug, Args)]
+struct EnrolArguments {
+    /// The customer's name
+    #[arg(long)]
+    customer: String,
+    /// The name that the joiner will have
+    #[arg(long)]
+    name: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    centre: CentreArguments,
 }
 
 #[derive(Debug, Subcommand)]
@@ -233,8 +242,11 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => centre::serve(arguments),
         Command::Demo(arguments) => centre::demo(arguments),
         Command::Agent(arguments) => agent::run(&arguments),
-        Command::Enrol(Enrol::Agent { customer, name, json, centre }) => {
-            enrol::agent(&centre, &customer, &name, Output::new(json))
+        Command::Enrol(Enrol::Agent(arguments)) => enrol::run(enrol::Kind::Agent, &arguments),
+        Command::Enrol(Enrol::Person(arguments)) => enrol::run(enrol::Kind::Person, &arguments),
+        Command::Enrol(Enrol::Host(arguments)) => enrol::run(enrol::Kind::Host, &arguments),
+        Command::Enrol(Enrol::RelyingParty(arguments)) => {
+            enrol::run(enrol::Kind::RelyingParty, &arguments)
         }
         Command::Report(Report::Time { customer, from, to, output, language, json, centre }) => {
             let wish = report::Wish { customer, from, to, language };

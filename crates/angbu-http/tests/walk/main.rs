@@ -1,0 +1,12 @@
+//! Every route as every role: who may, who may not, and for whom there is nothing there. The routes are taken from the
+//! document that the centre serves; what is expected of each stands in one table.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
+#![allow(clippy::disallowed_methods, reason = "a test waits for conditions")]
+
+mod bad_input;
+mod joining;
+mod lives;
+mod roles;
+mod site;
+mod table;

@@ -1,0 +1,217 @@
+//! What each route needs of its caller. A route of the document without a line here fails the test, and so does a line
+//! without a route.
+
+use angbu_accounts::Scope::{self, *};
+use serde_json::{Value, json};
+
+use super::site::TestSite;
+
+/// The two customers: what is called belongs to the first.
+pub(crate) const OWN: &str = "alpha";
+pub(crate) const OTHER: &str = "beta";
+
+/// Whom a route answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// Anybody.
+    Nothing,
+    /// Whoever is signed in with a browser.
+    Session,
+    /// Whoever is signed in, with a browser or a token.
+    Anyone,
+    /// Who has these scopes in the whole site.
+    Site(&'static [Scope]),
+    /// Who has these scopes for the customer whose object is called.
+    Object(&'static [Scope]),
+    /// Who has these scopes; it shows what lies within their reach.
+    List(&'static [Scope]),
+}
+
+/// A call that whoever may make it succeeds with.
+pub(crate) struct Call {
+    pub(crate) path: String,
+    pub(crate) body: Option<Value>,
+}
+
+fn get(path: impl Into<String>) -> Call {
+    Call { path: path.into(), body: None }
+}
+
+fn with(path: impl Into<String>, body: Value) -> Call {
+    Call { path: path.into(), body: Some(body) }
+}
+
+/// Every route, and what it needs.
+pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
+    ("GET", "/healthz", Needs::Nothing),
+    ("GET", "/readyz", Needs::Nothing),
+    ("GET", "/metrics", Needs::Nothing),
+    ("GET", "/api/openapi.json", Needs::Nothing),
+    ("GET", "/checkpoint", Needs::Nothing),
+    ("GET", "/tile/0/000.p/1", Needs::Nothing),
+    ("GET", "/tile/entries/000.p/1", Needs::Site(&[EvidenceRead, SiteRead])),
+    ("GET", "/api/v1/centre", Needs::Site(&[SiteRead])),
+    ("GET", "/api/v1/session", Needs::Session),
+    ("POST", "/api/v1/session", Needs::Nothing),
+    ("DELETE", "/api/v1/session", Needs::Anyone),
+    ("POST", "/api/v1/session/password", Needs::Session),
+    ("GET", "/api/v1/customers", Needs::List(&[CustomersRead])),
+    ("POST", "/api/v1/customers", Needs::Site(&[Operator])),
+    ("GET", "/api/v1/customers/{customer}", Needs::Object(&[CustomersRead])),
+    ("PATCH", "/api/v1/customers/{customer}", Needs::Object(&[CustomersChange])),
+    ("GET", "/api/v1/staff", Needs::List(&[StaffManage])),
+    ("POST", "/api/v1/staff", Needs::Object(&[StaffManage])),
+    ("PATCH", "/api/v1/staff/{staff}", Needs::Object(&[StaffManage])),
+    ("POST", "/api/v1/staff/{staff}/password", Needs::Object(&[StaffManage])),
+    ("GET", "/api/v1/tokens", Needs::List(&[TokensManage])),
+    ("POST", "/api/v1/tokens", Needs::Object(&[TokensManage])),
+    ("DELETE", "/api/v1/tokens/{token}", Needs::Object(&[TokensManage])),
+    ("GET", "/api/v1/people", Needs::Object(&[PeopleRead])),
+    ("POST", "/api/v1/people", Needs::Object(&[PeopleManage])),
+    ("GET", "/api/v1/people/{person}", Needs::Object(&[PeopleRead])),
+    ("PATCH", "/api/v1/people/{person}", Needs::Object(&[PeopleManage])),
+    ("GET", "/api/v1/enrolments", Needs::List(&[EnrolmentsMake])),
+    ("POST", "/api/v1/enrolments", Needs::Object(&[EnrolmentsMake, MachinesManage])),
+    ("DELETE", "/api/v1/enrolments/{enrolment}", Needs::Object(&[EnrolmentsMake, PeopleManage])),
+    ("POST", "/api/v1/enrolments/agent", Needs::Nothing),
+    ("POST", "/api/v1/enrolments/person", Needs::Nothing),
+    ("POST", "/api/v1/enrolments/host", Needs::Nothing),
+    ("POST", "/api/v1/enrolments/relying-party", Needs::Nothing),
+    ("GET", "/api/v1/machines", Needs::List(&[MachinesManage])),
+    ("PATCH", "/api/v1/machines/{machine}", Needs::Object(&[MachinesManage])),
+    ("GET", "/api/v1/time/agents", Needs::List(&[TimeRead])),
+    ("GET", "/api/v1/time/agents/{agent}", Needs::Object(&[TimeRead])),
+    ("GET", "/api/v1/time/agents/{agent}/graph", Needs::Object(&[TimeRead])),
+    ("GET", "/api/v1/time/stream", Needs::List(&[TimeRead])),
+    ("POST", "/api/v1/time/uploads", Needs::Nothing),
+    ("POST", "/api/v1/time/reports", Needs::Object(&[TimeReport])),
+    ("GET", "/api/v1/evidence/head", Needs::Nothing),
+    ("GET", "/api/v1/evidence/key", Needs::Nothing),
+    ("POST", "/api/v1/evidence/entries", Needs::Object(&[EvidenceAppend])),
+    ("GET", "/api/v1/evidence/entries/{entry}/receipt", Needs::Object(&[EvidenceRead])),
+];
+
+/// A call of a route on something fresh that belongs to the first customer.
+pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
+    let number = site.next();
+    let text = |value: &Value, name: &str| value[name].as_str().unwrap().to_owned();
+    match (method, route) {
+        ("POST", "/api/v1/session") => with(route, json!({"name": "nobody", "password": "nothing"})),
+        ("POST", "/api/v1/session/password") => {
+            with(route, json!({"old": "wrong", "new": "a long enough one"}))
+        }
+        ("POST", "/api/v1/customers") => {
+            with(route, json!({"name": format!("c{number}"), "tolerance_ns": 1_000_000}))
+        }
+        (_, "/api/v1/customers/{customer}") => {
+            let path = format!("/api/v1/customers/{OWN}");
+            if method == "GET" {
+                get(path)
+            } else {
+                with(path, json!({"contacts": [format!("ops{number}@example.org")]}))
+            }
+        }
+        ("POST", "/api/v1/staff") => {
+            with(route, json!({"name": format!("s{number}"), "role": "registrar", "customer": OWN}))
+        }
+        ("PATCH", "/api/v1/staff/{staff}") => {
+            with(format!("/api/v1/staff/{}", staff(site).await), json!({"language": "ko"}))
+        }
+        ("POST", "/api/v1/staff/{staff}/password") => {
+            with(format!("/api/v1/staff/{}/password", staff(site).await), json!({}))
+        }
+        ("POST", "/api/v1/tokens") => {
+            with(route, json!({"holder": "a program", "scopes": ["customers.read"], "customer": OWN}))
+        }
+        ("DELETE", "/api/v1/tokens/{token}") => {
+            let wish = json!({"holder": "a program", "scopes": ["evidence.append"], "customer": OWN});
+            let made = site.done("POST", "/api/v1/tokens", &wish).await;
+            get(format!("/api/v1/tokens/{}", text(&made, "id")))
+        }
+        ("GET", "/api/v1/people") => get(format!("{route}?customer={OWN}&limit=2")),
+        ("POST", "/api/v1/people") => with(route, person(number)),
+        (_, "/api/v1/people/{person}") => {
+            let made = site.done("POST", "/api/v1/people", &person(number)).await;
+            let path = format!("/api/v1/people/{}", text(&made, "id"));
+            if method == "GET" { get(path) } else { with(path, json!({"phone_no": "01099998888"})) }
+        }
+        ("POST", "/api/v1/enrolments") => {
+            with(route, json!({"kind": "host", "customer": OWN, "name": format!("h{number}")}))
+        }
+        ("DELETE", "/api/v1/enrolments/{enrolment}") => {
+            let (id, _) = site.code("person", OWN, &format!("p{number}")).await;
+            get(format!("/api/v1/enrolments/{id}"))
+        }
+        ("POST", "/api/v1/enrolments/person") => with(
+            route,
+            json!({"secret": "AAAAAAAAAAAAAAAAAAAAAA==", "login_id": "kim", "password": "long enough for it",
+                   "birthday": "1990-04-30", "phone_no": "01012345678"}),
+        ),
+        (
+            "POST",
+            "/api/v1/enrolments/agent" | "/api/v1/enrolments/host" | "/api/v1/enrolments/relying-party",
+        ) => {
+            let key = ed25519_dalek::SigningKey::from_bytes(&[9; 32]);
+            let code = angbu_accounts::EnrolmentCode::from_parts([0; 16], [7; 32]);
+            with(route, TestSite::join_body(&code, "nobody", &key))
+        }
+        ("PATCH", "/api/v1/machines/{machine}") => {
+            let joined = site.join("host", OWN).await;
+            with(format!("/api/v1/machines/{}", text(&joined, "machine_id")), json!({"disabled": true}))
+        }
+        ("GET", "/api/v1/time/agents/{agent}") => get(format!("/api/v1/time/agents/{}", agent(site).await)),
+        ("GET", "/api/v1/time/agents/{agent}/graph") => get(format!(
+            "/api/v1/time/agents/{}/graph?from=2027-01-01T00:00:00Z&to=2027-01-02T00:00:00Z",
+            agent(site).await
+        )),
+        ("POST", "/api/v1/time/reports") => with(
+            route,
+            json!({"customer": OWN, "from": "2027-01-14T00:00:00Z", "to": "2027-01-15T08:00:00Z"}),
+        ),
+        ("POST", "/api/v1/evidence/entries") => {
+            with(route, json!({"customer": OWN, "fields": {"text": "x"}}))
+        }
+        ("GET", "/api/v1/evidence/entries/{entry}/receipt") => {
+            get(format!("/api/v1/evidence/entries/{}/receipt", site.entry(OWN).await))
+        }
+        _ => get(route),
+    }
+}
+
+fn person(number: u32) -> Value {
+    json!({"customer": OWN, "login_id": format!("person.{number}"), "password": "long enough for it",
+           "birthday": "1990-04-30", "phone_no": "01012345678"})
+}
+
+async fn staff(site: &TestSite) -> String {
+    let wish = json!({"name": format!("s{}", site.next()), "role": "registrar", "customer": OWN});
+    let made = site.done("POST", "/api/v1/staff", &wish).await;
+    made["staff"]["id"].as_str().unwrap().to_owned()
+}
+
+async fn agent(site: &TestSite) -> String {
+    site.join("agent", OWN).await["agent_id"].as_str().unwrap().to_owned()
+}
+
+/// The routes of the document, and those that are none of its business.
+pub(crate) fn routes() -> Vec<(String, String)> {
+    let document = serde_json::to_value(angbu_http::openapi()).unwrap();
+    let mut routes: Vec<_> = document["paths"]
+        .as_object()
+        .unwrap()
+        .iter()
+        .flat_map(|(path, methods)| {
+            let methods = methods.as_object().unwrap().keys();
+            methods.map(|method| (method.to_ascii_uppercase(), path.clone())).collect::<Vec<_>>()
+        })
+        .collect();
+    for path in ["/api/openapi.json", "/checkpoint", "/tile/0/000.p/1", "/tile/entries/000.p/1"] {
+        routes.push(("GET".to_owned(), path.to_owned()));
+    }
+    routes
+}
+
+/// What a route needs.
+pub(crate) fn needs(method: &str, route: &str) -> Option<Needs> {
+    TABLE.iter().find(|line| (line.0, line.1) == (method, route)).map(|line| line.2)
+}
