@@ -212,6 +212,8 @@ impl IntoResponse for Refusal {
         match &self {
             Self::Internal(reason) => tracing::error!(%reason, "a call failed by our own mistake"),
             Self::Unavailable { reason, .. } => tracing::warn!(%reason, "a call could not be answered"),
+            // Their words can hold what was sent, which can be personal.
+            Self::Invalid(_) | Self::Joining(_) => tracing::debug!(refusal = face.name, "a call was refused"),
             other => tracing::debug!(refusal = face.name, reason = %other, "a call was refused"),
         }
         let problem = Problem {

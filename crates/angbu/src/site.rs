@@ -31,7 +31,10 @@ const STOPPED: Kind = Kind::constant("site.stop");
 /// The name of a site's first operator.
 const FIRST_OPERATOR: &str = "operator";
 /// Who holds the token that a start prints; it ends with the run.
-const START_HOLDER: &str = "whoever started the centre";
+fn start_holder(centre: CentreId) -> String {
+    format!("whoever started the centre {centre}")
+}
+
 /// How long the stop waits for the last entries to get their place in the log.
 const LAST_ENTRIES: Duration = Duration::from_secs(5);
 
@@ -145,7 +148,8 @@ impl RunningSite {
     /// Where the database does not take it.
     pub async fn start_token(&mut self) -> anyhow::Result<String> {
         let grant = Grant { scopes: Scopes::of([Scope::Operator]), reach: Reach::Site };
-        let (id, secret) = self.centre.make_token(START_HOLDER, grant, None).await?;
+        let (id, secret) =
+            self.centre.make_token(&start_holder(self.centre.site().centre), grant, None).await?;
         self.start_token = Some(id);
         Ok(secret.reveal())
     }
@@ -207,7 +211,11 @@ async fn furnish(centre: &Centre, config: &ServeConfig) -> anyhow::Result<Option
         let wanted = customer.name.clone();
         let found = centre.store().read(move |snapshot| snapshot.customer_named(wanted.as_str())).await?;
         if found.is_none() {
-            centre.make_customer(&customer.name, customer.tolerance).await?;
+            match centre.make_customer(&customer.name, customer.tolerance).await {
+                // Another centre of the site was faster.
+                Ok(_) | Err(angbu_store::StoreError::Taken { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     Ok(first_password)
@@ -222,8 +230,8 @@ async fn found(store: &Store, config: &ServeConfig, clock: &dyn Clock) -> anyhow
             let mut rng = UnwrapErr(SysRng);
             let site = tx.found_site(&origin, now, &mut rng)?;
             let centre = tx.start_centre("centre", now, &mut rng)?;
-            // A run that was killed could not take its token back.
-            tx.revoke_tokens_held_by(START_HOLDER)?;
+            // A run of this centre that was killed could not take its token back; other centres' runs go on.
+            tx.revoke_tokens_held_by(&start_holder(centre.id))?;
             Ok::<_, angbu_store::StoreError>((site, centre))
         })
         .await?;

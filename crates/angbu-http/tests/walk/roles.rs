@@ -111,7 +111,12 @@ fn check(caller: &Caller, method: &str, route: &str, needs: Needs, answer: &Answ
             assert!(got != not_signed_in && got != forbidden, "{}", what());
             return;
         }
-        Needs::Session | Needs::Anyone => {
+        Needs::Anyone => {
+            let expected = if caller.grant.is_some() { "" } else { "not-signed-in" };
+            assert_eq!(answer.problem(), expected, "{}", what());
+            return;
+        }
+        Needs::Session => {
             let browser = matches!(caller.shows, Shows::Cookie(_)) && caller.grant.is_some();
             assert_eq!(got == not_signed_in, !browser, "{}", what());
             return;

@@ -50,7 +50,7 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/checkpoint", Needs::Nothing),
     ("GET", "/tile/0/000.p/1", Needs::Nothing),
     ("GET", "/tile/entries/000.p/1", Needs::Site(&[EvidenceRead, SiteRead])),
-    ("GET", "/api/v1/centre", Needs::Site(&[SiteRead])),
+    ("GET", "/api/v1/centre", Needs::Anyone),
     ("GET", "/api/v1/session", Needs::Session),
     ("POST", "/api/v1/session", Needs::Nothing),
     ("DELETE", "/api/v1/session", Needs::Anyone),

@@ -245,9 +245,7 @@ pub fn run() -> ExitCode {
         Command::Enrol(Enrol::Agent(arguments)) => enrol::run(enrol::Kind::Agent, &arguments),
         Command::Enrol(Enrol::Person(arguments)) => enrol::run(enrol::Kind::Person, &arguments),
         Command::Enrol(Enrol::Host(arguments)) => enrol::run(enrol::Kind::Host, &arguments),
-        Command::Enrol(Enrol::RelyingParty(arguments)) => {
-            enrol::run(enrol::Kind::RelyingParty, &arguments)
-        }
+        Command::Enrol(Enrol::RelyingParty(arguments)) => enrol::run(enrol::Kind::RelyingParty, &arguments),
         Command::Report(Report::Time { customer, from, to, output, language, json, centre }) => {
             let wish = report::Wish { customer, from, to, language };
             report::time(&centre, &wish, &output, Output::new(json))

@@ -41,8 +41,13 @@ impl Centre {
             password_expires: None,
             ..new_member(name, Role::Operator, Reach::Site, Language::English, hash.as_str(), instant.time)
         };
-        self.store.write(move |tx| insert(tx, &member, instant, BY_THE_CENTRE)).await?;
-        Ok(Some(password))
+        let made = self.store.write(move |tx| insert(tx, &member, instant, BY_THE_CENTRE)).await;
+        match made {
+            Ok(()) => Ok(Some(password)),
+            // Another centre of the site was faster.
+            Err(StoreError::Taken { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The staff within a reach.
