@@ -59,7 +59,7 @@ async fn erase_person(
     Parts(id): Parts<String>,
     Body(wish): Body<Erasure>,
 ) -> Result<Json<Erased>, Refusal> {
-    let reach = caller.require(Scope::PeopleManage)?;
+    let reach = caller.require(Scope::EvidenceErase)?;
     let because = Because { reason: wish.reason, by: caller.by() };
     let entry = centre.erase_person(reach, id.parse::<PersonId>()?, &because).await?;
     Ok(Json(Erased { entry_id: entry.to_string() }))

@@ -103,7 +103,7 @@ async fn no_string_breaks_out() {
             let after = everything(&site).await;
             if answer.status.is_client_error() {
                 assert_eq!(before, after, "{method} {path} {text}: {answer:?}");
-            } else {
+            } else if !route.ends_with("/erase") {
                 // Where a text may be anything, it is kept or shown as what it is, and takes nothing away.
                 let count = |all: &[Value]| all.iter().map(|list| list.to_string().len()).sum::<usize>();
                 assert!(count(&after) >= count(&before), "{method} {path} {text}: {answer:?}");

@@ -70,6 +70,7 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/api/v1/people", Needs::Object(&[PeopleManage])),
     ("GET", "/api/v1/people/{person}", Needs::Object(&[PeopleRead])),
     ("PATCH", "/api/v1/people/{person}", Needs::Object(&[PeopleManage])),
+    ("POST", "/api/v1/people/{person}/erase", Needs::Object(&[EvidenceErase])),
     ("GET", "/api/v1/enrolments", Needs::List(&[EnrolmentsMake])),
     ("POST", "/api/v1/enrolments", Needs::Object(&[EnrolmentsMake, MachinesManage])),
     ("DELETE", "/api/v1/enrolments/{enrolment}", Needs::Object(&[EnrolmentsMake, PeopleManage])),
@@ -89,6 +90,10 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/evidence/key", Needs::Nothing),
     ("POST", "/api/v1/evidence/entries", Needs::Object(&[EvidenceAppend])),
     ("GET", "/api/v1/evidence/entries/{entry}/receipt", Needs::Object(&[EvidenceRead])),
+    ("POST", "/api/v1/evidence/entries/{entry}/erase", Needs::Object(&[EvidenceErase])),
+    ("GET", "/api/v1/evidence/keys", Needs::Site(&[Operator])),
+    ("POST", "/api/v1/evidence/keys/{purpose}/rotate", Needs::Site(&[Operator])),
+    ("POST", "/api/v1/evidence/keys/log/retire", Needs::Site(&[Operator])),
 ];
 
 /// A call of a route on something fresh that belongs to the first customer.
@@ -130,6 +135,13 @@ pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
         }
         ("GET", "/api/v1/people") => get(format!("{route}?customer={OWN}&limit=2")),
         ("POST", "/api/v1/people") => with(route, person(number)),
+        ("POST", "/api/v1/people/{person}/erase") => {
+            let made = site.done("POST", "/api/v1/people", &person(number)).await;
+            with(
+                format!("/api/v1/people/{}/erase", text(&made, "id")),
+                json!({"reason": "they asked for it"}),
+            )
+        }
         (_, "/api/v1/people/{person}") => {
             let made = site.done("POST", "/api/v1/people", &person(number)).await;
             let path = format!("/api/v1/people/{}", text(&made, "id"));
@@ -173,6 +185,16 @@ pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
         }
         ("GET", "/api/v1/evidence/entries/{entry}/receipt") => {
             get(format!("/api/v1/evidence/entries/{}/receipt", site.entry(OWN).await))
+        }
+        ("POST", "/api/v1/evidence/entries/{entry}/erase") => with(
+            format!("/api/v1/evidence/entries/{}/erase", site.entry(OWN).await),
+            json!({"fields": ["text"], "reason": "they asked for it"}),
+        ),
+        ("POST", "/api/v1/evidence/keys/{purpose}/rotate") => get("/api/v1/evidence/keys/bodies/rotate"),
+        ("POST", "/api/v1/evidence/keys/log/retire") => {
+            // There must be an older one. Whether there is one already depends on who called before.
+            site.send(&site.operator, "POST", "/api/v1/evidence/keys/log/rotate", &json!({})).await;
+            get(route)
         }
         _ => get(route),
     }
