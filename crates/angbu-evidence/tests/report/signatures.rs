@@ -72,7 +72,9 @@ fn witnesses_count_where_their_keys_were_given() {
 fn a_log_that_has_changed_its_key_is_known_by_either() {
     let package = signed(&Site::after_half_a_day().honest(), &[(ORIGIN, 8), (ORIGIN, 7), ("a", 1)]);
     let next = next_signer().verifier_key();
-    for keys in [&[log_key()][..], &[next.clone()], &[log_key(), next.clone()], &[next.clone(), log_key()]] {
+    let given_keys =
+        [vec![log_key()], vec![next.clone()], vec![log_key(), next.clone()], vec![next.clone(), log_key()]];
+    for keys in &given_keys {
         assert_eq!(package.prove(&given(keys, &[])).unwrap().relied_on.len(), keys.len());
     }
     // One that was given and has not signed this checkpoint is no matter, as long as another has.

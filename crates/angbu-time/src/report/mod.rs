@@ -8,6 +8,7 @@ mod figures;
 mod html;
 mod page;
 mod pictures;
+mod proof;
 mod rows;
 mod server;
 mod window;
