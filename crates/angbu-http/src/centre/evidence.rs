@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use angbu_accounts::Reach;
 use angbu_evidence::tile::TileId;
-use angbu_evidence::{Checkpoint, Draft, Entry, Hash, Kind, Promise};
-use angbu_store::evidence::Standing;
+use angbu_evidence::{Checkpoint, Draft, Hash, Kind, Promise};
 use angbu_store::{SigningKey, StoreError};
 use angbu_units::{CustomerId, EntryId, Nanos, UnixTime};
 

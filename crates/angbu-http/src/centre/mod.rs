@@ -23,6 +23,7 @@ use rand::rngs::SysRng;
 use rand_core::{CryptoRng, UnwrapErr};
 use tokio::sync::{Semaphore, broadcast, watch};
 
+use angbu_evidence::note::VerifierKey;
 use angbu_evidence::{Body, Draft, Kind};
 use angbu_store::accounts::{CustomerRow, TokenRow};
 use angbu_store::{Published, Store, StoreError, Tx};

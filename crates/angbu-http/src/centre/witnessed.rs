@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use angbu_evidence::cosign;
 use angbu_evidence::merkle;
-use angbu_evidence::note::{Note, SignatureLine, Signer, VerifierKey};
+use angbu_evidence::note::{Note, SignatureLine, VerifierKey};
 use angbu_evidence::{Checkpoint, Hash};
 use angbu_store::evidence::{CosignatureRow, WitnessKind};
-use angbu_store::{Published, SigningKey, StoreError};
+use angbu_store::{Published, StoreError};
 use angbu_units::{AgentId, UnixTime};
 
 use super::Centre;
@@ -123,13 +123,6 @@ impl Centre {
             path: path.iter().map(ToString::to_string).collect(),
             keys: self.log_keys().iter().map(ToString::to_string).collect(),
         })
-    }
-
-    /// The log's verifier keys, the newest first.
-    pub(crate) fn log_keys(&self) -> Vec<VerifierKey> {
-        let signers = self.store.signers(SigningKey::Log, &self.site.origin).unwrap_or_default();
-        let keys: Vec<VerifierKey> = signers.iter().map(Signer::verifier_key).collect();
-        if keys.is_empty() { vec![self.site.log_key.clone()] } else { keys }
     }
 
     /// The refusal of an upload by a log in doubt, with what its sender needs to prove a fork.

@@ -442,14 +442,6 @@ impl Connection for Session {
         }
         scanned
     }
-
-    fn exclude(&self, table: &'static str) -> Result<(), StoreError> {
-        let words = format!("LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
-        self.with(&mut self.state.borrow_mut(), async |live, pending| {
-            let (said, locked) = join(say(&live.client, pending), say(&live.client, &words)).await;
-            said.and(locked)
-        })
-    }
 }
 
 fn hand(
