@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use angbu_accounts::Reach;
 use angbu_evidence::tile::TileId;
-use angbu_evidence::{Checkpoint, Draft, Hash, Kind, Promise};
+use angbu_evidence::{Checkpoint, Draft, Hash, Kind, Promise, Receipt, cose};
 use angbu_store::{SigningKey, StoreError};
 use angbu_units::{CustomerId, EntryId, Nanos, UnixTime};
 
@@ -68,9 +67,18 @@ impl Centre {
         Ok(Shown::Promise(text))
     }
 
-    /// The receipt of an entry that is in the log and within the caller's reach.
-    pub(crate) async fn receipt(&self, reach: Reach, id: EntryId) -> Result<String, Refusal> {
-        Ok(self.receipt_within(reach, id).await?.encode())
+    /// A receipt as COSE, signed by the newest of the log's keys that have signed its checkpoint.
+    pub(crate) fn as_cose(&self, receipt: &Receipt) -> Result<Vec<u8>, Refusal> {
+        let internal =
+            |why: String| Refusal::Internal(format!("the receipt cannot be written as COSE: {why}"));
+        let mut refused = "there is no key of the log".to_owned();
+        for signer in self.store.signers(SigningKey::Log, &self.site.origin)? {
+            match cose::receipt(receipt, &signer) {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => refused = error.to_string(),
+            }
+        }
+        Err(internal(refused))
     }
 
     /// The log's newest signed head.

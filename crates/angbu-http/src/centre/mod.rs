@@ -2,6 +2,7 @@
 //! and entry in one transaction, answer. Routes and jobs both come here.
 
 mod accounts;
+mod entries;
 mod erasure;
 mod evidence;
 mod log;
@@ -30,6 +31,7 @@ use angbu_store::{Published, Store, StoreError, Tx};
 use angbu_units::{CentreId, Clock, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
 
 pub(crate) use accounts::{CustomerWish, JoinWish, PersonWish, StaffWish, read_grant, read_holder};
+pub(crate) use entries::EntriesWish;
 pub(crate) use erasure::Because;
 pub(crate) use evidence::Shown;
 pub use own_clock::{InForce, OwnClock, Seam};

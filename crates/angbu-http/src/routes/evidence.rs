@@ -76,17 +76,25 @@ async fn append(
     Ok((StatusCode::CREATED, Json(made)))
 }
 
-/// An entry's receipt, a C2SP tlog-proof
+/// An entry's receipt: a C2SP tlog-proof, or with `Accept: application/cose` an RFC 9942 receipt
 #[utoipa::path(get, path = "/api/v1/evidence/entries/{entry}/receipt", tag = "evidence",
     params(("entry", description = "The entry's id")),
-    responses((status = 200, content_type = "text/plain", body = String), (status = "default", body = Problem)))]
+    responses((status = 200, content((String = "text/plain"), (Vec<u8> = "application/cose"))),
+        (status = "default", body = Problem)))]
 async fn receipt(
     State(centre): State<Arc<Centre>>,
     caller: Caller,
+    headers: HeaderMap,
     Parts(id): Parts<String>,
-) -> Result<String, Refusal> {
+) -> Result<Response, Refusal> {
     let reach = caller.require(Scope::EvidenceRead)?;
-    centre.receipt(reach, id.parse::<EntryId>()?).await
+    let receipt = centre.receipt_within(reach, id.parse::<EntryId>()?).await?;
+    let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    if accepts.flat_map(|line| line.split(',')).any(|kind| kind.trim().starts_with("application/cose")) {
+        let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/cose"))];
+        return Ok((kind, centre.as_cose(&receipt)?).into_response());
+    }
+    Ok(text(receipt.encode(), "no-store"))
 }
 
 async fn checkpoint(State(centre): State<Arc<Centre>>) -> Response {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
+
+use super::ClockVerdictWord;
 
 /// The log's newest signed head.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -122,6 +124,139 @@ pub(crate) struct KeyChanged {
     /// Of a key that signs: what verifies it.
     pub(crate) verifier_key: Option<String>,
 }
+/// A period to draw.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct GrowthQuery {
+    /// Begin, RFC 3339.
+    pub(crate) from: String,
+    /// End, RFC 3339.
+    pub(crate) to: String,
+    /// Points at most, 2 to 2000; 200 if left out.
+    pub(crate) points: Option<u32>,
+}
+
+/// How the log grew.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Growth {
+    pub(crate) points: Vec<GrowthPoint>,
+}
+
+/// The log's size at an instant.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct GrowthPoint {
+    /// Milliseconds since 1970.
+    pub(crate) at_ms: i64,
+    pub(crate) size: u64,
+}
+
+/// Whose entries.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct KindsQuery {
+    /// The customer's name or id; all within reach if left out.
+    pub(crate) customer: Option<String>,
+}
+
+/// The kinds of entries that there are.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Kinds {
+    pub(crate) kinds: Vec<KindCount>,
+}
+
+/// How many entries there are of one kind.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct KindCount {
+    pub(crate) kind: String,
+    pub(crate) count: u64,
+    /// The instant of the newest.
+    #[schema(format = DateTime)]
+    pub(crate) newest_at: String,
+}
+
+/// Which entries.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EntriesQuery {
+    /// The customer's name or id; all within reach if left out.
+    pub(crate) customer: Option<String>,
+    /// Only this kind.
+    pub(crate) kind: Option<String>,
+    /// Only entries before this log index.
+    pub(crate) before: Option<u64>,
+    /// How many, 1 to 200; 50 if left out.
+    pub(crate) limit: Option<u64>,
+}
+
+/// Entries, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Entries {
+    pub(crate) entries: Vec<EntryRow>,
+    /// Where the next page begins (`before`), if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next: Option<u64>,
+}
+
+/// An entry in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EntryRow {
+    /// Its log index.
+    pub(crate) index: u64,
+    pub(crate) id: String,
+    pub(crate) kind: String,
+    #[schema(format = DateTime)]
+    pub(crate) at: String,
+    /// Error bound. In nanoseconds.
+    pub(crate) error_bound_ns: i64,
+    pub(crate) verdict: ClockVerdictWord,
+    /// The customer's name; `-` for the site itself.
+    pub(crate) customer: String,
+    /// Its number among the customer's entries.
+    pub(crate) number: u64,
+}
+
+/// One entry with its fields and its proof.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EntryPage {
+    #[serde(flatten)]
+    pub(crate) row: EntryRow,
+    /// The log index of the clock state that it rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) clock_state: Option<u64>,
+    /// The entry's bytes, as the log hashes them.
+    pub(crate) text: String,
+    /// Its fields. Hidden and erased ones without their value.
+    pub(crate) fields: Vec<EntryField>,
+    /// The inclusion path from the entry up: hashes in base64.
+    pub(crate) path: Vec<String>,
+    /// The checkpoint that the path leads to, a signed note.
+    pub(crate) checkpoint: String,
+}
+
+/// A field of an entry.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct EntryField {
+    pub(crate) name: String,
+    /// Its text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) value: Option<String>,
+    /// How many bytes it has, where it is no text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<u64>,
+    /// It is there, and the caller may not read it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) hidden: bool,
+    /// It was erased; only its hash is left.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) erased: bool,
+    /// The entry that says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) erased_by: Option<String>,
+}
+
 /// Who watches the log.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Witnesses {
