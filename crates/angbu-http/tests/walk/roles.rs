@@ -4,7 +4,7 @@ use angbu_accounts::{Grant, Reach, Role, Scope};
 use axum::http::StatusCode;
 
 use super::site::{Answer, Shows, TestSite};
-use super::table::{Call, Needs, OTHER, OWN, TABLE, call, needs, routes};
+use super::table::{CONFIRM, Call, Needs, OTHER, OWN, TABLE, call, needs, routes};
 
 /// Somebody who calls.
 struct Caller {
@@ -122,7 +122,7 @@ fn check(caller: &Caller, method: &str, route: &str, needs: Needs, answer: &Answ
             return;
         }
         Needs::Site(scopes) => (scopes, true),
-        Needs::Object(scopes) | Needs::List(scopes) => (scopes, false),
+        Needs::Object(scopes) | Needs::List(scopes) | Needs::Shared(scopes) => (scopes, false),
     };
     if caller.grant.is_none() {
         assert_eq!(got, not_signed_in, "{}", what());
@@ -134,6 +134,7 @@ fn check(caller: &Caller, method: &str, route: &str, needs: Needs, answer: &Answ
         Some(Reach::Customer(_)) if matches!(needs, Needs::Object(_)) && caller.name.ends_with(OTHER) => {
             assert_eq!(got, (404, "unknown".to_owned()), "{}", what());
         }
+        Some(_) if route == CONFIRM => assert_eq!(got, (422, "invalid".to_owned()), "{}", what()),
         Some(reach) => {
             assert!(answer.status.is_success(), "{}", what());
             if matches!(needs, Needs::List(_)) && reach != Reach::Site && caller.name.ends_with(OTHER) {

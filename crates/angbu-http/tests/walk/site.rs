@@ -7,10 +7,8 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use angbu_accounts::{EnrolmentCode, Grant, Reach, Role, possession};
-use angbu_evidence::Promise;
-use angbu_evidence::note::Signer as _;
 use angbu_http::{Centre, InForce, OwnClock, Parts, Site, TimeService, UpstreamState, clock_state_entry};
-use angbu_store::{Options, Sequencer, SigningKey, Store};
+use angbu_store::{Options, Sequencer, Store};
 use angbu_time::centre_clock::{CentreClock, History, Local, Settings};
 use angbu_units::{CentreId, Clock, CustomerId, Monotonic, Nanos, Reading, UnixTime};
 use axum::Router;
@@ -113,9 +111,7 @@ impl TestSite {
             })
             .await
             .unwrap();
-        let signer = Arc::new(store.signer(SigningKey::Log, ORIGIN).unwrap());
-        let log_key = signer.verifier_key();
-        let sequencer = Sequencer::start(&store, signer, id).unwrap();
+        let sequencer = Sequencer::start(&store, store.log_signers(ORIGIN), id).unwrap();
         let own_clock = Arc::new(first_state(&store, &*clock, id).await);
         let (stop, stopped) = watch::channel(false);
         let centre = Centre::new(Parts {
@@ -123,11 +119,7 @@ impl TestSite {
             site: Site {
                 origin: ORIGIN.to_owned(),
                 centre: id,
-                fingerprint: [7; 32],
-                log_key,
-                promise_signer: Box::new(
-                    store.signer(SigningKey::Promise, &Promise::key_name(ORIGIN)).unwrap(),
-                ),
+                tls_public_key: vec![7; 32],
                 url: "http://127.0.0.1:1".to_owned(),
                 ntp_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 123)),
                 started: now,
@@ -137,6 +129,8 @@ impl TestSite {
             published: store.head(),
             stop: stopped,
             store: store.clone(),
+            witnesses: Vec::new(),
+            require_witnesses: false,
         });
         let first_password = centre.first_operator(&"operator".parse().unwrap()).await.unwrap().unwrap();
         let grant = Grant::of(Role::Operator, Reach::Site);

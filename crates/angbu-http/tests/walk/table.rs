@@ -25,6 +25,8 @@ pub(crate) enum Needs {
     Object(&'static [Scope]),
     /// Who has these scopes; it shows what lies within their reach.
     List(&'static [Scope]),
+    /// Who has these scopes, however far they reach: nobody is named in the answer.
+    Shared(&'static [Scope]),
 }
 
 /// A call that whoever may make it succeeds with.
@@ -40,6 +42,9 @@ fn get(path: impl Into<String>) -> Call {
 fn with(path: impl Into<String>, body: Value) -> Call {
     Call { path: path.into(), body: Some(body) }
 }
+
+/// Refused of everybody while the log is in no doubt.
+pub(crate) const CONFIRM: &str = "/api/v1/evidence/confirm";
 
 /// Every route, and what it needs.
 pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
@@ -88,6 +93,12 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/api/v1/time/reports", Needs::Object(&[TimeReport])),
     ("GET", "/api/v1/evidence/head", Needs::Nothing),
     ("GET", "/api/v1/evidence/key", Needs::Nothing),
+    ("GET", "/api/v1/evidence/growth", Needs::Shared(&[EvidenceRead])),
+    ("GET", "/api/v1/evidence/kinds", Needs::Shared(&[EvidenceRead])),
+    ("GET", "/api/v1/evidence/entries", Needs::List(&[EvidenceRead])),
+    ("GET", "/api/v1/evidence/entries/{entry}", Needs::Object(&[EvidenceRead])),
+    ("GET", "/api/v1/evidence/witnesses", Needs::Shared(&[EvidenceRead])),
+    ("POST", CONFIRM, Needs::Site(&[Operator])),
     ("POST", "/api/v1/evidence/entries", Needs::Object(&[EvidenceAppend])),
     ("GET", "/api/v1/evidence/entries/{entry}/receipt", Needs::Object(&[EvidenceRead])),
     ("POST", "/api/v1/evidence/entries/{entry}/erase", Needs::Object(&[EvidenceErase])),
@@ -182,6 +193,13 @@ pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
         ),
         ("POST", "/api/v1/evidence/entries") => {
             with(route, json!({"customer": OWN, "fields": {"text": "x"}}))
+        }
+        ("GET", "/api/v1/evidence/growth") => {
+            get(format!("{route}?from=2027-01-14T00:00:00Z&to=2027-01-15T08:00:00Z"))
+        }
+        ("POST", CONFIRM) => with(route, json!({"size": 1, "reason": "a disk is lost"})),
+        ("GET", "/api/v1/evidence/entries/{entry}") => {
+            get(format!("/api/v1/evidence/entries/{}", site.entry(OWN).await))
         }
         ("GET", "/api/v1/evidence/entries/{entry}/receipt") => {
             get(format!("/api/v1/evidence/entries/{}/receipt", site.entry(OWN).await))
