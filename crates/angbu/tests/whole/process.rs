@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -60,6 +61,7 @@ pub(crate) struct Process {
     pub(crate) ready: Value,
     /// Later lines read so far and not asked for.
     seen: VecDeque<Value>,
+    said: Arc<Mutex<String>>,
 }
 
 impl Process {
@@ -90,12 +92,16 @@ impl Process {
         };
         // What it says on standard error is read on, so that a full pipe never stops it.
         let stderr = child.stderr.take().expect("standard error is a pipe");
+        let said = Arc::new(Mutex::new(String::new()));
+        let all = Arc::clone(&said);
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 eprintln!("| {line}");
+                all.lock().unwrap().push_str(&line);
+                all.lock().unwrap().push('\n');
             }
         });
-        Self { child, lines, ready, seen: VecDeque::new() }
+        Self { child, lines, ready, seen: VecDeque::new(), said }
     }
 
     /// A text of the first line.
@@ -120,6 +126,11 @@ impl Process {
             }
             self.seen.push_back(value);
         }
+    }
+
+    /// What it said on standard error until now.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
     }
 
     /// The process id.

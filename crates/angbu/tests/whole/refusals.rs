@@ -11,13 +11,13 @@ use super::log::Log;
 use super::process::{Answer, Process, call, demo, http};
 
 /// An agent of the test's own, joined to the centre.
-struct Agent {
+pub(crate) struct Agent {
     id: AgentId,
-    key: SigningKey,
+    pub(crate) key: SigningKey,
 }
 
 impl Agent {
-    fn join(centre: &Process, name: &str, seed: u8) -> Self {
+    pub(crate) fn join(centre: &Process, name: &str, seed: u8) -> Self {
         let wish = json!({"kind": "agent", "customer": "demo", "name": name});
         let code = call(centre, "POST", "/api/v1/enrolments", Some(&wish)).json();
         let code = EnrolmentCode::parse(code["code"].as_str().unwrap()).unwrap();
@@ -33,9 +33,14 @@ impl Agent {
     }
 
     fn upload(&self, now: UnixTime, first: u64, records: usize) -> Upload {
+        self.upload_of(now, first, records, "test/1")
+    }
+
+    /// An upload of records of which the first names the agent's software.
+    pub(crate) fn upload_of(&self, now: UnixTime, first: u64, records: usize, software: &str) -> Upload {
         let at = When { system: now, centre: Some(now) };
         let start =
-            Start { at, poll: Nanos::from_secs(2), clean: true, software: Software::new("test/1").unwrap() };
+            Start { at, poll: Nanos::from_secs(2), clean: true, software: Software::new(software).unwrap() };
         let fact =
             |place: usize| if place == 0 { Fact::Start(start.clone()) } else { Fact::Stop(Stop { at }) };
         let records =
@@ -44,12 +49,12 @@ impl Agent {
     }
 }
 
-fn now(centre: &Process) -> UnixTime {
+pub(crate) fn now(centre: &Process) -> UnixTime {
     let state = call(centre, "GET", "/api/v1/centre", None).json();
     UnixTime::parse_rfc3339(state["now"].as_str().unwrap()).unwrap()
 }
 
-fn send(centre: &Process, wire: &[u8]) -> Answer {
+pub(crate) fn send(centre: &Process, wire: &[u8]) -> Answer {
     http(
         centre.text("http"),
         "POST",
