@@ -19,7 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey as MachineKey};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tower::ServiceExt as _;
 
 const ORIGIN: &str = "log.test.example/1";
@@ -90,6 +90,10 @@ pub(crate) struct TestSite {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) operator: Shows,
     pub(crate) first_password: String,
+    /// A member of the staff, a person and an agent of the first customer, each made when it is first asked for.
+    pub(crate) staff: OnceCell<String>,
+    pub(crate) person: OnceCell<String>,
+    pub(crate) agent: OnceCell<String>,
     router: Router,
     calls: AtomicU32,
     _stop: watch::Sender<bool>,
@@ -142,6 +146,9 @@ impl TestSite {
             clock,
             operator: Shows::Token(token.reveal()),
             first_password: first_password.reveal().to_owned(),
+            staff: OnceCell::new(),
+            person: OnceCell::new(),
+            agent: OnceCell::new(),
             calls: AtomicU32::new(0),
             _stop: stop,
             _sequencer: sequencer,

@@ -107,7 +107,7 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/api/v1/evidence/keys/log/retire", Needs::Site(&[Operator])),
 ];
 
-/// A call of a route on something fresh that belongs to the first customer.
+/// A call of a route on something that belongs to the first customer, and that is fresh where the call uses it up.
 pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
     let number = site.next();
     let text = |value: &Value, name: &str| value[name].as_str().unwrap().to_owned();
@@ -154,8 +154,8 @@ pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
             )
         }
         (_, "/api/v1/people/{person}") => {
-            let made = site.done("POST", "/api/v1/people", &person(number)).await;
-            let path = format!("/api/v1/people/{}", text(&made, "id"));
+            let made = async || text(&site.done("POST", "/api/v1/people", &person(number)).await, "id");
+            let path = format!("/api/v1/people/{}", site.person.get_or_init(made).await);
             if method == "GET" { get(path) } else { with(path, json!({"phone_no": "01099998888"})) }
         }
         ("POST", "/api/v1/enrolments") => {
@@ -208,9 +208,13 @@ pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
             format!("/api/v1/evidence/entries/{}/erase", site.entry(OWN).await),
             json!({"fields": ["text"], "reason": "they asked for it"}),
         ),
-        ("POST", "/api/v1/evidence/keys/{purpose}/rotate") => get("/api/v1/evidence/keys/bodies/rotate"),
+        ("POST", "/api/v1/evidence/keys/{purpose}/rotate") => {
+            // There must be no older one, which depends on who called before.
+            site.send(&site.operator, "POST", "/api/v1/evidence/keys/log/retire", &json!({})).await;
+            get("/api/v1/evidence/keys/log/rotate")
+        }
         ("POST", "/api/v1/evidence/keys/log/retire") => {
-            // There must be an older one. Whether there is one already depends on who called before.
+            // And here there must be one.
             site.send(&site.operator, "POST", "/api/v1/evidence/keys/log/rotate", &json!({})).await;
             get(route)
         }
@@ -223,14 +227,18 @@ fn person(number: u32) -> Value {
            "birthday": "1990-04-30", "phone_no": "01012345678"})
 }
 
-async fn staff(site: &TestSite) -> String {
-    let wish = json!({"name": format!("s{}", site.next()), "role": "registrar", "customer": OWN});
-    let made = site.done("POST", "/api/v1/staff", &wish).await;
-    made["staff"]["id"].as_str().unwrap().to_owned()
+async fn staff(site: &TestSite) -> &str {
+    let make = async || {
+        let wish = json!({"name": format!("s{}", site.next()), "role": "registrar", "customer": OWN});
+        let made = site.done("POST", "/api/v1/staff", &wish).await;
+        made["staff"]["id"].as_str().unwrap().to_owned()
+    };
+    site.staff.get_or_init(make).await
 }
 
-async fn agent(site: &TestSite) -> String {
-    site.join("agent", OWN).await["agent_id"].as_str().unwrap().to_owned()
+async fn agent(site: &TestSite) -> &str {
+    let make = async || site.join("agent", OWN).await["agent_id"].as_str().unwrap().to_owned();
+    site.agent.get_or_init(make).await
 }
 
 /// The routes of the document, and those that are none of its business.
