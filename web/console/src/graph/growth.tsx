@@ -31,7 +31,7 @@ export function GrowthFigure(props: {
 
   const least = points[0]?.size ?? 0;
   const most = Math.max(least + 1, points[points.length - 1]?.size ?? 0);
-  const left = 20 + 8 * count(most, language).length;
+  const left = Math.max(44, 20 + 8 * count(most, language).length);
   const right = width - 8;
   const bottom = TOP + HEIGHT.offset;
   const axes = both ? 2 : 1;

@@ -8,6 +8,11 @@ export function stepLine(points: readonly GrowthPoint[], x: (atMs: number) => nu
   return `M${tenth(x(first.at_ms))} ${tenth(y(first.size))}${rest.join("")}H${tenth(right)}`;
 }
 
+/** Where the size began, and where it grew: what stands between says nothing. */
+export function growths(points: readonly GrowthPoint[]): GrowthPoint[] {
+  return points.filter((point, at) => at === 0 || point.size > points[at - 1]!.size);
+}
+
 /** The size that stood at an instant. */
 export function lastBefore(points: readonly GrowthPoint[], atMs: number): GrowthPoint | undefined {
   let low = 0;

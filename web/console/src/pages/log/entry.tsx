@@ -101,7 +101,7 @@ function Shown({ entry, reload }: { readonly entry: Entry; readonly reload: () =
 
 /** An instant within a sentence stays in one line. */
 function unbroken(text: string): string {
-  return text.replaceAll("-", "\u2011").replaceAll(" ", NBSP);
+  return text.replaceAll("-", "\u2011").replaceAll(" ", NBSP).replace("+", "\u2060+\u2060");
 }
 
 function Fields({ entry, reload }: { readonly entry: Entry; readonly reload: () => void }): JSX.Element {

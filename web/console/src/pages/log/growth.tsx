@@ -3,7 +3,7 @@ import { answer, api } from "@angbu/shared/client";
 import { useCentre } from "../../centre";
 import { count } from "../../format";
 import { GrowthFigure } from "../../graph/growth";
-import { lastBefore } from "../../graph/steps";
+import { growths, lastBefore } from "../../graph/steps";
 import { useNews } from "../../live";
 import { Loaded } from "../../parts/loaded";
 import { PeriodChooser } from "../../parts/period-chooser";
@@ -28,7 +28,7 @@ export function GrowthSection(): JSX.Element {
       const wanted = { from: short(fromMs), to: short(toMs), points: POINTS };
       const { points } = await answer(api.GET("/api/v1/evidence/growth", { params: { query: wanted } }));
       // What stood before the period stands at its start too.
-      const within = points.map((point) => ({ ...point, at_ms: Math.max(fromMs, point.at_ms) }));
+      const within = growths(points).map((point) => ({ ...point, at_ms: Math.max(fromMs, point.at_ms) }));
       // The points stand some way apart; what the log holds now is known better than by the last of them.
       const last = within[within.length - 1];
       if (chosen.kind === "last" && centre.log.size > (last?.size ?? 0)) within.push({ at_ms: toMs, size: centre.log.size });
