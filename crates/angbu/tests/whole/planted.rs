@@ -7,7 +7,7 @@ use std::process::Command;
 use angbu_accounts::EnrolmentCode;
 use serde_json::{Value, json};
 
-use super::process::{Process, angbu, call, http, until};
+use super::process::{Process, angbu, call, http, succeed, until};
 use super::refusals::{Agent, now, send};
 
 /// A value that was planted, by a name for the test's own report.
@@ -85,53 +85,95 @@ fn plant(centre: &Process) -> Vec<Planted> {
 /// Every file below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for file in std::fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    for path in std::fs::read_dir(folder).unwrap().map_while(Result::ok).map(|file| file.path()) {
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else if path.is_file() {
+            found.push(path);
+        }
     }
     found
 }
 
+/// Whether a value stands in the bytes. Horspool's search: a database server's folder is too large to look at byte by byte.
 fn holds(bytes: &[u8], value: &[u8]) -> bool {
-    bytes.windows(value.len()).any(|window| window == value)
+    let length = value.len();
+    let mut skips = [length; 256];
+    for (place, byte) in value[..length - 1].iter().enumerate() {
+        skips[usize::from(*byte)] = length - 1 - place;
+    }
+    let mut at = 0;
+    while let Some(window) = bytes.get(at..at + length) {
+        if window == value {
+            return true;
+        }
+        at += skips[usize::from(window[length - 1])];
+    }
+    false
 }
 
 /// Which planted values stand in which file.
 fn found(folder: &Path, planted: &[Planted]) -> Vec<(String, PathBuf)> {
     let mut found = Vec::new();
     for path in files(folder) {
-        let bytes = std::fs::read(&path).unwrap();
+        // A server that runs takes files away while it is looked at.
+        let Ok(bytes) = std::fs::read(&path) else { continue };
         let here = planted.iter().filter(|planted| holds(&bytes, &planted.1));
         found.extend(here.map(|planted| (planted.0.to_owned(), path.clone())));
     }
     found
 }
 
-#[test]
-fn planted_values_stand_in_no_file_and_no_log_line() {
-    let folder = tempfile::tempdir().unwrap();
+/// Starts a centre that tells everything, plants values, and looks for them while it runs and when it has ended.
+/// Returns them for whoever has more places to look at.
+fn search(folder: &Path, store: Option<&str>) -> Vec<Planted> {
     let mut command = angbu(["demo", "--json", "--http", "127.0.0.1:0", "--ntp", "127.0.0.1:0", "--data"]);
-    let centre = Process::start(command.arg(folder.path()).env("RUST_LOG", "trace"));
+    command.arg(folder).env("RUST_LOG", "trace");
+    if let Some(store) = store {
+        command.arg("--store").arg(store);
+    }
+    let centre = Process::start(&mut command);
     let planted = plant(&centre);
     let metrics = http(centre.text("http"), "GET", "/metrics", "", b"");
     let none: Vec<(String, PathBuf)> = Vec::new();
-    assert_eq!(found(folder.path(), &planted), none, "while it runs, with its write-ahead log and its spool");
+    assert_eq!(found(folder, &planted), none, "while it runs, with its write-ahead log and its spool");
     let log = centre.said();
     centre.interrupt();
-    assert_eq!(found(folder.path(), &planted), none, "and when it has ended");
+    assert_eq!(found(folder, &planted), none, "and when it has ended");
     for Planted(name, value) in &planted {
         assert!(!holds(&metrics.body, value), "{name} in the metrics");
         assert!(!holds(log.as_bytes(), value), "{name} in the log: {}", line_with(&log, value));
     }
-    // That the search finds what is there.
     assert!(log.lines().count() > 100, "the log tells everything");
-    assert!(!found(folder.path(), &[Planted("the customer's name", b"demo".to_vec())]).is_empty());
-    // What a dump of the database shows is what its file holds.
-    let dump = Command::new("sqlite3").arg(folder.path().join("angbu.sqlite")).arg(".dump").output();
-    if let Ok(dump) = dump {
-        for Planted(name, value) in &planted {
-            assert!(!holds(&dump.stdout, value), "{name} in a dump");
-        }
+    planted
+}
+
+#[test]
+fn planted_values_stand_in_no_file_and_no_log_line() {
+    let folder = tempfile::tempdir().unwrap();
+    search(folder.path(), None);
+    // That the search finds what is there.
+    assert!(!found(folder.path(), &[Planted("the agent's name", b"db-planted".to_vec())]).is_empty());
+}
+
+#[test]
+fn planted_values_stand_in_no_file_of_postgresql_and_in_no_dump() {
+    let folder = tempfile::tempdir().unwrap();
+    // A server of its own: everything in its folder is this test's.
+    let server = angbu_testkit::postgres::Server::start();
+    let address = server.database();
+    let planted = search(folder.path(), Some(&address));
+    server.ask("postgres", "CHECKPOINT");
+    let all = server.socket().parent().unwrap().to_owned();
+    assert_eq!(found(&all, &planted), Vec::new(), "in data files, write-ahead log and the server's own log");
+    let name = address.rsplit('/').next().unwrap();
+    let dump = succeed(Command::new("pg_dump").args(["-U", "angbu", "-d", name, "-h"]).arg(&all));
+    assert!(dump.contains("db-planted"), "the dump holds the rows");
+    for Planted(name, value) in &planted {
+        assert!(!holds(dump.as_bytes(), value), "{name} in a dump");
+        // Binary columns are dumped as hexadecimal digits.
+        let digits: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert!(!dump.contains(&digits), "{name} in a binary column of a dump");
     }
 }
 

@@ -84,13 +84,7 @@ impl Process {
                 }
             }
         });
-        let Ok(ready) = lines.recv_timeout(PATIENCE) else {
-            let _ = child.kill();
-            let mut said = String::new();
-            let _ = child.stderr.take().map(|mut stderr| stderr.read_to_string(&mut said));
-            panic!("{command:?} was never ready; it said:\n{said}");
-        };
-        // What it says on standard error is read on, so that a full pipe never stops it.
+        // What it says on standard error is read from the first line on, so that a full pipe never stops it.
         let stderr = child.stderr.take().expect("standard error is a pipe");
         let said = Arc::new(Mutex::new(String::new()));
         let all = Arc::clone(&said);
@@ -101,6 +95,10 @@ impl Process {
                 all.lock().unwrap().push('\n');
             }
         });
+        let Ok(ready) = lines.recv_timeout(PATIENCE) else {
+            let _ = child.kill();
+            panic!("{command:?} was never ready; it said:\n{}", said.lock().unwrap());
+        };
         Self { child, lines, ready, seen: VecDeque::new(), said }
     }
 

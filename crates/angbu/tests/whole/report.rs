@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::process::{Process, angbu, call, demo, run, succeed, until};
 
 struct Made {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     centre: Process,
     file: PathBuf,
 }
@@ -28,24 +28,65 @@ fn made() -> Made {
         (agents["agents"][0]["verdict"] == "within").then_some(())
     });
     let file = folder.path().join("report.html");
+    report(&centre, &file);
+    Made { folder, centre, file }
+}
+
+/// Makes a report of the hour around now.
+fn report(centre: &Process, file: &Path) {
     let now = until("the centre's time", || {
-        let now = call(&centre, "GET", "/api/v1/centre", None).json()["now"].as_str()?.to_owned();
+        let now = call(centre, "GET", "/api/v1/centre", None).json()["now"].as_str()?.to_owned();
         UnixTime::parse_rfc3339(&now).ok()
     });
     let (from, to) =
         ((now - Nanos::from_secs(1_800)).to_string(), (now + Nanos::from_secs(1_800)).to_string());
     succeed(
         angbu(["report", "time", "--customer", "demo", "--from", &from, "--to", &to, "-o"])
-            .arg(&file)
+            .arg(file)
             .env("ANGBU_URL", centre.text("http"))
             .env("ANGBU_TOKEN", centre.text("token")),
     );
-    Made { _folder: folder, centre, file }
+}
+
+#[test]
+fn what_is_erased_breaks_no_report_and_is_said_in_the_next() {
+    let Made { folder, centre, file } = made();
+    let key = centre.text("log_key").to_owned();
+    let log = super::log::Log::fetch(&centre);
+    let enrolment = log.entries.iter().find(|entry| entry.kind.as_str() == "time.enrolment").unwrap();
+    let erase = |fields: Value| {
+        let path = format!("/api/v1/evidence/entries/{}/erase", enrolment.id);
+        call(
+            &centre,
+            "POST",
+            &path,
+            Some(&json!({"fields": fields, "reason": "a server called like its owner"})),
+        )
+    };
+    assert_eq!(erase(json!(["public-key"])).status, 422);
+    assert_eq!(erase(json!(["no-such-field"])).status, 404);
+    assert_eq!(erase(json!([])).status, 422);
+    let erased = erase(json!(["name"]));
+    assert_eq!(erased.status, 200, "{}", erased.text());
+    assert_eq!(erase(json!(["name"])).json(), erased.json(), "the same again says the same");
+    // The report from before holds as it did.
+    succeed(angbu(["verify", "--key", &key]).arg(&file));
+    // The next one says what is missing, and holds too.
+    let next = folder.path().join("next.html");
+    report(&centre, &next);
+    succeed(angbu(["verify", "--key", &key]).arg(&next));
+    let html = std::fs::read_to_string(&next).unwrap();
+    let erasure = super::log::Log::fetch(&centre);
+    let id = erased.json()["entry_id"].as_str().unwrap().to_owned();
+    let index = erasure.entries.iter().position(|entry| entry.id.to_string() == id).unwrap();
+    assert!(html.contains(&format!("erased (entry {index})")), "the server's name is told to be erased");
+    assert!(!html.contains("this-machine"));
+    centre.interrupt();
 }
 
 #[test]
 fn a_stranger_can_check_it() {
-    let Made { _folder, centre, file } = made();
+    let Made { folder: _folder, centre, file } = made();
     let key = centre.text("log_key").to_owned();
     let summary: Value =
         serde_json::from_str(&succeed(angbu(["verify", "--json", "--key", &key]).arg(&file))).unwrap();
@@ -76,7 +117,7 @@ fn a_stranger_can_check_it() {
 
 #[test]
 fn any_changed_byte_is_refused_and_named() {
-    let Made { _folder, centre, file } = made();
+    let Made { folder: _folder, centre, file } = made();
     let trust = Trust { log: vec![centre.text("log_key").parse().unwrap()], witnesses: Vec::new() };
     let original = std::fs::read(&file).unwrap();
     verify_report(&original, &trust).unwrap();
