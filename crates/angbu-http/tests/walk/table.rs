@@ -109,8 +109,20 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
 
 /// A call of a route on something that belongs to the first customer, and that is fresh where the call uses it up.
 pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
+    let noun = route.trim_start_matches("/api/v1/").split('/').next().unwrap();
+    match noun {
+        "time" | "evidence" => call_of_the_log(site, method, route).await,
+        "people" | "enrolments" | "machines" => call_of_joiners(site, method, route).await,
+        _ => call_of_accounts(site, method, route).await,
+    }
+}
+
+fn text(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap().to_owned()
+}
+
+async fn call_of_accounts(site: &TestSite, method: &str, route: &str) -> Call {
     let number = site.next();
-    let text = |value: &Value, name: &str| value[name].as_str().unwrap().to_owned();
     match (method, route) {
         ("POST", "/api/v1/session") => with(route, json!({"name": "nobody", "password": "nothing"})),
         ("POST", "/api/v1/session/password") => {
@@ -144,6 +156,13 @@ pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
             let made = site.done("POST", "/api/v1/tokens", &wish).await;
             get(format!("/api/v1/tokens/{}", text(&made, "id")))
         }
+        _ => get(route),
+    }
+}
+
+async fn call_of_joiners(site: &TestSite, method: &str, route: &str) -> Call {
+    let number = site.next();
+    match (method, route) {
         ("GET", "/api/v1/people") => get(format!("{route}?customer={OWN}&limit=2")),
         ("POST", "/api/v1/people") => with(route, person(number)),
         ("POST", "/api/v1/people/{person}/erase") => {
@@ -182,6 +201,12 @@ pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
             let joined = site.join("host", OWN).await;
             with(format!("/api/v1/machines/{}", text(&joined, "machine_id")), json!({"disabled": true}))
         }
+        _ => get(route),
+    }
+}
+
+async fn call_of_the_log(site: &TestSite, method: &str, route: &str) -> Call {
+    match (method, route) {
         ("GET", "/api/v1/time/agents/{agent}") => get(format!("/api/v1/time/agents/{}", agent(site).await)),
         ("GET", "/api/v1/time/agents/{agent}/graph") => get(format!(
             "/api/v1/time/agents/{}/graph?from=2027-01-01T00:00:00Z&to=2027-01-02T00:00:00Z",
