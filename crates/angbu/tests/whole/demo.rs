@@ -76,6 +76,13 @@ fn serve_and_agent_do_the_same_from_the_sample_files_over_https() {
         succeed(&mut command)
     };
 
+    for (kind, name) in [("person", "김민수"), ("host", "licences"), ("relying-party", "shop")] {
+        let made: Value = serde_json::from_str(&ask(&["enrol", kind, "--name", name, "--json"])).unwrap();
+        assert_eq!((made["kind"].as_str(), made["name"].as_str()), (Some(kind), Some(name)));
+        assert!(angbu_accounts::EnrolmentCode::parse(made["code"].as_str().unwrap()).is_ok());
+        let words = ask(&["enrol", kind, "--name", name]);
+        assert!(words.contains("good once") && words.contains(name), "{words}");
+    }
     let enrolled = ask(&["enrol", "agent", "--name", "db-3", "--json"]);
     let code = serde_json::from_str::<Value>(&enrolled).unwrap()["code"].as_str().unwrap().to_owned();
     let state = folder.path().join("agent").display().to_string();
