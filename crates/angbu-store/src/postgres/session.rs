@@ -458,6 +458,8 @@ fn hand(
 
 impl database::Session for Session {
     fn begin(&self) -> Result<(), StoreError> {
+        // Whoever panicked inside a scan left it open; it ended with its transaction.
+        self.scanning.set(false);
         let state = &mut *self.state.borrow_mut();
         let (live, rest) = (state.live.take(), std::mem::take(&mut state.rest));
         *state = State { live, rest, ..State::default() };
@@ -536,6 +538,7 @@ impl database::Session for Session {
     }
 
     fn undo(&self) -> Result<(), StoreError> {
+        self.scanning.set(false);
         self.state.borrow_mut().failed = None;
         self.end_savepoint("ROLLBACK TO SAVEPOINT job;RELEASE SAVEPOINT job;")
     }
