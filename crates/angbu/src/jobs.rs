@@ -11,8 +11,8 @@ use angbu_http::Centre;
 
 /// How often segments are looked at; a segment closes within this time of being due.
 const SEGMENTS: Duration = Duration::from_secs(5);
-/// How often the log counts each customer's entries.
-const MANIFESTS: Duration = Duration::from_secs(3_600);
+/// How often it is looked whether this hour has its manifest, which counts each customer's entries.
+const MANIFESTS: Duration = Duration::from_secs(60);
 /// How often sessions and codes that have ended are cleared away.
 const CLEARING: Duration = Duration::from_secs(600);
 /// How often the database is made ready for the months to come.
@@ -49,7 +49,7 @@ async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Durat
         }
         let done = match job {
             Job::Segments => centre.close_segments(false).await,
-            Job::Manifest => centre.append_manifest().await.map(drop),
+            Job::Manifest => centre.append_hourly_manifest().await,
             Job::Clearing => centre.clear_ended().await,
             Job::Resealing => centre.reseal().await,
             Job::Months => {

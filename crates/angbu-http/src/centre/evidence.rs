@@ -30,6 +30,9 @@ pub(crate) enum Shown {
     Promise(String),
 }
 
+/// How often the log counts each customer's entries.
+const HOUR: Nanos = Nanos::from_secs(3_600);
+
 impl Centre {
     /// Appends a customer's own statement.
     pub(crate) async fn append_statement(
@@ -125,5 +128,27 @@ impl Centre {
                 Ok(id)
             })
             .await
+    }
+
+    /// Appends this hour's manifest, unless this centre or another of the site has.
+    ///
+    /// # Errors
+    /// Where the database does not take it.
+    pub async fn append_hourly_manifest(&self) -> Result<(), StoreError> {
+        let instant = self.instant();
+        let hour = u64::try_from(instant.time.nanos() / HOUR.count()).unwrap_or(0);
+        if self.store.read(move |snapshot| snapshot.has_manifest_of_hour(hour)).await? {
+            return Ok(());
+        }
+        let made = self.store.write(move |tx| {
+            let manifest = tx.manifest_now()?;
+            let id = append(tx, Kind::MANIFEST, CustomerId::SITE, instant, manifest.fields())?;
+            tx.insert_hourly_manifest(id, &manifest, hour)
+        });
+        match made.await {
+            // Another centre was quicker.
+            Ok(()) | Err(StoreError::Taken { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -90,10 +90,11 @@ impl Live {
             (client, tokio::spawn(drive(wire, Arc::clone(&heard))))
         };
         let live = Self { client, statements: HashMap::new(), heard, driver };
+        // A centre that stands still inside a transaction holds what others wait for, no longer than these say.
         live.client
             .batch_execute(
                 "SET lock_timeout = '2s'; SET statement_timeout = '30s';
-                 SET idle_in_transaction_session_timeout = '60s'",
+                 SET idle_in_transaction_session_timeout = '5s'",
             )
             .await
             .map_err(unreachable)?;
