@@ -284,7 +284,7 @@ impl Client {
             let header = answer.headers().get("retry-after").and_then(|value| value.to_str().ok());
             problem.retry_after_s = header.and_then(|seconds| seconds.parse().ok());
         }
-        Err(ClientError::Refused(problem))
+        Err(ClientError::Refused(Box::new(problem)))
     }
 
     /// Sends a request and reads the whole answer, whatever its status is.

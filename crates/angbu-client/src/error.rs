@@ -83,7 +83,7 @@ pub enum ClientError {
     },
     /// The centre refused.
     #[error("the centre refused: {0}")]
-    Refused(Problem),
+    Refused(Box<Problem>),
     /// The answer is not what this program understands.
     #[error(
         "the centre at {url} answered with something else than {expected}; is it a centre, and as new as this program?"

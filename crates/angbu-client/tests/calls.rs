@@ -91,7 +91,7 @@ fn refusals_keep_their_words() {
     });
     let client = client(&centre);
     let refused = |error: &ClientError| match error {
-        ClientError::Refused(problem) => problem.clone(),
+        ClientError::Refused(problem) => (**problem).clone(),
         other => panic!("{other}"),
     };
     let gap = client.upload(b"x").unwrap_err();

@@ -1,6 +1,7 @@
 //! Several centres over one database: one history, whoever holds the log; and a database that is older than what was
 //! signed is not carried on.
 
+#![allow(clippy::disallowed_methods, reason = "tests read clocks and put files back")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "inside tests a panic is the report")]
 
 mod support;

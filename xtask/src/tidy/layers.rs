@@ -39,7 +39,7 @@ const ARROWS: &[(&[&str], &[&[&str]])] = &[
     (PROGRAM, &[HTTP, AGENT, STORE, CLIENT, WALLET, PILLARS, EVIDENCE, UNITS]),
     (&["angbu-testkit"], &[PROGRAM, HTTP, AGENT, STORE, CLIENT, WALLET, PILLARS, EVIDENCE, UNITS]),
     (&["angbu-fuzz"], &[WALLET, PILLARS, EVIDENCE, UNITS]),
-    (&["xtask"], &[]),
+    (&["xtask"], &[&["angbu-testkit"]]),
 ];
 
 /// Crates of others that only these of ours may name: knowledge that stays in one place.

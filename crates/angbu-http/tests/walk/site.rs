@@ -116,7 +116,7 @@ impl TestSite {
             .await
             .unwrap();
         let sequencer = Sequencer::start(&store, store.log_signers(ORIGIN), id).unwrap();
-        let own_clock = Arc::new(first_state(&store, &*clock, id).await);
+        let own_clock = Arc::new(first_state(&store, &clock, id).await);
         let (stop, stopped) = watch::channel(false);
         let centre = Centre::new(Parts {
             clock: clock.clone(),

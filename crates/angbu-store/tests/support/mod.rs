@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test binary uses its part of this module")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "inside tests a panic is the report")]
+#![allow(clippy::disallowed_methods, reason = "tests read clocks to give up waiting")]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -90,7 +91,7 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) -> Duration {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{what} did not come");
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::park_timeout(Duration::from_millis(2));
     }
     begun.elapsed()
 }
