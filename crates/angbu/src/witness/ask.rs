@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use rand::RngExt as _;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use angbu_client::{Trust, Witness, WitnessAnswer};
 use angbu_evidence::cosign;
@@ -87,7 +87,14 @@ impl Asked {
         let (mut before, mut failures, mut resting, mut told) = (None, 0u32, None, None);
         self.known = self.centre.witnessed_size(self.place).await.unwrap_or_default();
         loop {
-            let head = self.centre.head_to_witness(before.as_ref()).await;
+            let head = match (resting, &before) {
+                // Who could not be asked is asked again about the same head, however quiet the log is.
+                (Some(until), Some(last)) => tokio::select! {
+                    head = self.centre.head_to_witness(Some(last)) => head,
+                    () = sleep_until(until) => Arc::clone(last),
+                },
+                _ => self.centre.head_to_witness(before.as_ref()).await,
+            };
             before = Some(Arc::clone(&head));
             let rests = resting.is_some_and(|until| Instant::now() < until);
             let asked = if rests { Err(None) } else { self.ask(&head).await.map_err(Some) };

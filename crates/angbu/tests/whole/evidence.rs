@@ -45,7 +45,7 @@ fn entries_need_a_scope_and_hashes_none() {
     assert_eq!(get("/tile/entries/000.p/1"), 401);
     assert_eq!(get("/tile/0/999"), 404);
     assert_eq!(get("/tile/../../etc/passwd"), 404);
-    let token = json!({"holder": "an auditor", "scopes": ["evidence.read"]});
+    let token = json!({"holder": "an auditor", "scopes": ["evidence.read", "site.read"]});
     let made = call(&centre, "POST", "/api/v1/tokens", Some(&token)).json();
     let auditor = format!("Authorization: Bearer {}\r\n", made["token"].as_str().unwrap());
     let as_auditor = |path: &str| super::process::http(url, "GET", path, &auditor, b"").status;

@@ -183,6 +183,8 @@ fn yesterdays_database_is_not_signed_on() {
     });
     assert_eq!(call(&restored, "POST", "/api/v1/evidence/entries", Some(&statement)).status, 201);
     let log = until("the confirmation in the log", || {
+        // Until then there was nothing to publish.
+        served_checkpoint(restored.text("http"), &restored.text("log_key").parse().unwrap())?;
         let log = Log::fetch(&restored);
         log.entries.iter().any(|entry| entry.kind.as_str() == "evidence.confirmed").then_some(log)
     });
