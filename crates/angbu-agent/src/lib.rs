@@ -14,7 +14,7 @@ mod config;
 mod event;
 mod files;
 mod log;
-pub mod ntp_client;
+pub mod ntp;
 mod poll;
 mod run;
 pub mod spool;

@@ -7,7 +7,7 @@ use angbu_units::{Monotonic, Nanos, NtpServerId};
 use rand::RngExt as _;
 
 use crate::Event;
-use crate::ntp_client::{self, Answered, ExchangeError};
+use crate::ntp::client::{self, Answered, ExchangeError};
 use crate::run::Shared;
 
 /// How long an answer is waited for.
@@ -81,8 +81,8 @@ fn exchange(shared: &Shared, target: &Target) -> bool {
 fn ask(shared: &Shared, target: &Target) -> Result<Answered, ExchangeError> {
     let give_up = || shared.stop.is_requested();
     let mut failure = ExchangeError::GivenUp;
-    for address in ntp_client::resolve(&target.name)?.into_iter().take(MOST_ADDRESSES) {
-        match ntp_client::exchange(address, PATIENCE, &*shared.clock, &give_up) {
+    for address in client::resolve(&target.name)?.into_iter().take(MOST_ADDRESSES) {
+        match client::exchange(address, PATIENCE, &*shared.clock, &give_up) {
             Ok(answered) => return Ok(answered),
             Err(error) => failure = error,
         }

@@ -16,10 +16,11 @@ use sha2::{Digest as _, Sha256};
 
 use crate::backoff::Backoff;
 use crate::log::LogWatch;
+use crate::ntp::client;
 use crate::poll::{self, Target};
 use crate::state::{Enrolment, Identity, State, StateError};
 use crate::upload::{self, Uploader};
-use crate::{Config, ConfigError, Event, Spool, SpoolError, Stop, ntp_client};
+use crate::{Config, ConfigError, Event, Spool, SpoolError, Stop};
 
 /// How long the last records may take to reach the centre after a stop.
 const LAST_UPLOAD: Duration = Duration::from_secs(2);
@@ -255,7 +256,7 @@ fn reachable(address: &str, host: &str) -> String {
 fn named(server: &str) -> NtpServerId {
     let with_port = match server.rsplit_once(':') {
         Some((_, port)) if port.parse::<u16>().is_ok() => server.to_owned(),
-        _ => format!("{server}:{}", ntp_client::PORT),
+        _ => format!("{server}:{}", client::PORT),
     };
     let hash: [u8; 32] = Sha256::digest(with_port).into();
     let (first, _) = hash.split_first_chunk().expect("broken invariant: 32 bytes hold 16");

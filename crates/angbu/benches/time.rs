@@ -20,9 +20,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use angbu::ntp::batch::Batch;
-use angbu::ntp::server::{BATCH, Listen, Published, Server};
 use angbu_agent::clock::SystemClock;
+use angbu_agent::ntp::batch::Batch;
+use angbu_agent::ntp::server::{BATCH, Listen, Published, Server};
 use angbu_time::packet::{LENGTH, Leap, Mode, Packet, Version};
 use angbu_time::server::ServerState;
 use angbu_units::{Clock as _, Nanos, NtpTimestamp};

@@ -15,9 +15,9 @@ use angbu_time::soft_clock::Check;
 use angbu_units::{CentreId, Clock, Nanos};
 
 use crate::config::{ClockConfig, Reference};
-use crate::ntp::kernel;
-use crate::ntp::server::Published;
 use crate::upstreams::Upstreams;
+use angbu_agent::ntp::kernel;
+use angbu_agent::ntp::server::Published;
 
 /// How often the clock is looked at.
 const LOOK: Duration = Duration::from_secs(1);

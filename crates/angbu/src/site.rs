@@ -22,9 +22,9 @@ use angbu_units::{CentreId, Clock, TokenId};
 use crate::clock_job::{self, ClockJob};
 use crate::config::ServeConfig;
 use crate::listener::{self, Limits};
-use crate::ntp::server::{Listen, Published, Server};
 use crate::upstreams::Upstreams;
 use crate::{console, jobs, tls, witness};
+use angbu_agent::ntp::server::{Listen, Published, Server};
 
 const STOPPED: Kind = Kind::constant("site.stop");
 /// The name of a site's first operator.

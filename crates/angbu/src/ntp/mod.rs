@@ -1,8 +1,3 @@
-//! NTP at the rim: the server's sockets and threads, the kernel's own clock state, and what the centre
-//! measures of its upstreams. What any of it means is `angbu_time`'s.
+//! NTP at the centre's rim, as far as an agent has none of it: what the centre measures of its upstreams.
 
-pub mod batch;
-pub mod kernel;
-pub mod server;
-mod stamps;
 pub mod upstream;

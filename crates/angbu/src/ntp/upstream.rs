@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use angbu_agent::ntp_client::{self, ExchangeError};
+use angbu_agent::ntp::client::{self, ExchangeError};
 use angbu_time::exchange::{Exchange, Refusal};
 use angbu_units::Clock;
 use md5::{Digest as _, Md5};
@@ -46,7 +46,7 @@ pub fn measure(
     give_up: &dyn Fn() -> bool,
 ) -> Result<Measurement, MeasureError> {
     let mut result = Err(ExchangeError::GivenUp.into());
-    for address in ntp_client::resolve(server)?.into_iter().take(MOST_ADDRESSES) {
+    for address in client::resolve(server)?.into_iter().take(MOST_ADDRESSES) {
         result = ask(address, timeout, clock, give_up);
         if result.is_ok() || give_up() {
             break;
@@ -77,7 +77,7 @@ fn ask(
     clock: &dyn Clock,
     give_up: &dyn Fn() -> bool,
 ) -> Result<Measurement, MeasureError> {
-    let answered = ntp_client::exchange(address, timeout, clock, give_up)?;
+    let answered = client::exchange(address, timeout, clock, give_up)?;
     let exchange = Exchange::read(&answered.request, &answered.reply, answered.sent.wall, answered.received)
         .map_err(|source| MeasureError::Refused { address, source })?;
     Ok(Measurement { address, exchange })
@@ -86,8 +86,8 @@ fn ask(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ntp::server::{Listen, Published, Server};
     use angbu_agent::clock::SystemClock;
+    use angbu_agent::ntp::server::{Listen, Published, Server};
     use angbu_time::packet::Leap;
     use angbu_time::server::{ServerState, Unsynchronised};
     use angbu_units::{Nanos, Reading};

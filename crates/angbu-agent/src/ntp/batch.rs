@@ -376,7 +376,7 @@ fn length_of<T>(slice: &[T]) -> libc::c_uint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use angbu_agent::clock::SystemClock;
+    use crate::clock::SystemClock;
     use angbu_units::{Clock as _, Nanos};
     use nix::sys::socket::{setsockopt, sockopt};
     use std::net::UdpSocket;

@@ -62,7 +62,7 @@ pub fn precision(clock: &dyn Clock) -> i8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use angbu_agent::clock::SystemClock;
+    use crate::clock::SystemClock;
     use angbu_units::{Monotonic, Reading, UnixTime};
     use std::sync::atomic::{AtomicI64, Ordering};
 

@@ -352,7 +352,7 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use angbu_agent::clock::SystemClock;
+    use crate::clock::SystemClock;
     use angbu_time::packet::{Leap, Mode, Packet, Version};
     use angbu_units::{Nanos, NtpTimestamp, Reading, UnixTime};
     use rand::{Rng as _, SeedableRng as _};

@@ -84,7 +84,7 @@ fn probe() -> io::Result<UdpSocket> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use angbu_agent::clock::SystemClock;
+    use crate::clock::SystemClock;
     use std::sync::atomic::{AtomicI64, Ordering};
 
     /// This machine's clock, its wall clock moved by some nanoseconds.

@@ -1,0 +1,8 @@
+//! NTP at the rim: the sockets and threads of a client and of a server, and the kernel's own clock state. What any of
+//! it means is `angbu_time`'s. The centre serves time with the same server as an agent serves its site.
+
+pub mod batch;
+pub mod client;
+pub mod kernel;
+pub mod server;
+mod stamps;
