@@ -5,6 +5,7 @@ pub mod centre_clock;
 pub mod events;
 pub mod exchange;
 pub mod ingest;
+pub mod kernel_clock;
 pub mod packet;
 pub mod periods;
 pub mod record;
