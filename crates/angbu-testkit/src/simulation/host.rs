@@ -1,0 +1,172 @@
+//! A machine with an agent on it: the driver of the real cores.
+
+use std::sync::Arc;
+
+use angbu_time::agent::{Agent, Packets, Settings};
+use angbu_time::record::{Fact, Record, Software};
+use angbu_time::soft_clock::Limits;
+use angbu_time::sync::Policy;
+use angbu_units::{Clock as _, Nanos, UnixTime};
+
+use super::network::{self, Asked, Leaping, Upstream};
+use super::{Chance, Machine, Oscillator};
+
+/// True time at the start of a simulation: 2026-11-21T22:05:21Z.
+pub(super) const EPOCH: UnixTime = UnixTime::from_nanos(1_795_298_721_000_000_000);
+
+/// How far the wall clock was from true time, when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point {
+    /// True time, UTC.
+    pub at: UnixTime,
+    /// Since the start.
+    pub elapsed: Nanos,
+    /// Wall clock minus true time.
+    pub error: Nanos,
+}
+
+/// What the errors of a stretch of time amount to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Statistics {
+    /// The root of the mean square.
+    pub rms: Nanos,
+    /// The largest, without its sign.
+    pub largest: Nanos,
+}
+
+/// What is called with an exchange, its record, and the truth of that instant.
+pub type Witness = Box<dyn FnMut(&Asked, &Record, Point) + Send>;
+
+/// A machine with an agent on it, the servers that it asks, and the truth.
+pub struct Host {
+    /// The machine.
+    pub machine: Arc<Machine>,
+    /// The servers; all of them are asked at each poll.
+    pub upstreams: Vec<Upstream>,
+    /// The agent.
+    pub agent: Agent,
+    /// What the agent recorded.
+    pub records: Vec<Record>,
+    /// The truth, at each check.
+    pub truth: Vec<Point>,
+    /// A leap second, if there is one in this world.
+    pub leaping: Option<Leaping>,
+    /// How often the servers are asked.
+    pub poll: Nanos,
+    /// How often the clock is looked at.
+    pub check: Nanos,
+    /// What to call at each exchange that gave a record, with its truth.
+    pub witness: Option<Witness>,
+    chance: Chance,
+    next_poll: Nanos,
+}
+
+impl Host {
+    /// A host without servers: poll 16 s, check 1 s, tolerance 50 ms.
+    pub fn new(seed: u64, oscillator: Oscillator) -> Self {
+        Self::at(seed, oscillator, EPOCH)
+    }
+
+    /// The same, beginning at another true time.
+    pub fn at(seed: u64, oscillator: Oscillator, epoch: UnixTime) -> Self {
+        let machine = Arc::new(Machine::new(seed, oscillator, epoch));
+        let poll = Nanos::from_secs(16);
+        let settings = Settings {
+            policy: Policy::with_tolerance(Nanos::from_millis(50)),
+            limits: Limits::default(),
+            poll,
+            software: Software::new("simulation/1").expect("broken invariant: it is short and visible"),
+        };
+        let (agent, start) = Agent::start(settings, 1, true, machine.read());
+        Self {
+            machine,
+            upstreams: Vec::new(),
+            agent,
+            records: vec![start],
+            truth: Vec::new(),
+            leaping: None,
+            poll,
+            check: Nanos::from_secs(1),
+            witness: None,
+            chance: Chance::new(seed, 4),
+            next_poll: Nanos::ZERO,
+        }
+    }
+
+    /// One more server.
+    #[must_use]
+    pub fn with(mut self, upstream: Upstream) -> Self {
+        self.upstreams.push(upstream);
+        self
+    }
+
+    /// Lets true time pass: checks and polls when they are due.
+    pub fn run(&mut self, length: Nanos) {
+        let until = self.machine.elapsed() + length;
+        while self.machine.elapsed() < until {
+            if self.machine.elapsed() >= self.next_poll {
+                self.ask_all();
+                let spread = self.chance.between(0.95, 1.05);
+                self.next_poll =
+                    self.machine.elapsed() + Nanos::new((self.poll.count() as f64 * spread) as i64);
+            }
+            self.machine.advance(self.check.min(until - self.machine.elapsed()));
+            let now = self.machine.read();
+            let alarm = self.agent.on_check(now);
+            self.records.extend(alarm);
+            let point = self.point();
+            self.truth.push(point);
+        }
+    }
+
+    /// How far the wall clock is from true time now.
+    pub fn point(&self) -> Point {
+        let at = Leaping::utc(self.leaping, self.machine.atomic());
+        Point { at, elapsed: self.machine.elapsed(), error: self.machine.wall() - at }
+    }
+
+    /// What the errors from an instant on, since the start, amount to.
+    pub fn errors_since(&self, elapsed: Nanos) -> Statistics {
+        let errors = self.truth.iter().filter(|point| point.elapsed >= elapsed).map(|point| point.error);
+        let (mut squares, mut count, mut largest) = (0.0, 0.0, Nanos::ZERO);
+        for error in errors {
+            squares += (error.count() as f64).powi(2);
+            count += 1.0;
+            largest = largest.max(error.abs());
+        }
+        Statistics { rms: Nanos::new((squares / f64::max(count, 1.0)).sqrt() as i64), largest }
+    }
+
+    /// How many alarms were recorded.
+    pub fn alarms(&self) -> usize {
+        self.records.iter().filter(|record| matches!(record.fact, Fact::Alarm(_))).count()
+    }
+
+    /// How many exchanges were recorded.
+    pub fn exchanges(&self) -> usize {
+        self.records.iter().filter(|record| matches!(record.fact, Fact::Exchange(_))).count()
+    }
+
+    fn ask_all(&mut self) {
+        for place in 0..self.upstreams.len() {
+            let Some(upstream) = self.upstreams.get_mut(place) else { continue };
+            let asked = network::ask(upstream, &self.machine, &mut self.chance, self.leaping);
+            let Some(asked) = asked else { continue };
+            let packets = Packets {
+                server: Upstream::id(place),
+                request: &asked.request,
+                reply: &asked.reply,
+                sent: asked.sent,
+                received: asked.received,
+            };
+            let outcome = self.agent.on_reply(&packets, asked.now);
+            let point = self.point();
+            for record in &outcome.records {
+                if let (Fact::Exchange(_), Some(witness)) = (&record.fact, &mut self.witness) {
+                    witness(&asked, record, point);
+                }
+            }
+            self.records.extend(outcome.records);
+        }
+    }
+}
