@@ -11,15 +11,17 @@ const FUZZ_SECONDS: u32 = 60;
 /// Runs a trial.
 pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
     match name {
-        "crash" => ignored_test(workspace, "judge_crash"),
-        "cluster-crash" => ignored_test(workspace, "judge_cluster_crash"),
-        "standstill" => ignored_test(workspace, "judge_standstill"),
+        "crash" => ignored_test(workspace, "angbu", "judge_crash"),
+        "cluster-crash" => ignored_test(workspace, "angbu", "judge_cluster_crash"),
+        "standstill" => ignored_test(workspace, "angbu", "judge_standstill"),
+        "tenmillion" => ignored_test(workspace, "angbu-store", "judge_ten_million"),
         "fuzz" => fuzz::run_all(workspace, FUZZ_SECONDS),
         "advisories" => advisories(workspace),
         _ => bail!(
             "there is no trial '{name}'; there are: crash (50 centres killed under load), \
              cluster-crash (30 pairs of centres over PostgreSQL, killed under load), \
              standstill (a centre that has the log stands still for 30 s), \
+             tenmillion (a log of ten million entries: its size, its start, its proofs), \
              fuzz (every parser, {FUZZ_SECONDS} s each), advisories (what is known against our dependencies today)"
         ),
     }
@@ -37,13 +39,13 @@ fn advisories(workspace: &Workspace) -> anyhow::Result<()> {
 }
 
 /// A trial is a test that an ordinary run leaves out.
-fn ignored_test(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
+fn ignored_test(workspace: &Workspace, package: &str, name: &str) -> anyhow::Result<()> {
     process::run(process::cargo().current_dir(&workspace.root).args([
         "nextest",
         "run",
         "--locked",
         "--package",
-        "angbu",
+        package,
         "--profile",
         "judge",
         "--run-ignored",

@@ -1,7 +1,7 @@
 //! Durable, signed, proven appends over HTTP: `cargo bench -p angbu --bench evidence_http`.
 //!
-//! Starts the real binary on a folder of its own and offers it statements at a steady rate, each asking for its proof
-//! in the answer (`Prefer: wait`). Latency counts from the instant at which a request was due, so that a server that
+//! Starts the real binary on a folder of its own, once for each database, and offers it statements at a steady rate, each
+//! asking for its proof in the answer (`Prefer: wait`). Latency counts from the instant at which a request was due, so that a server that
 //! falls behind is seen to. One JSON object a line on standard output.
 
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock by trade")]
@@ -26,6 +26,13 @@ const LENGTH: Duration = Duration::from_secs(5);
 const CONNECTIONS: u32 = 512;
 
 fn main() {
+    let postgres = angbu_testkit::postgres::Server::with(&["max_wal_size=4GB"]);
+    measure("sqlite", None);
+    measure("postgresql", Some(postgres.database()));
+}
+
+/// Offers every rate to a centre over this database.
+fn measure(database: &str, store: Option<String>) {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("serve.toml");
     std::fs::write(
@@ -38,6 +45,7 @@ fn main() {
         .arg(&config)
         .arg("--data")
         .arg(folder.path().join("data"))
+        .args(store.iter().flat_map(|address| ["--store", address]))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -50,7 +58,7 @@ fn main() {
         let before = cpu_seconds(&server.0);
         let mut run = runtime.block_on(offer(&ready, rate));
         let cpu = cpu_seconds(&server.0) - before;
-        println!("{}", run.summary(rate, cpu));
+        println!("{}", run.summary(database, rate, cpu));
     }
 }
 
@@ -72,7 +80,7 @@ struct Run {
 }
 
 impl Run {
-    fn summary(&mut self, offered: u32, cpu: f64) -> Value {
+    fn summary(&mut self, database: &str, offered: u32, cpu: f64) -> Value {
         self.latencies.sort_unstable();
         let count = self.latencies.len();
         let at = |per_mille: usize| {
@@ -82,6 +90,7 @@ impl Run {
         let answered = f64::from(u32::try_from(count).unwrap());
         json!({
             "case": "over HTTP",
+            "database": database,
             "offered": offered,
             "rate": round(answered / self.seconds),
             "p50_ms": at(500),
@@ -158,7 +167,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
-/// User and system time of the server, from `/proc`.
+/// User and system time of the centre, from `/proc`; what PostgreSQL's own processes use comes to it.
 fn cpu_seconds(server: &Child) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();

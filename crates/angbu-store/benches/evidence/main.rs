@@ -1,5 +1,5 @@
-//! How fast durable, signed, proven appends are, in process, beside plain SQLite inserts of the same bytes with the same
-//! batching in the same run: one JSON object a line.
+//! How fast durable, signed, proven appends are, in process, on either database, beside plain inserts of the same bytes into
+//! that database with the same batching in the same run: one JSON object a line.
 //!
 //! Load is offered in an open loop: each append has an instant at which it begins, whatever became of those before, and
 //! its latency counts from that instant, so that a stall is paid by everyone who comes during it.
@@ -17,41 +17,58 @@
     reason = "a benchmark: it prints, reads clocks, and ends when something fails"
 )]
 
+mod floor;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, SystemTime};
 
 use angbu_evidence::{Body, Draft, Kind};
-use angbu_store::{Options, Sequencer, SigningKey, Store, StoreError};
+use angbu_store::{Engine, Options, Sequencer, SigningKey, Store, StoreError};
+use angbu_testkit::postgres::Server;
 use angbu_units::{
     Clock, ClockVerdict, CustomerId, EntryId, Monotonic, Nanos, ProvenInstant, Reading, UnixTime,
 };
 
-/// The bytes of a draft and of a sealed body as this benchmark makes them: what a plain insert must keep as well.
-const BYTES: usize = 144 + 330;
-
 fn main() {
     let (seconds, folder, offered) = arguments();
+    // As an operator runs it: what it acknowledged is on the disk.
+    let server = Server::with(&["max_wal_size=4GB"]);
     for offered in offered {
-        let folder = tempfile::tempdir_in(&folder).unwrap();
-        let floor = floor(&folder.path().join("floor.sqlite"), offered, seconds);
-        let store = store(folder.path(), offered, seconds);
-        println!(
-            "{{\"case\":\"in-process\",\"offered\":{offered},\"rate\":{:.0},\"p50_ms\":{:.2},\"p99_ms\":{:.2},\
-             \"cores\":{:.2},\"floor_rate\":{:.0},\"floor_p50_ms\":{:.2},\"floor_p99_ms\":{:.2},\"floor_cores\":{:.2},\
-             \"ratio\":{:.3}}}",
-            store.rate,
-            store.p50,
-            store.p99,
-            store.cores,
-            floor.rate,
-            floor.p50,
-            floor.p99,
-            floor.cores,
-            store.rate / floor.rate
-        );
+        for database in ["sqlite", "postgresql"] {
+            let folder = tempfile::tempdir_in(&folder).unwrap();
+            let (floor, engine) = match database {
+                "sqlite" => {
+                    (floor::sqlite(&folder.path().join("floor.sqlite"), offered, seconds), Engine::Sqlite)
+                }
+                _ => {
+                    let floor = floor::postgres(&server.database(), offered, seconds);
+                    (floor, Engine::Postgres(server.database().parse().unwrap()))
+                }
+            };
+            let store = store(folder.path(), engine, offered, seconds);
+            println!("{}", line(database, offered, &store, &floor));
+        }
     }
+}
+
+/// One line of the report. Processor time is this process's own: what PostgreSQL's processes use comes to it.
+fn line(database: &str, offered: u64, store: &Figures, floor: &Figures) -> String {
+    format!(
+        "{{\"case\":\"in-process\",\"database\":\"{database}\",\"offered\":{offered},\"rate\":{:.0},\"p50_ms\":{:.2},\
+         \"p99_ms\":{:.2},\"cores\":{:.2},\"floor_rate\":{:.0},\"floor_p50_ms\":{:.2},\"floor_p99_ms\":{:.2},\
+         \"floor_cores\":{:.2},\"ratio\":{:.3}}}",
+        store.rate,
+        store.p50,
+        store.p99,
+        store.cores,
+        floor.rate,
+        floor.p50,
+        floor.p99,
+        floor.cores,
+        store.rate / floor.rate
+    )
 }
 
 fn arguments() -> (u64, PathBuf, Vec<u64>) {
@@ -124,9 +141,9 @@ fn draft(clock: &SystemClock, clock_state: EntryId, kind: Kind) -> (Draft, Body)
 }
 
 /// Appends through the store, each answered with its proof as text.
-fn store(folder: &Path, offered: u64, seconds: u64) -> Figures {
+fn store(folder: &Path, engine: Engine, offered: u64, seconds: u64) -> Figures {
     let clock = Arc::new(SystemClock(Instant::now()));
-    let store = Store::open(&Options::new(folder), clock.clone()).unwrap();
+    let store = Store::open(&Options { engine, ..Options::new(folder) }, clock.clone()).unwrap();
     let signer = Arc::new(store.signer(SigningKey::Log, "bench.example/log").unwrap());
     let sequencer = Sequencer::start(&store, signer, angbu_units::CentreId::from_bytes([1; 16])).unwrap();
     let (state, body) = draft(&clock, Draft::NO_CLOCK_STATE, Kind::CLOCK_STATE);
@@ -155,51 +172,6 @@ fn store(folder: &Path, offered: u64, seconds: u64) -> Figures {
     let size = store.read_blocking(|snapshot| Ok::<_, StoreError>(snapshot.log_head()?.size)).unwrap();
     assert_eq!(size, offered * seconds + 1, "every answered append is in the log");
     figures
-}
-
-/// Inserts into a plain table, committed in groups by one thread.
-fn floor(path: &Path, offered: u64, seconds: u64) -> Figures {
-    let connection = rusqlite::Connection::open(path).unwrap();
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-             CREATE TABLE plain (id BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;",
-        )
-        .unwrap();
-    let (submit, submitted) = channel();
-    let (began, cpu) = (Instant::now(), cpu_time());
-    let writer = std::thread::spawn(move || insert_in_groups(&connection, &submitted));
-    let clock = SystemClock(Instant::now());
-    for due in schedule(offered, seconds) {
-        let id = EntryId::new(clock.read().wall, &mut rand::rng());
-        submit.send((due, id.to_bytes())).unwrap();
-    }
-    drop(submit);
-    let latencies = writer.join().unwrap();
-    figures(latencies, began.elapsed(), cpu_time() - cpu)
-}
-
-/// The store's own batching: a group takes what waits, and waits 4 ms for more if the one before had as much as four.
-fn insert_in_groups(
-    connection: &rusqlite::Connection,
-    submitted: &Receiver<(Instant, [u8; 16])>,
-) -> Vec<Duration> {
-    let (bytes, mut latencies, mut had_company) = (vec![0x5a; BYTES], Vec::new(), false);
-    while let Ok(first) = submitted.recv() {
-        if had_company {
-            std::thread::sleep(Duration::from_millis(4));
-        }
-        connection.prepare_cached("BEGIN IMMEDIATE").unwrap().execute([]).unwrap();
-        let group: Vec<_> = std::iter::once(first).chain(submitted.try_iter()).take(1024).collect();
-        for (_, id) in &group {
-            let mut insert = connection.prepare_cached("INSERT INTO plain VALUES (?1, ?2)").unwrap();
-            insert.execute((id.as_slice(), bytes.as_slice())).unwrap();
-        }
-        connection.prepare_cached("COMMIT").unwrap().execute([]).unwrap();
-        had_company = group.len() >= 4;
-        latencies.extend(group.iter().map(|(due, _)| due.elapsed()));
-    }
-    latencies
 }
 
 /// The instants at which appends begin, each handed out when it has come.
