@@ -124,7 +124,7 @@ export class Log {
       text: this.#text(index),
       fields: FIELDS.map((field) => {
         const erased_by = this.#erased.get(`${id} ${field.name}`);
-        return erased_by === undefined ? field : { name: field.name, erased: true, erased_by };
+        return erased_by === undefined ? { ...field, erasable: true } : { name: field.name, erased: true, erased_by };
       }),
       path: path.map((hash) => hash.toString("base64")),
       checkpoint: this.head(nowMs).checkpoint,

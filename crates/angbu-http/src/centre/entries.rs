@@ -8,6 +8,7 @@ use angbu_store::{Snapshot, StoreError};
 use angbu_units::{EntryId, UnixTime};
 
 use super::Centre;
+use super::erasure::may_be_erased;
 use super::log::Names;
 use crate::problem::Refusal;
 use crate::types::evidence::{EntryField, EntryPage, EntryRow, Growth, GrowthPoint, KindCount, Kinds};
@@ -113,18 +114,24 @@ fn page(
         row: Names::default().row(snapshot, &item)?,
         clock_state: entry.clock_state,
         text: String::from_utf8_lossy(&item.entry).into_owned(),
-        fields: fields(&body, snapshot.erasures_of(id)?, may_read),
+        fields: fields(&entry.kind, &body, snapshot.erasures_of(id)?, may_read),
         path: receipt.path.iter().map(ToString::to_string).collect(),
         checkpoint: receipt.checkpoint.clone(),
     })
 }
 
-fn fields(body: &Disclosure, erased: Vec<Erasure>, may_read: impl Fn(&str) -> bool) -> Vec<EntryField> {
+fn fields(
+    kind: &Kind,
+    body: &Disclosure,
+    erased: Vec<Erasure>,
+    may_read: impl Fn(&str) -> bool,
+) -> Vec<EntryField> {
     let nothing = |name: String| EntryField {
         name,
         value: None,
         bytes: None,
         hidden: false,
+        erasable: false,
         erased: false,
         erased_by: None,
     };
@@ -133,7 +140,8 @@ fn fields(body: &Disclosure, erased: Vec<Erasure>, may_read: impl Fn(&str) -> bo
         Part::Hidden(_) => None,
     });
     let there = there.map(|field| {
-        let shown = nothing(field.name.clone());
+        let erasable = may_be_erased(kind, &field.name);
+        let shown = EntryField { erasable, ..nothing(field.name.clone()) };
         if !may_read(&field.name) {
             return EntryField { hidden: true, ..shown };
         }

@@ -41,7 +41,7 @@ impl Because {
 
 /// Whether a field can be erased: what somebody stated or is called, and nothing that a proof or a verdict rests on.
 /// Each part of the product says of its own kinds what is personal in them.
-fn may_be_erased(kind: &Kind, field: &str) -> bool {
+pub(super) fn may_be_erased(kind: &Kind, field: &str) -> bool {
     *kind == Kind::NOTE
         || angbu_accounts::is_personal(kind, field)
         || angbu_time::events::is_personal(kind, field)

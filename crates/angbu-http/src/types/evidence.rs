@@ -249,6 +249,9 @@ pub(crate) struct EntryField {
     /// It is there, and the caller may not read it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) hidden: bool,
+    /// It can be erased: no proof and no verdict rests on it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) erasable: bool,
     /// It was erased; only its hash is left.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) erased: bool,

@@ -10,7 +10,8 @@ CREATE TABLE evidence_bodies (
     sealed   BLOB NOT NULL
 ) WITHOUT ROWID;
 
--- One row a batch, never one an entry. reach: the largest entry id in this batch and all before it.
+-- Entries in the order of the log, up to 256 of one batch a row, never one an entry. reach: the largest entry id in this row
+-- and all before it.
 CREATE TABLE evidence_batches (
     first  INTEGER PRIMARY KEY,
     count  INTEGER NOT NULL,

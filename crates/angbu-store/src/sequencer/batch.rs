@@ -28,11 +28,24 @@ pub(super) struct State {
 pub(super) struct Prepared {
     old: Head,
     pub(super) batch: sequence::Batch,
-    bundle: Vec<u8>,
-    ids: (EntryId, EntryId, EntryId),
+    bundles: Vec<Bundle>,
     runs: Vec<(CustomerId, Run)>,
     kinds: BTreeMap<(CustomerId, Kind), Tally>,
     drained: Vec<Stretch>,
+}
+
+/// How many entries of a batch stand together in one row: whoever wants one of them reads all of them.
+const TOGETHER: usize = 256;
+
+/// Entries of a batch that stand together, with the smallest and the largest of their ids, and the largest of all before
+/// them as well.
+struct Bundle {
+    first: u64,
+    count: u64,
+    min: EntryId,
+    max: EntryId,
+    reach: EntryId,
+    bytes: Vec<u8>,
 }
 
 /// What one batch brings of one kind of a customer's entries.
@@ -92,13 +105,23 @@ impl State {
         let old = self.core.head();
         self.learn_reaches(store, &drafts)?;
         let batch = self.integrate(store, &drafts)?;
-        let bundle = bundle::encode(batch.entries.iter().map(|(_, entry)| entry.as_slice()))?;
-        let ids = || batch.entries.iter().map(|(id, _)| *id);
-        let (min, max) = (ids().min().unwrap_or(self.reach), ids().max().unwrap_or(self.reach));
-        self.reach = self.reach.max(max);
+        let bundles = self.bundles(&batch)?;
         let runs = self.runs(&drafts, &batch);
         let kinds = tallies(&drafts, batch.first);
-        Ok(Prepared { old, bundle, ids: (min, max, self.reach), runs, kinds, drained, batch })
+        Ok(Prepared { old, bundles, runs, kinds, drained, batch })
+    }
+
+    fn bundles(&mut self, batch: &sequence::Batch) -> Result<Vec<Bundle>, StoreError> {
+        let firsts = (batch.first..).step_by(TOGETHER);
+        let bundle = |(first, entries): (u64, &[(EntryId, Vec<u8>)])| {
+            let ids = || entries.iter().map(|(id, _)| *id);
+            let (min, max) = (ids().min().unwrap_or(self.reach), ids().max().unwrap_or(self.reach));
+            self.reach = self.reach.max(max);
+            let bytes = bundle::encode(entries.iter().map(|(_, entry)| entry.as_slice()))?;
+            let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+            Ok(Bundle { first, count, min, max, reach: self.reach, bytes })
+        };
+        firsts.zip(batch.entries.chunks(TOGETHER)).map(bundle).collect()
     }
 
     fn integrate(&mut self, store: &Store, drafts: &[Draft]) -> Result<sequence::Batch, StoreError> {
@@ -185,11 +208,21 @@ impl Prepared {
                 Failure::Fenced
             });
         }
-        let count = batch.head.size - old.size;
-        let (min, max, reach) = self.ids;
-        tx.sql.execute(
-            "INSERT INTO evidence_batches (first, count, min_id, max_id, reach, bundle) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            values![batch.first, count, min, max, reach, self.bundle],
+        execute_all(
+            tx,
+            "INSERT INTO evidence_batches (first, count, min_id, max_id, reach, bundle)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            self.bundles.iter().map(|bundle| {
+                let Bundle { first, count, min, max, reach, bytes } = bundle;
+                [
+                    first.to_value(),
+                    count.to_value(),
+                    min.to_value(),
+                    max.to_value(),
+                    reach.to_value(),
+                    bytes.to_value(),
+                ]
+            }),
         )?;
         execute_all(
             tx,

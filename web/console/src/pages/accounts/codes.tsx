@@ -9,6 +9,7 @@ import { Act } from "../../parts/act";
 import { Copyable } from "../../parts/copy";
 import { FormDialog, OnceDialog, textOf } from "../../parts/dialog";
 import { Field, SelectField } from "../../parts/field";
+import { Heads } from "../../parts/heads";
 import { Loaded } from "../../parts/loaded";
 import { Sure } from "../../parts/sure";
 import { useTitle } from "../../parts/title";
@@ -65,17 +66,7 @@ function Codes({ about }: { readonly about: About }): JSX.Element {
           </div>
           {codes.length > 0 && (
             <table>
-              <thead>
-                <tr>
-                  <th scope="col">{words.codeFor}</th>
-                  <th scope="col">{words.kind}</th>
-                  <th scope="col">{words.customer}</th>
-                  <th scope="col">{words.expires}</th>
-                  <th scope="col">
-                    <span class="unseen">{words.actions}</span>
-                  </th>
-                </tr>
-              </thead>
+              <Heads of={[words.codeFor, words.kind, words.customer, words.expires]} />
               <tbody>
                 {codes.map((code) => (
                   <tr key={code.id}>

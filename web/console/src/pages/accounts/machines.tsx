@@ -4,6 +4,7 @@ import { answer, api, type Machine } from "@angbu/shared/client";
 import { count } from "../../format";
 import { type About, AboutCustomer } from "../../parts/about-customer";
 import { Act } from "../../parts/act";
+import { Heads } from "../../parts/heads";
 import { Loaded } from "../../parts/loaded";
 import { Sure } from "../../parts/sure";
 import { useTitle } from "../../parts/title";
@@ -52,18 +53,7 @@ function Machines({ about }: { readonly about: About }): JSX.Element {
           )}
           {machines.length > 0 && (
             <table>
-              <thead>
-                <tr>
-                  <th scope="col">{words.name}</th>
-                  <th scope="col">{words.kind}</th>
-                  <th scope="col">{words.customer}</th>
-                  <th scope="col">{words.enrolledAt}</th>
-                  <th scope="col">{words.state}</th>
-                  <th scope="col">
-                    <span class="unseen">{words.actions}</span>
-                  </th>
-                </tr>
-              </thead>
+              <Heads of={[words.name, words.kind, words.customer, words.enrolledAt, words.state]} />
               <tbody>
                 {machines.map((machine) => (
                   <tr key={machine.id} class={machine.disabled ? "is-off" : ""}>

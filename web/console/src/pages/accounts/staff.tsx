@@ -6,6 +6,7 @@ import { type About, AboutCustomer } from "../../parts/about-customer";
 import { Act } from "../../parts/act";
 import { FormDialog, OnceDialog, textOf } from "../../parts/dialog";
 import { Field, SelectField } from "../../parts/field";
+import { Heads } from "../../parts/heads";
 import { Loaded } from "../../parts/loaded";
 import { Sure } from "../../parts/sure";
 import { useTitle } from "../../parts/title";
@@ -65,17 +66,7 @@ function Table(props: { readonly staff: readonly StaffMember[]; readonly ask: (a
   const own = useSession().staff.id;
   return (
     <table>
-      <thead>
-        <tr>
-          <th scope="col">{words.name}</th>
-          <th scope="col">{words.role}</th>
-          <th scope="col">{words.customer}</th>
-          <th scope="col">{words.state}</th>
-          <th scope="col">
-            <span class="unseen">{words.actions}</span>
-          </th>
-        </tr>
-      </thead>
+      <Heads of={[words.name, words.role, words.customer, words.state]} />
       <tbody>
         {props.staff.map((each) => (
           <tr key={each.id} class={each.disabled ? "is-off" : ""}>

@@ -7,6 +7,7 @@ import { type About, AboutCustomer } from "../../parts/about-customer";
 import { Act } from "../../parts/act";
 import { FormDialog, Mistake, OnceDialog, textOf } from "../../parts/dialog";
 import { Field, SelectField, TicksField } from "../../parts/field";
+import { Heads } from "../../parts/heads";
 import { Loaded } from "../../parts/loaded";
 import { Sure } from "../../parts/sure";
 import { useTitle } from "../../parts/title";
@@ -97,17 +98,7 @@ function Table(props: {
   const { words } = useSpeech();
   return (
     <table>
-      <thead>
-        <tr>
-          <th scope="col">{words.holder}</th>
-          <th scope="col">{words.customer}</th>
-          <th scope="col">{words.scopes}</th>
-          <th scope="col">{words.expires}</th>
-          <th scope="col">
-            <span class="unseen">{words.actions}</span>
-          </th>
-        </tr>
-      </thead>
+      <Heads of={[words.holder, words.customer, words.scopes, words.expires]} />
       <tbody>
         {props.tokens.map((token) => (
           <tr key={token.id} class={props.over(token) ? "is-off" : ""}>

@@ -110,7 +110,7 @@ function Fields({ entry, reload }: { readonly entry: Entry; readonly reload: () 
   const [erasing, setErasing] = useState(false);
   const [erasedBy, setErasedBy] = useState<string>();
   const { address } = useRouter();
-  const left = entry.fields.filter((field) => field.erased !== true);
+  const erasable = entry.fields.some((field) => field.erasable === true);
   return (
     <section>
       <h2>{words.fields}</h2>
@@ -128,7 +128,7 @@ function Fields({ entry, reload }: { readonly entry: Entry; readonly reload: () 
           </Fact>
         ))}
       </dl>
-      {may("evidence.erase") && left.length > 0 && entry.kind !== "evidence.erasure" && (
+      {may("evidence.erase") && erasable && (
         <p class="after">
           <button type="button" onClick={() => setErasing(true)}>
             {words.eraseFields}

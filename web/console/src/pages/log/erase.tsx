@@ -13,7 +13,7 @@ export function EraseDialog(props: {
 }): JSX.Element {
   const { words } = useSpeech();
   const { entry } = props;
-  const left = entry.fields.filter((field) => field.erased !== true);
+  const erasable = entry.fields.filter((field) => field.erasable === true);
   const run = async (form: FormData): Promise<void> => {
     const fields = form.getAll("fields").map(String);
     if (fields.length === 0) throw new Mistake("fields", words.eraseNothing);
@@ -32,7 +32,7 @@ export function EraseDialog(props: {
           <TicksField
             label={words.fields}
             name="fields"
-            options={left.map(({ name }) => ({ value: name, text: name }))}
+            options={erasable.map(({ name }) => ({ value: name, text: name }))}
             wrong={wrong["fields"]}
           />
           <Field label={words.reason} hint={words.reasonHint} name="reason" />
