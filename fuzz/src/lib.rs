@@ -13,11 +13,17 @@ use angbu_evidence::{Body, Checkpoint, Disclosure, Draft, Entry, Manifest, Promi
 use angbu_time::events::{self, Enrolment};
 use angbu_time::exchange::Exchange;
 use angbu_time::ingest::{self, Known};
+use angbu_time::nts::client::Session;
+use angbu_time::nts::cookie::{EpochSecret, Keys};
+use angbu_time::nts::extension::Fields;
+use angbu_time::nts::{self, AeadKey, key_exchange};
 use angbu_time::packet::{LENGTH, Mode, Packet};
 use angbu_time::record::{Record, Upload};
 use angbu_time::segment::Segment;
 use angbu_time::server::{self, ServerState, Unsynchronised};
-use angbu_units::{AgentId, UnixTime};
+use angbu_units::{AgentId, NtpServerId, NtpTimestamp, UnixTime};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 
 /// What is fed; it panics when a property is broken.
 pub type Target = fn(&[u8]);
@@ -30,6 +36,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("fork", fork),
     ("manifest", manifest),
     ("ntp_packet", ntp_packet),
+    ("nts_datagram", nts_datagram),
+    ("nts_key_exchange", nts_key_exchange),
     ("receipt", receipt),
     ("report", report),
     ("segment", segment),
@@ -145,6 +153,53 @@ pub fn ntp_packet(data: &[u8]) {
         if let Ok(exchange) = Exchange::read(&request, data, NOW, NOW) {
             assert!(exchange.bound() >= exchange.delay().abs());
         }
+    }
+}
+
+/// The keys of the clients in the corpus, and the epoch of their cookies.
+pub const NTS_KEYS: [[u8; 32]; 3] = [[1; 32], [2; 32], [3; 32]];
+
+/// A datagram at the NTP port of a server with NTS, and at the port of a client that waits for a reply.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn nts_datagram(data: &[u8]) {
+    let [to_server, to_client, epoch] = NTS_KEYS;
+    let server = NtpServerId::from_bytes([7; 16]);
+    let Some(mut keys) = Keys::prepare(server, &[EpochSecret::new(5, epoch)]) else { return };
+    let mut rng = StdRng::seed_from_u64(1);
+    let state = ServerState::unsynchronised(Unsynchronised::Initial, -20, NOW);
+    let mut out = vec![0; data.len()];
+    let answered = nts::server::answer(data, NOW, NOW, &state, Some((&mut keys, &mut rng)), &mut out);
+    if let Ok(reply) = answered {
+        assert!((LENGTH..=data.len()).contains(&reply.length), "a reply is never longer than its request");
+    }
+    let fields = Fields::of_packet(data).flatten().map(|field| 4 + field.body.len()).sum::<usize>();
+    assert!(LENGTH.saturating_add(fields) <= data.len().max(LENGTH));
+    let cookies = vec![vec![9; 104]; 2];
+    let mut session = Session::new(&AeadKey::new(to_server), &AeadKey::new(to_client), cookies);
+    if let Some(request) = session.ask(NtpTimestamp::from_bits(42), [5; 32], None, &mut rng) {
+        assert!(session.read(&request, &request.datagram).is_err());
+        // Whatever counts as a reply counts once.
+        if session.read(&request, data).is_ok() {
+            assert!(session.read(&request, data).is_err());
+        }
+    }
+}
+
+/// The records of a key exchange, at either end.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn nts_key_exchange(data: &[u8]) {
+    if let Ok(Some(request)) = key_exchange::Request::read(data) {
+        let response = key_exchange::respond(&request, [&[1; 104][..]], 123);
+        let read = key_exchange::Response::read(&response);
+        assert_eq!(request.can_be_served(), read.is_ok_and(|read| read.is_some()));
+    }
+    if let Ok(Some(response)) = key_exchange::Response::read(data) {
+        assert!((1..=8).contains(&response.cookies.len()));
+        assert!(response.cookies.iter().all(|cookie| cookie.len() <= key_exchange::LONGEST_COOKIE));
     }
 }
 

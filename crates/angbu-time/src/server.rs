@@ -25,11 +25,13 @@ pub enum Drop {
     Version,
     /// A mode other than 3 (client): answering anything else would let two servers talk for ever.
     Mode,
+    /// Parts of NTS that do not make up a request (RFC 8915, section 5.7).
+    Protection,
 }
 
 impl Drop {
     /// Every reason, for tables of counters.
-    pub const ALL: [Self; 3] = [Self::Short, Self::Version, Self::Mode];
+    pub const ALL: [Self; 4] = [Self::Short, Self::Version, Self::Mode, Self::Protection];
 
     /// The word for it in metrics and interfaces.
     pub const fn word(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Drop {
             Self::Short => "short",
             Self::Version => "version",
             Self::Mode => "mode",
+            Self::Protection => "nts",
         }
     }
 }

@@ -15,17 +15,25 @@ use angbu_evidence::report::Trust;
 use angbu_evidence::tile::{self, TileId};
 use angbu_evidence::witness::AddCheckpoint;
 use angbu_evidence::{Body, Checkpoint, Counter, Entry, Hash, Kind, Manifest, Promise, Receipt, merkle};
-use angbu_fuzz::NOW;
+use angbu_fuzz::{NOW, NTS_KEYS};
 use angbu_time::exchange::{Exchange, Source};
+use angbu_time::nts::client::Session;
+use angbu_time::nts::cookie::{Contents, EpochSecret, Keys};
+use angbu_time::nts::{AeadKey, key_exchange, server};
 use angbu_time::packet::{Leap, Mode, Packet, Version};
+use angbu_time::proof::Asked;
 use angbu_time::record::{
     Alarm, AlarmKind, Dropped, Fact, Measured, Record, Software, Start, Stop, Upload, When,
 };
 use angbu_time::report::Language;
+use angbu_time::server::{ServerState, Unsynchronised};
 use angbu_time::sync::Judgement;
 use angbu_units::{
     AgentId, ClockVerdict, CustomerId, EntryId, Nanos, NtpServerId, NtpShort, NtpTimestamp, Ppb,
 };
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use rand_core::CryptoRng;
 
 const ORIGIN: &str = "centre.example/log";
 const ID: EntryId =
@@ -39,6 +47,7 @@ fn main() -> Result<(), Failure> {
     evidence()?;
     reports()?;
     ntp()?;
+    nts()?;
     uploads()?;
     Ok(())
 }
@@ -110,6 +119,39 @@ fn ntp() -> Result<(), Failure> {
         ..Packet::request(Version::V4, now)
     };
     write("ntp_packet", "reply", reply.encode())?;
+    Ok(())
+}
+
+fn nts() -> Result<(), Failure> {
+    let [to_server, to_client, epoch] = NTS_KEYS;
+    let contents =
+        Contents { client_to_server: AeadKey::new(to_server), server_to_client: AeadKey::new(to_client) };
+    let server = NtpServerId::from_bytes([7; 16]);
+    let mut keys = Keys::prepare(server, &[EpochSecret::new(5, epoch)]).ok_or("an epoch")?;
+    let mut rng = StdRng::seed_from_u64(1);
+    let mut cookie = [0; 104];
+    keys.seal(&contents, &mut rng, &mut cookie);
+    let mut session =
+        Session::new(&contents.client_to_server, &contents.server_to_client, vec![cookie.to_vec(); 8]);
+    let state = ServerState::unsynchronised(Unsynchronised::Initial, -20, NOW);
+    let asked = Asked { t1: NtpTimestamp::from_unix(NOW), previous_t4: NtpTimestamp::UNKNOWN };
+    for (name, asked, lost) in [("bare", None, 0), ("with-proof", Some(&asked), 0), ("after-losses", None, 3)]
+    {
+        for _ in 0..lost {
+            let _lost = session.ask(NtpTimestamp::from_bits(42), [4; 32], None, &mut rng);
+        }
+        let request = session.ask(NtpTimestamp::from_bits(42), [5; 32], asked, &mut rng).ok_or("a cookie")?;
+        let mut reply = vec![0; request.datagram.len()];
+        let protection: Option<(&mut Keys, &mut dyn CryptoRng)> = Some((&mut keys, &mut rng));
+        let made = server::answer(&request.datagram, NOW, NOW, &state, protection, &mut reply);
+        reply.truncate(made.map_err(|why| why.word())?.length);
+        write("nts_datagram", &format!("request-{name}"), &request.datagram)?;
+        write("nts_datagram", &format!("reply-{name}"), &reply)?;
+    }
+    let request = key_exchange::Request { ntpv4: true, aes_siv_cmac_256: true };
+    write("nts_key_exchange", "request", key_exchange::Request::encode())?;
+    write("nts_key_exchange", "response", key_exchange::respond(&request, [&cookie[..]; 8], 4_123))?;
+    write("nts_key_exchange", "refusal", key_exchange::refuse(key_exchange::RequestError::BadRequest))?;
     Ok(())
 }
 

@@ -94,6 +94,8 @@ pub struct Counts {
     pub version: u64,
     /// A mode other than a client's.
     pub mode: u64,
+    /// Parts of NTS that do not make up a request.
+    pub protection: u64,
     /// From port 0, where nobody can be answered.
     pub no_port: u64,
     /// Sent to a broadcast or multicast group.
@@ -104,11 +106,12 @@ pub struct Counts {
 
 impl Counts {
     /// The reasons for which datagrams got no answer, each with its word for metrics and interfaces.
-    pub fn dropped(&self) -> [(&'static str, u64); 6] {
+    pub fn dropped(&self) -> [(&'static str, u64); 7] {
         [
             (Dropped::Short.word(), self.short),
             (Dropped::Version.word(), self.version),
             (Dropped::Mode.word(), self.mode),
+            (Dropped::Protection.word(), self.protection),
             ("no_port", self.no_port),
             ("group", self.group),
             ("refused", self.refused),
@@ -120,6 +123,7 @@ impl Counts {
             Unanswered::Dropped(Dropped::Short) => &mut self.short,
             Unanswered::Dropped(Dropped::Version) => &mut self.version,
             Unanswered::Dropped(Dropped::Mode) => &mut self.mode,
+            Unanswered::Dropped(Dropped::Protection) => &mut self.protection,
             Unanswered::NoPort => &mut self.no_port,
             Unanswered::Group => &mut self.group,
             Unanswered::Stopped => return,
@@ -313,6 +317,7 @@ struct Counters {
     short: AtomicU64,
     version: AtomicU64,
     mode: AtomicU64,
+    protection: AtomicU64,
     no_port: AtomicU64,
     group: AtomicU64,
     refused: AtomicU64,
@@ -320,12 +325,13 @@ struct Counters {
 
 impl Counters {
     fn add(&self, counts: &Counts) {
-        let Counts { answered, short, version, mode, no_port, group, refused } = *counts;
+        let Counts { answered, short, version, mode, protection, no_port, group, refused } = *counts;
         for (counter, count) in [
             (&self.answered, answered),
             (&self.short, short),
             (&self.version, version),
             (&self.mode, mode),
+            (&self.protection, protection),
             (&self.no_port, no_port),
             (&self.group, group),
             (&self.refused, refused),
@@ -342,6 +348,7 @@ impl Counters {
             short: self.short.load(Ordering::Relaxed),
             version: self.version.load(Ordering::Relaxed),
             mode: self.mode.load(Ordering::Relaxed),
+            protection: self.protection.load(Ordering::Relaxed),
             no_port: self.no_port.load(Ordering::Relaxed),
             group: self.group.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
