@@ -1,5 +1,7 @@
 //! Reads a centre's log over HTTP as any auditor would, and checks it without asking the centre.
 
+use std::convert::Infallible;
+
 use angbu_evidence::note::VerifierKey;
 use angbu_evidence::tile::{TileId, decode_bundle, entries_path};
 use angbu_evidence::{Checkpoint, Entry, Hash, Receipt, merkle};
@@ -9,8 +11,16 @@ use super::process::{Process, call, http};
 /// Every entry of a log, in its order.
 pub(crate) struct Log {
     pub(crate) checkpoint: Checkpoint,
-    leaves: Vec<Hash>,
+    /// The hashes of every complete subtree, by level: so that thousands of earlier heads can be held against the log.
+    nodes: Vec<Vec<Hash>>,
     pub(crate) entries: Vec<Entry>,
+}
+
+impl merkle::Nodes for Log {
+    type Error = Infallible;
+    fn node(&self, level: u8, index: u64) -> Result<Hash, Infallible> {
+        Ok(self.nodes[usize::from(level)][usize::try_from(index).unwrap()])
+    }
 }
 
 impl Log {
@@ -37,7 +47,13 @@ impl Log {
             }
             index += 1;
         }
-        let log = Self { checkpoint, leaves, entries };
+        let mut nodes = vec![leaves];
+        while let Some(below) = nodes.last().filter(|below| below.len() > 1) {
+            nodes.push(
+                below.as_chunks().0.iter().map(|[left, right]| merkle::node_hash(left, right)).collect(),
+            );
+        }
+        let log = Self { checkpoint, nodes, entries };
         assert_eq!(log.entries.len() as u64, log.checkpoint.size);
         assert_eq!(log.root_at(log.checkpoint.size), log.checkpoint.root);
         log
@@ -45,7 +61,7 @@ impl Log {
 
     /// The root when the log had `size` entries.
     pub(crate) fn root_at(&self, size: u64) -> Hash {
-        merkle::root(&self.leaves[..usize::try_from(size).unwrap()])
+        merkle::tree_root(self, size).unwrap()
     }
 
     /// Asserts that a checkpoint that was once served is a head of this log.
