@@ -1,8 +1,10 @@
-//! A PostgreSQL server of a test's own, from Debian's package: it listens on a socket in a folder that nobody else has,
-//! keeps nothing, and ends with the process that started it, however that ends.
+//! A PostgreSQL server of a test's own, from Debian's package: it listens on a socket in a folder that nobody else has, or
+//! where a test asks for it on this machine's loopback, keeps nothing, and ends with the process that started it, however
+//! that ends.
 
 use std::fmt::Write as _;
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -19,8 +21,10 @@ use nix::unistd::{Pid, Uid, User, chown};
 const USER: &str = "postgres";
 /// The one role there is.
 const ROLE: &str = "angbu";
-/// Part of the socket's name alone, and what an address means that names no port: there is none.
-const PORT: &str = "5432";
+/// What it shows over TCP.
+const PASSWORD: &str = "a-password-of-the-database";
+/// Part of the socket's name alone, and what an address means that names no port: there is none unless a test asks for it.
+const PORT: u16 = 5432;
 /// How long a server may take until it answers, or until it has ended.
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -28,6 +32,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub struct Server {
     folder: tempfile::TempDir,
     settings: Vec<String>,
+    port: u16,
     running: Mutex<Option<Running>>,
     databases: AtomicU32,
 }
@@ -47,18 +52,42 @@ impl Server {
 
     /// Starts a server with these settings, written `name=value`.
     pub fn with(settings: &[&str]) -> Self {
-        let folder = tempfile::Builder::new().prefix("angbu-pg-").tempdir().unwrap();
-        let template = template();
-        copy(&template, &folder.path().join("data"));
-        hand_over(folder.path());
-        let server = Self {
-            folder,
-            settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
-            running: Mutex::default(),
-            databases: AtomicU32::new(0),
-        };
+        let server = Self::new(settings, PORT);
+        hand_over(server.folder.path());
         server.start_again();
         server
+    }
+
+    /// Starts a server that takes connections over TCP too, on 127.0.0.1: encrypted with this certificate (both as PEM) or
+    /// not at all, with the password that [`tcp_address`](Self::tcp_address) names.
+    pub fn encrypted(certificate: &str, key: &str) -> Self {
+        let settings = ["fsync=off", "full_page_writes=off", "listen_addresses=127.0.0.1", "ssl=on"];
+        let server = Self::new(&settings, free_port());
+        let write = |name: &str, text: &str, mode: u32| {
+            let path = server.folder.path().join("data").join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        write("server.crt", certificate, 0o644);
+        write("server.key", key, 0o600);
+        write("pg_hba.conf", "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n", 0o600);
+        hand_over(server.folder.path());
+        server.start_again();
+        server.ask("postgres", &format!("ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'"));
+        server
+    }
+
+    /// The folder of a server that does not run yet.
+    fn new(settings: &[&str], port: u16) -> Self {
+        let folder = tempfile::Builder::new().prefix("angbu-pg-").tempdir().unwrap();
+        copy(&template(), &folder.path().join("data"));
+        Self {
+            folder,
+            settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
+            port,
+            running: Mutex::default(),
+            databases: AtomicU32::new(0),
+        }
     }
 
     /// The server that the tests of this process share: it ends when the last of them lets go of it.
@@ -82,12 +111,17 @@ impl Server {
     /// The address of a database by its name.
     pub fn address(&self, name: &str) -> String {
         let folder = self.folder.path().to_str().unwrap();
-        format!("postgres://{ROLE}@{}/{name}", folder.replace('/', "%2F"))
+        format!("postgres://{ROLE}@{}:{}/{name}", folder.replace('/', "%2F"), self.port)
+    }
+
+    /// The address over TCP of a database by its name, under which an encrypted server has it.
+    pub fn tcp_address(&self, name: &str) -> String {
+        format!("postgres://{ROLE}:{PASSWORD}@127.0.0.1:{}/{name}", self.port)
     }
 
     /// The socket that it listens on, for whoever stands between it and its clients.
     pub fn socket(&self) -> PathBuf {
-        self.folder.path().join(format!(".s.PGSQL.{PORT}"))
+        self.folder.path().join(format!(".s.PGSQL.{}", self.port))
     }
 
     /// Asks something as its superuser, and gives the answer's lines.
@@ -111,7 +145,7 @@ impl Server {
     pub fn start_again(&self) {
         let mut command = as_user(&program("postgres"), true);
         command.arg("-D").arg(self.folder.path().join("data")).arg("-k").arg(self.folder.path());
-        command.args(["-p", PORT, "-c", "listen_addresses="]);
+        command.args(["-p", &self.port.to_string(), "-c", "listen_addresses="]);
         for setting in &self.settings {
             command.args(["-c", setting]);
         }
@@ -133,8 +167,8 @@ impl Server {
     fn psql(&self, database: &str, sql: &str) -> Output {
         Command::new(program("psql"))
             .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set", "ON_ERROR_STOP=1"])
-            .args(["--username", ROLE, "--port", PORT, "--dbname", database, "--command", sql])
-            .arg("--host")
+            .args(["--username", ROLE, "--port", &self.port.to_string(), "--dbname", database])
+            .args(["--command", sql, "--host"])
             .arg(self.folder.path())
             .output()
             .unwrap()
@@ -171,6 +205,11 @@ fn wait(child: &mut Child) {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// A port that nobody listens on: PostgreSQL takes none that the system chooses.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A program of the newest PostgreSQL that is installed.

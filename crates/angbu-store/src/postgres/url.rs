@@ -6,9 +6,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::CryptoProvider;
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -131,15 +132,16 @@ impl PostgresUrl {
             let path = tls.root.clone().unwrap_or_else(|| PathBuf::from("TLS"));
             StoreError::File { path, why: error.to_string() }
         };
-        let chain = if tls.verify == Verify::Nothing {
-            None
+        let (chain, given) = if tls.verify == Verify::Nothing {
+            (None, Vec::new())
         } else {
-            let roots = Arc::new(roots(tls.root.as_deref())?);
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
-            Some(verifier.map_err(|error| unusable(&error))?)
+            let (roots, given) = roots(tls.root.as_deref())?;
+            let verifier =
+                WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
+            (Some(verifier.map_err(|error| unusable(&error))?), given)
         };
-        let verifier =
-            Verifier { chain, names: tls.verify == Verify::ChainAndName, provider: Arc::clone(&provider) };
+        let names = tls.verify == Verify::ChainAndName;
+        let verifier = Verifier { chain, given, names, provider: Arc::clone(&provider) };
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| unusable(&error))?
@@ -177,27 +179,32 @@ fn decoded(text: &str) -> Result<String, UrlError> {
     String::from_utf8(bytes).map_err(|_| malformed())
 }
 
-fn roots(file: Option<&Path>) -> Result<RootCertStore, StoreError> {
+/// Whom certificates are verified by, and the certificates in the operator's file.
+fn roots(file: Option<&Path>) -> Result<(RootCertStore, Vec<CertificateDer<'static>>), StoreError> {
     let Some(path) = file else {
-        return Ok(RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()));
+        let public = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        return Ok((public, Vec::new()));
     };
     let unusable =
         |error: &dyn fmt::Display| StoreError::File { path: path.to_owned(), why: error.to_string() };
     let mut roots = RootCertStore::empty();
+    let mut given = Vec::new();
     for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unusable(&error))? {
         let certificate = certificate.map_err(|error| unusable(&error))?;
-        roots.add(certificate).map_err(|error| unusable(&error))?;
+        roots.add(certificate.clone()).map_err(|error| unusable(&error))?;
+        given.push(certificate);
     }
     if roots.is_empty() {
         return Err(unusable(&"it holds no certificate"));
     }
-    Ok(roots)
+    Ok((roots, given))
 }
 
 /// Verifies as much as the address asks for. That the other side has the key of its certificate is always verified.
 #[derive(Debug)]
 struct Verifier {
     chain: Option<Arc<WebPkiServerVerifier>>,
+    given: Vec<CertificateDer<'static>>,
     names: bool,
     provider: Arc<CryptoProvider>,
 }
@@ -212,6 +219,14 @@ impl ServerCertVerifier for Verifier {
         now: rustls_pki_types::UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let Some(chain) = &self.chain else { return Ok(ServerCertVerified::assertion()) };
+        // What PostgreSQL's manual has an operator make signs for itself and calls itself an authority, which no chain may
+        // end in. Whoever gives that very certificate trusts it, whatever it calls itself.
+        if self.given.iter().any(|given| given == end_entity) {
+            if self.names {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+            }
+            return Ok(ServerCertVerified::assertion());
+        }
         let verified = chain.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match verified {
             // The name is looked at last: whoever is refused for it has a certificate under the given roots.
