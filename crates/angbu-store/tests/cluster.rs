@@ -41,9 +41,8 @@ fn confirm(store: &Store, drafter: &mut Drafter, size: u64) -> Result<EntryId, S
     block_on(store.confirm_log(size, &draft, &body)).map(|()| draft.id)
 }
 
-#[test]
-fn whoever_appends_gets_the_proof_where_it_asks() {
-    let (centres, clock) = (Centres::new(), TestClock::new());
+fn whoever_appends_gets_the_proof_where_it_asks(centres: &Centres) {
+    let clock = TestClock::new();
     let one = centres.open(1, &clock);
     let (_first, key) = sharing_sequencer(&one, 1);
     let two = centres.open(2, &clock);
@@ -67,9 +66,8 @@ fn whoever_appends_gets_the_proof_where_it_asks() {
     assert_eq!(entries.len(), ids.len());
 }
 
-#[test]
-fn a_centre_that_was_far_behind_catches_up() {
-    let (centres, clock) = (Centres::new(), TestClock::new());
+fn a_centre_that_was_far_behind_catches_up(centres: &Centres) {
+    let clock = TestClock::new();
     let one = centres.open(1, &clock);
     let two = centres.open(2, &clock);
     let mut drafter = Drafter::new(3, &clock);
@@ -88,9 +86,8 @@ fn a_centre_that_was_far_behind_catches_up() {
     proven(&two, append(&two, drafter.note(customer(2))), &key);
 }
 
-#[test]
-fn a_clean_stop_hands_the_log_over_at_once() {
-    let (centres, clock) = (Centres::new(), TestClock::new());
+fn a_clean_stop_hands_the_log_over_at_once(centres: &Centres) {
+    let clock = TestClock::new();
     let one = centres.open(1, &clock);
     let patient = Lease { patience: Duration::from_secs(600), ..FAST };
     let signer = Arc::new(one.signer(angbu_store::SigningKey::Log, support::ORIGIN).unwrap());
@@ -109,18 +106,6 @@ fn a_clean_stop_hands_the_log_over_at_once() {
     two.read_blocking(|s| check_log(s, &[])).unwrap();
 }
 
-/// Copies the database while nobody has it open.
-fn copy(centres: &Centres, to: &str) {
-    std::fs::copy(centres.folder(1).join("angbu.sqlite"), centres.0.path().join(to)).unwrap();
-}
-
-fn put_back(centres: &Centres, from: &str) {
-    for beside in ["angbu.sqlite-wal", "angbu.sqlite-shm"] {
-        let _ = std::fs::remove_file(centres.folder(1).join(beside));
-    }
-    std::fs::copy(centres.0.path().join(from), centres.folder(1).join("angbu.sqlite")).unwrap();
-}
-
 /// Fills the log, and closes everything.
 fn grow(centres: &Centres, clock: &Arc<TestClock>, drafter: &mut Drafter, count: usize) -> String {
     let store = centres.open(1, clock);
@@ -133,14 +118,13 @@ fn grow(centres: &Centres, clock: &Arc<TestClock>, drafter: &mut Drafter, count:
     head(&store).checkpoint.clone()
 }
 
-#[test]
-fn an_older_copy_of_the_database_is_not_carried_on_until_an_operator_says_so() {
-    let (centres, clock) = (Centres::new(), TestClock::new());
+fn an_older_copy_of_the_database_is_not_carried_on_until_an_operator_says_so(centres: &Centres) {
+    let clock = TestClock::new();
     let mut drafter = Drafter::new(5, &clock);
-    grow(&centres, &clock, &mut drafter, 5);
-    copy(&centres, "yesterday");
-    let lost = grow(&centres, &clock, &mut drafter, 4);
-    put_back(&centres, "yesterday");
+    grow(centres, &clock, &mut drafter, 5);
+    centres.copy("yesterday");
+    let lost = grow(centres, &clock, &mut drafter, 4);
+    centres.put_back("yesterday");
     drafter.clock_state = Draft::NO_CLOCK_STATE;
 
     let begun = Instant::now();
@@ -177,14 +161,13 @@ fn an_older_copy_of_the_database_is_not_carried_on_until_an_operator_says_so() {
     assert_eq!(entries.len(), 8);
 }
 
-#[test]
-fn a_start_after_a_confirmation_goes_on_and_the_copy_before_it_does_not() {
-    let (centres, clock) = (Centres::new(), TestClock::new());
+fn a_start_after_a_confirmation_goes_on_and_the_copy_before_it_does_not(centres: &Centres) {
+    let clock = TestClock::new();
     let mut drafter = Drafter::new(6, &clock);
-    grow(&centres, &clock, &mut drafter, 5);
-    copy(&centres, "yesterday");
-    grow(&centres, &clock, &mut drafter, 1);
-    put_back(&centres, "yesterday");
+    grow(centres, &clock, &mut drafter, 5);
+    centres.copy("yesterday");
+    grow(centres, &clock, &mut drafter, 1);
+    centres.put_back("yesterday");
     {
         let store = centres.open(1, &clock);
         let (_sequencer, key) = sequencer(&store);
@@ -198,48 +181,40 @@ fn a_start_after_a_confirmation_goes_on_and_the_copy_before_it_does_not() {
         assert_eq!(store.trouble(), None);
     }
     // The log before the confirmation is as large as the one after it, and still another one.
-    put_back(&centres, "yesterday");
+    centres.put_back("yesterday");
     let store = centres.open(1, &clock);
     let (_sequencer, _) = sequencer(&store);
     assert_eq!(store.trouble(), Some(StoreError::LogInDoubt { seen: 6, size: 5 }));
 }
 
-#[test]
-fn another_history_of_the_same_size_is_noticed() {
-    let (centres, clock) = (Centres::new(), TestClock::new());
+fn another_history_of_the_same_size_is_noticed(centres: &Centres) {
+    let clock = TestClock::new();
     let mut drafter = Drafter::new(7, &clock);
-    grow(&centres, &clock, &mut drafter, 3);
-    copy(&centres, "yesterday");
-    grow(&centres, &clock, &mut drafter, 2);
+    grow(centres, &clock, &mut drafter, 3);
+    centres.copy("yesterday");
+    grow(centres, &clock, &mut drafter, 2);
     // Somebody goes on with the copy where the guard does not see it, further than the log was.
     let guard = centres.folder(1).join("evidence.guard");
     let kept = std::fs::read(&guard).unwrap();
-    put_back(&centres, "yesterday");
+    centres.put_back("yesterday");
     {
         let store = centres.open(1, &clock);
         let (_sequencer, _) = sequencer(&store);
         drafter.clock_state = Draft::NO_CLOCK_STATE;
         confirm(&store, &mut drafter, 3).unwrap();
         settle(&store);
-        let back = "UPDATE evidence_head SET era = 0";
-        drop(_sequencer);
-        drop(store);
-        rusqlite::Connection::open(centres.folder(1).join("angbu.sqlite"))
-            .unwrap()
-            .execute(back, [])
-            .unwrap();
     }
+    centres.meddle("UPDATE evidence_head SET era = 0");
     std::fs::write(&guard, kept).unwrap();
     let store = centres.open(1, &clock);
     let (_sequencer, _) = sequencer(&store);
     assert!(matches!(store.trouble(), Some(StoreError::LogInDoubt { seen: 5, .. })), "{:?}", store.trouble());
 }
 
-#[test]
-fn without_its_guard_a_log_waits_for_an_operator() {
-    let (centres, clock) = (Centres::new(), TestClock::new());
+fn without_its_guard_a_log_waits_for_an_operator(centres: &Centres) {
+    let clock = TestClock::new();
     let mut drafter = Drafter::new(8, &clock);
-    grow(&centres, &clock, &mut drafter, 5);
+    grow(centres, &clock, &mut drafter, 5);
     std::fs::remove_file(centres.folder(1).join("evidence.guard")).unwrap();
     let store = centres.open(1, &clock);
     let (_sequencer, key) = sequencer(&store);
@@ -253,11 +228,10 @@ fn without_its_guard_a_log_waits_for_an_operator() {
     proven(&store, note, &key);
 }
 
-#[test]
-fn a_new_centre_learns_the_log_from_one_that_lives() {
-    let (centres, clock) = (Centres::new(), TestClock::new());
+fn a_new_centre_learns_the_log_from_one_that_lives(centres: &Centres) {
+    let clock = TestClock::new();
     let mut drafter = Drafter::new(9, &clock);
-    grow(&centres, &clock, &mut drafter, 5);
+    grow(centres, &clock, &mut drafter, 5);
     let one = centres.open(1, &clock);
     let (first, key) = sharing_sequencer(&one, 1);
     let two = centres.open(2, &clock);
@@ -274,17 +248,17 @@ fn a_new_centre_learns_the_log_from_one_that_lives() {
     until("the third one's doubt", || three.trouble() == Some(StoreError::LogUnguarded { size: 6 }));
 }
 
-#[test]
-fn a_larger_checkpoint_from_outside_stops_every_centre() {
-    let (centres, clock) = (Centres::new(), TestClock::new());
+fn a_larger_checkpoint_from_outside_stops_every_centre(centres: &Centres) {
+    let clock = TestClock::new();
     let mut drafter = Drafter::new(10, &clock);
-    grow(&centres, &clock, &mut drafter, 5);
-    copy(&centres, "yesterday");
-    std::fs::copy(centres.folder(1).join("evidence.guard"), centres.0.path().join("guard")).unwrap();
-    let shown = grow(&centres, &clock, &mut drafter, 6);
-    put_back(&centres, "yesterday");
+    grow(centres, &clock, &mut drafter, 5);
+    centres.copy("yesterday");
+    let guard = centres.folder(1).join("evidence.guard");
+    let kept = std::fs::read(&guard).unwrap();
+    let shown = grow(centres, &clock, &mut drafter, 6);
+    centres.put_back("yesterday");
     // This time the guard was put back as well.
-    std::fs::copy(centres.0.path().join("guard"), centres.folder(1).join("evidence.guard")).unwrap();
+    std::fs::write(&guard, kept).unwrap();
     let one = centres.open(1, &clock);
     let (_first, key) = sharing_sequencer(&one, 1);
     let two = centres.open(2, &clock);
@@ -316,9 +290,8 @@ fn a_larger_checkpoint_from_outside_stops_every_centre() {
     two.read_blocking(move |s| check_log(s, &served)).unwrap();
 }
 
-#[test]
-fn an_hour_has_one_manifest() {
-    let (centres, clock) = (Centres::new(), TestClock::new());
+fn an_hour_has_one_manifest(centres: &Centres) {
+    let clock = TestClock::new();
     let mut drafter = Drafter::new(11, &clock);
     let one = centres.open(1, &clock);
     let two = centres.open(2, &clock);
@@ -337,3 +310,39 @@ fn an_hour_has_one_manifest() {
         assert_eq!(one.read_blocking(move |s| s.has_manifest_of_hour(hour)), Ok(is_there));
     }
 }
+
+/// Mounts every test on every database.
+macro_rules! on_every_database {
+    ($($test:ident),* $(,)?) => {
+        mod sqlite {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test(&super::Centres::on_sqlite());
+                }
+            )*
+        }
+
+        mod postgres {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test(&super::Centres::on_postgres());
+                }
+            )*
+        }
+    };
+}
+
+on_every_database!(
+    whoever_appends_gets_the_proof_where_it_asks,
+    a_centre_that_was_far_behind_catches_up,
+    a_clean_stop_hands_the_log_over_at_once,
+    an_older_copy_of_the_database_is_not_carried_on_until_an_operator_says_so,
+    a_start_after_a_confirmation_goes_on_and_the_copy_before_it_does_not,
+    another_history_of_the_same_size_is_noticed,
+    without_its_guard_a_log_waits_for_an_operator,
+    a_new_centre_learns_the_log_from_one_that_lives,
+    a_larger_checkpoint_from_outside_stops_every_centre,
+    an_hour_has_one_manifest,
+);

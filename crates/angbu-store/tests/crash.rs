@@ -14,14 +14,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use angbu_evidence::Checkpoint;
-use angbu_evidence::note::Signer;
-use angbu_store::{Options, Sequencer, SigningKey, Store, StoreError};
+use angbu_evidence::note::VerifierKey;
+use angbu_store::{Engine, Options, Sequencer, Store, StoreError};
+use angbu_testkit::postgres::Server;
 use angbu_units::EntryId;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use support::{Drafter, ORIGIN, TestClock, check_log, sequencer};
+use support::{Drafter, TestClock, check_log, sequencer, sharing_sequencer, until};
 
 const FOLDER: &str = "ANGBU_STORE_CRASH_FOLDER";
+const ENGINE: &str = "ANGBU_STORE_CRASH_ENGINE";
 const SEED: &str = "ANGBU_STORE_CRASH_SEED";
 
 /// What the children were answered.
@@ -45,12 +47,31 @@ impl Answered {
     }
 }
 
-fn spawn(folder: &Path, seed: u64, before: &str) -> Child {
+/// The store of the children.
+struct Place {
+    folder: tempfile::TempDir,
+    /// As an address says it.
+    engine: String,
+}
+
+impl Place {
+    fn new(engine: String) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), engine }
+    }
+}
+
+fn open(folder: &Path, engine: &str, clock: Arc<TestClock>) -> Store {
+    let engine: Engine = engine.parse().unwrap();
+    Store::open(&Options { engine, ..Options::new(folder) }, clock).unwrap()
+}
+
+fn spawn(place: &Place, seed: u64, before: &str) -> Child {
     let program = std::env::current_exe().unwrap();
     let run = format!("{before} exec {} --exact --ignored --nocapture child", program.display());
     Command::new("sh")
         .args(["-c", &run])
-        .env(FOLDER, folder)
+        .env(FOLDER, place.folder.path())
+        .env(ENGINE, &place.engine)
         .env(SEED, seed.to_string())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -59,9 +80,9 @@ fn spawn(folder: &Path, seed: u64, before: &str) -> Child {
 }
 
 /// Opens what the children left, and checks all of it.
-fn check(folder: &Path, answered: &Answered) {
-    let store = Store::open(&Options::new(folder), TestClock::new()).unwrap();
-    let (running, key) = sequencer(&store);
+fn check(place: &Place, answered: &Answered) {
+    let store = open(place.folder.path(), &place.engine, TestClock::new());
+    let (running, key) = start(&store);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     assert!(runtime.block_on(store.settle(Duration::from_secs(20))).unwrap());
     let read = |text: &String| Checkpoint::verify(text, &key).unwrap();
@@ -78,39 +99,50 @@ fn check(folder: &Path, answered: &Answered) {
 #[test]
 fn after_kill_at_any_instant_everything_answered_is_there() {
     for seed in 0..2 {
-        let folder = tempfile::tempdir().unwrap();
-        let mut rng = StdRng::seed_from_u64(seed);
-        let mut answered = Answered::default();
-        for round in 0..5 {
-            let mut child = spawn(folder.path(), seed * 100 + round, "");
-            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-            let mut left: u32 = rng.random_range(1..400);
-            let mut lines = lines.map_while(Result::ok);
-            for line in lines.by_ref() {
-                left -= u32::from(answered.read(&line));
-                if left == 0 {
-                    break;
-                }
-            }
-            // SIGKILL. What it said before that was answered, even if it is read only now.
-            child.kill().unwrap();
-            for line in lines {
-                answered.read(&line);
-            }
-            child.wait().unwrap();
-        }
-        assert!(answered.entries.len() > 5 && !answered.checkpoints.is_empty());
-        assert_eq!(answered.errors, Vec::<String>::new());
-        check(folder.path(), &answered);
+        killed(seed, &Place::new("sqlite".to_owned()));
     }
 }
 
 #[test]
+fn after_kill_at_any_instant_postgresql_has_everything_answered() {
+    let server = Server::shared();
+    for seed in 0..2 {
+        killed(seed, &Place::new(server.database()));
+    }
+}
+
+fn killed(seed: u64, place: &Place) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let mut answered = Answered::default();
+    for round in 0..5 {
+        let mut child = spawn(place, seed * 100 + round, "");
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut left: u32 = rng.random_range(1..400);
+        let mut lines = lines.map_while(Result::ok);
+        for line in lines.by_ref() {
+            left -= u32::from(answered.read(&line));
+            if left == 0 {
+                break;
+            }
+        }
+        // SIGKILL. What it said before that was answered, even if it is read only now.
+        child.kill().unwrap();
+        for line in lines {
+            answered.read(&line);
+        }
+        child.wait().unwrap();
+    }
+    assert!(answered.entries.len() > 5 && !answered.checkpoints.is_empty());
+    assert_eq!(answered.errors, Vec::<String>::new());
+    check(place, &answered);
+}
+
+#[test]
 fn when_the_disk_takes_no_more_nothing_is_answered_that_is_not_there() {
-    let folder = tempfile::tempdir().unwrap();
+    let place = Place::new("sqlite".to_owned());
     let mut answered = Answered::default();
     // The system lets no file grow beyond 1,000 blocks of 512 bytes, and says so with an error instead of a signal.
-    let mut child = spawn(folder.path(), 7, "trap '' XFSZ; ulimit -f 1000;");
+    let mut child = spawn(&place, 7, "trap '' XFSZ; ulimit -f 1000;");
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     for line in lines.map_while(Result::ok) {
         answered.read(&line);
@@ -127,7 +159,12 @@ fn when_the_disk_takes_no_more_nothing_is_answered_that_is_not_there() {
     for error in &answered.errors {
         assert!(error.contains("not available") && error.contains("retry"), "{error}");
     }
-    check(folder.path(), &answered);
+    check(&place, &answered);
+}
+
+/// A centre on PostgreSQL shares the log, if only with the one that was killed before it.
+fn start(store: &Store) -> (Sequencer, VerifierKey) {
+    if store.kind() == "sqlite" { sequencer(store) } else { sharing_sequencer(store, 1) }
 }
 
 /// Appends from several threads and says what it was answered, until somebody kills it.
@@ -135,13 +172,12 @@ fn when_the_disk_takes_no_more_nothing_is_answered_that_is_not_there() {
 #[ignore = "a part of the other tests, which run it as a process of its own"]
 #[expect(clippy::disallowed_methods, reason = "this is how its parent tells it what to do")]
 fn child() {
-    let (Ok(folder), Ok(seed)) = (std::env::var(FOLDER), std::env::var(SEED)) else { return };
+    let [Ok(folder), Ok(engine), Ok(seed)] = [FOLDER, ENGINE, SEED].map(std::env::var) else { return };
     let seed: u64 = seed.parse().unwrap();
     let clock = TestClock::new();
-    let store = Store::open(&Options::new(folder), clock.clone()).unwrap();
-    let signer = Arc::new(store.signer(SigningKey::Log, ORIGIN).unwrap());
-    let key = signer.verifier_key();
-    let _sequencer = Sequencer::start(&store, signer, support::centre(1)).unwrap();
+    let store = open(Path::new(&folder), &engine, clock.clone());
+    let (_sequencer, key) = start(&store);
+    until("a head", || store.head().borrow().is_some());
     say(format!("checkpoint {}", support::head(&store).checkpoint.replace('\n', "|")));
     std::thread::scope(|scope| {
         for thread in 0..4 {

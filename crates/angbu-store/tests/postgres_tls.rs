@@ -126,8 +126,7 @@ fn a_certificate_for_another_host_is_refused_where_names_count() {
 #[test]
 fn a_server_that_signed_for_itself_is_reached() {
     let as_authority = IsCa::Ca(BasicConstraints::Unconstrained);
-    for (is_ca, name) in
-        [(IsCa::NoCa, "127.0.0.1"), (as_authority.clone(), "127.0.0.1"), (as_authority, "elsewhere")]
+    for (is_ca, name) in [(IsCa::NoCa, "127.0.0.1"), (as_authority, "127.0.0.1"), (as_authority, "elsewhere")]
     {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();

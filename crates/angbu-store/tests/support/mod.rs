@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use angbu_evidence::note::{Signer, VerifierKey};
 use angbu_evidence::{Body, Checkpoint, Draft, Entry, Kind, Receipt, merkle};
-use angbu_store::{Lease, Options, Published, Sequencer, SigningKey, Snapshot, Store, StoreError};
+use angbu_store::{Engine, Lease, Options, Published, Sequencer, SigningKey, Snapshot, Store, StoreError};
+use angbu_testkit::postgres::Server;
 use angbu_units::{
     CentreId, Clock, ClockVerdict, CustomerId, EntryId, Monotonic, Nanos, ProvenInstant, Reading, UnixTime,
 };
@@ -49,31 +50,88 @@ impl Clock for TestClock {
     }
 }
 
-/// Several centres over one database: a folder each, and in all but the first one a link to the first one's database.
-pub struct Centres(pub tempfile::TempDir);
+/// Several centres over one database: a folder each, and on SQLite, in all but the first one, a link to the first one's
+/// database.
+pub struct Centres {
+    folder: tempfile::TempDir,
+    postgres: Option<Arc<Server>>,
+}
+
+/// The name of the database that centres on PostgreSQL share: each test has a server of its own process.
+const DATABASE: &str = "centres";
 
 impl Centres {
-    pub fn new() -> Self {
-        Self(tempfile::tempdir().expect("a folder"))
+    pub fn on_sqlite() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder"), postgres: None }
+    }
+
+    pub fn on_postgres() -> Self {
+        let server = Server::shared();
+        server.ask("postgres", &format!("CREATE DATABASE {DATABASE}"));
+        Self { postgres: Some(server), ..Self::on_sqlite() }
     }
 
     pub fn folder(&self, n: u8) -> PathBuf {
-        self.0.path().join(n.to_string())
+        self.folder.path().join(n.to_string())
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder(1).join("angbu.sqlite")
+    }
+
+    pub fn engine(&self) -> Engine {
+        let address = self.postgres.as_ref().map(|server| server.address(DATABASE));
+        address.map_or(Engine::Sqlite, |address| address.parse().unwrap())
     }
 
     pub fn options(&self, n: u8) -> Options {
         let folder = self.folder(n);
-        if n > 1 && !folder.exists() {
+        if n > 1 && self.postgres.is_none() && !folder.exists() {
             std::fs::create_dir(&folder).unwrap();
-            std::os::unix::fs::symlink(self.folder(1).join("angbu.sqlite"), folder.join("angbu.sqlite"))
-                .unwrap();
+            std::os::unix::fs::symlink(self.database(), folder.join("angbu.sqlite")).unwrap();
         }
-        Options { root_secret: self.folder(1).join("root.secret"), ..Options::new(folder) }
+        let root_secret = self.folder(1).join("root.secret");
+        Options { root_secret, engine: self.engine(), ..Options::new(folder) }
     }
 
     pub fn open(&self, n: u8, clock: &Arc<TestClock>) -> Store {
         Store::open(&self.options(n), clock.clone()).unwrap()
     }
+
+    /// Copies the database while nobody has it open.
+    pub fn copy(&self, to: &str) {
+        match &self.postgres {
+            Some(server) => copy_database(server, DATABASE, to),
+            None => drop(std::fs::copy(self.database(), self.folder.path().join(to)).unwrap()),
+        }
+    }
+
+    /// Puts a copy in the database's place.
+    pub fn put_back(&self, from: &str) {
+        if let Some(server) = &self.postgres {
+            return copy_database(server, from, DATABASE);
+        }
+        for beside in ["angbu.sqlite-wal", "angbu.sqlite-shm"] {
+            let _ = std::fs::remove_file(self.folder(1).join(beside));
+        }
+        std::fs::copy(self.folder.path().join(from), self.database()).unwrap();
+    }
+
+    /// Does something to the database behind everybody's back.
+    pub fn meddle(&self, sql: &str) {
+        match &self.postgres {
+            Some(server) => drop(server.ask(DATABASE, sql)),
+            None => drop(rusqlite::Connection::open(self.database()).unwrap().execute(sql, []).unwrap()),
+        }
+    }
+}
+
+fn copy_database(server: &Server, from: &str, to: &str) {
+    // Whoever has just closed it may still be on the way out, and no database is copied that somebody has open.
+    let left = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{from}'");
+    until("the end of the last connection", || server.ask("postgres", &left) == "0");
+    server.ask("postgres", &format!("DROP DATABASE IF EXISTS {to} WITH (FORCE)"));
+    server.ask("postgres", &format!("CREATE DATABASE {to} TEMPLATE {from}"));
 }
 
 /// As centres over one database share a log, only faster.
