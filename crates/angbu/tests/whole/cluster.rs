@@ -6,6 +6,7 @@ use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use angbu_evidence::note::VerifierKey;
 use angbu_testkit::postgres::Server;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -13,6 +14,7 @@ use serde_json::json;
 
 use super::load::{Told, check, under_load};
 use super::process::{PATIENCE, Process, call, pass, serve_command_with, try_http, until};
+use super::witness::{asking, cosigned, witness};
 
 /// A database and the folders of the centres that share it.
 struct Cluster {
@@ -29,8 +31,14 @@ impl Cluster {
         Self { server, address, folder: tempfile::tempdir().unwrap() }
     }
 
-    /// Starts the centre of this name; every one but the first needs the root secret of another.
+    /// Starts the centre of this name.
     fn start(&self, name: &str) -> Process {
+        self.start_with(name, "")
+    }
+
+    /// Starts the centre of this name, with more in its configuration; every one but the first needs the root secret of
+    /// another.
+    fn start_with(&self, name: &str, more: &str) -> Process {
         let folder = self.folder.path().join(name);
         let secret = |folder: PathBuf| folder.join("data").join("root.secret");
         let others = fs::read_dir(&self.folder).unwrap().flatten().map(|other| secret(other.path()));
@@ -39,7 +47,7 @@ impl Cluster {
         if let Some(other) = others.into_iter().find(|other| other.exists()).filter(|_| !own.exists()) {
             fs::copy(other, own).unwrap();
         }
-        let mut command = serve_command_with(&folder, &format!("name = \"{name}\"\n"));
+        let mut command = serve_command_with(&folder, &format!("name = \"{name}\"\n{more}"));
         Process::start(command.arg("--store").arg(&self.address))
     }
 }
@@ -145,6 +153,45 @@ fn while_the_database_is_gone_answers_wait_and_the_time_goes_on() {
     assert!(told.refused() >= 40);
     check(&centre, &told);
     centre.interrupt();
+}
+
+#[test]
+fn a_witness_goes_on_with_whichever_centre_has_the_log() {
+    let cluster = Cluster::new();
+    // The log's key is known once the log is.
+    let first = cluster.start("one");
+    let log_key = first.text("log_key").to_owned();
+    first.interrupt();
+    let seen = cluster.folder.path().join("witness");
+    let mut watching = witness(&seen, "127.0.0.1:0", &log_key);
+    let keys: [VerifierKey; 2] = [log_key.parse().unwrap(), watching.text("key").parse().unwrap()];
+    let (names, asks) = (["one", "two"], asking(&watching));
+    let mut centres = names.map(|name| cluster.start_with(name, &asks));
+    // One of these two is the one that has the log.
+    for killed in [0, 1] {
+        until("a proof", || proof(&centres[killed]));
+        let size = centres.each_ref().map(|centre| cosigned(centre, &keys, 0)).into_iter().max().unwrap();
+        centres[killed].kill();
+        let other = &centres[1 - killed];
+        until("a proof from the centre that is left", || proof(other));
+        cosigned(other, &keys, size);
+        centres[killed] = cluster.start_with(names[killed], &asks);
+    }
+    for centre in &centres {
+        until("a centre that is content with its witness", || {
+            let shown = call(centre, "GET", "/api/v1/evidence/witnesses", None).json();
+            let configured = shown["witnesses"].as_array()?.iter().find(|row| row["kind"] == "configured")?;
+            configured["trouble"].is_null().then_some(())
+        });
+        assert_eq!(call(centre, "GET", "/readyz", None).status, 200, "nothing is in doubt");
+    }
+    for centre in centres {
+        centre.interrupt();
+    }
+    assert!(!watching.has_told("fork"));
+    let forks = fs::read_dir(seen).unwrap().map(|file| file.unwrap().file_name());
+    assert_eq!(forks.filter(|name| name.to_string_lossy().starts_with("fork-")).count(), 0);
+    watching.interrupt();
 }
 
 /// Whether the centre answers an NTP request.

@@ -126,6 +126,12 @@ impl Process {
         }
     }
 
+    /// Whether there was an event of this name until now that nobody has asked for.
+    pub(crate) fn has_told(&mut self, name: &str) -> bool {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().any(|value| value["event"] == name)
+    }
+
     /// What it said on standard error until now.
     pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use angbu_evidence::note::VerifierKey;
+use angbu_evidence::note::{Note, VerifierKey};
 use serde_json::{Value, json};
 
 use super::log::{Log, served_checkpoint};
 use super::process::{Process, angbu, call, http, run, succeed, until};
-use super::witness::{serve, witness};
+use super::witness::{asking, serve, witness};
 
 /// Copies a folder with everything in it.
 fn copy(from: &Path, to: &Path) {
@@ -55,8 +55,10 @@ fn agent(folder: &Path, centre: &Process, code: Option<&str>) -> Process {
     Process::start(angbu(["agent", "--json", "--config"]).arg(&file))
 }
 
-fn asking(witness: &Process) -> String {
-    format!("[[witness]]\nurl = \"{}\"\nkey = \"{}\"\n", witness.text("http"), witness.text("key"))
+/// The code by which an agent comes in.
+fn enrolment(centre: &Process) -> String {
+    let wish = json!({"kind": "agent", "customer": "demo", "name": "db-3"});
+    call(centre, "POST", "/api/v1/enrolments", Some(&wish)).json()["code"].as_str().unwrap().to_owned()
 }
 
 fn witnessed(centre: &Process, kind: &str) -> u64 {
@@ -71,10 +73,7 @@ fn a_second_history_is_caught_by_an_agent_and_by_a_witness() {
     let (data, copied) = (folder.path().join("data"), folder.path().join("copied"));
     let one = serve(folder.path(), &data, "");
     let log_key = one.text("log_key").to_owned();
-    let wish = json!({"kind": "agent", "customer": "demo", "name": "db-3"});
-    let code =
-        call(&one, "POST", "/api/v1/enrolments", Some(&wish)).json()["code"].as_str().unwrap().to_owned();
-    let mut watching = agent(folder.path(), &one, Some(&code));
+    let mut watching = agent(folder.path(), &one, Some(&enrolment(&one)));
     watching.event("log-checked");
     watching.interrupt();
     one.interrupt();
@@ -136,6 +135,55 @@ fn a_second_history_is_caught_by_an_agent_and_by_a_witness() {
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     two.interrupt();
     cosigning.interrupt();
+}
+
+/// Grows the log, and waits until the agent has cosigned what came.
+fn grow_cosigned(centre: &Process) {
+    let before = witnessed(centre, "agent");
+    grow(centre, "more", 3);
+    until("the agent's cosignature of more", || (witnessed(centre, "agent") >= before + 3).then_some(()));
+}
+
+#[test]
+fn a_log_whose_key_is_replaced_is_no_second_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let centre = serve(folder.path(), &folder.path().join("data"), "");
+    let mut watching = agent(folder.path(), &centre, Some(&enrolment(&centre)));
+    watching.event("log-checked");
+    grow_cosigned(&centre);
+    let change = |what: &str| {
+        let path = format!("/api/v1/evidence/keys/log/{what}");
+        let changed = call(&centre, "POST", &path, Some(&json!({})));
+        assert!(changed.status < 300, "{what}: {}", changed.text());
+    };
+    change("rotate");
+    let told = watching.event("log-key");
+    let keys = told["keys"].as_array().unwrap();
+    assert_eq!((keys.len(), keys[1].as_str()), (2, Some(centre.text("log_key"))), "{told}");
+    let new: VerifierKey = keys[0].as_str().unwrap().parse().unwrap();
+    grow_cosigned(&centre);
+    // From here on, only the new key signs.
+    change("retire");
+    until("a head that the old key has not signed", || {
+        let note = http(centre.text("http"), "GET", "/checkpoint", "", b"").text();
+        let note = Note::parse(&note).unwrap();
+        let old: VerifierKey = centre.text("log_key").parse().unwrap();
+        (note.verify(&[old]).is_err() && note.verify(std::slice::from_ref(&new)).is_ok()).then_some(())
+    });
+    grow_cosigned(&centre);
+    for name in ["fork", "log-not-checked"] {
+        assert!(!watching.has_told(name), "{name}");
+    }
+    watching.interrupt();
+    // Its next run knows what it has learnt.
+    let mut watching = agent(folder.path(), &centre, None);
+    grow_cosigned(&centre);
+    for name in ["fork", "log-not-checked"] {
+        assert!(!watching.has_told(name), "{name}");
+    }
+    watching.interrupt();
+    assert!(!folder.path().join("agent").join("fork.txt").exists());
+    centre.interrupt();
 }
 
 #[test]

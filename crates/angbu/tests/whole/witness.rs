@@ -59,6 +59,21 @@ pub(crate) fn address(process: &Process) -> String {
     process.text("http").trim_start_matches("http://").to_owned()
 }
 
+/// The lines of a configuration by which a centre asks a witness.
+pub(crate) fn asking(witness: &Process) -> String {
+    format!("[[witness]]\nurl = \"{}\"\nkey = \"{}\"\n", witness.text("http"), witness.text("key"))
+}
+
+/// Waits until a centre serves a checkpoint of a larger log than this, signed with every key: of the log and of a witness.
+pub(crate) fn cosigned(centre: &Process, keys: &[VerifierKey], size: u64) -> u64 {
+    until("a cosigned checkpoint", || {
+        let note = http(centre.text("http"), "GET", "/checkpoint", "", b"").text();
+        let note = Note::parse(&note).ok()?;
+        let head = Checkpoint::decode(&note.text).ok()?;
+        (note.verify(keys).unwrap().len() == keys.len() && head.size > size).then_some(head.size)
+    })
+}
+
 fn add(witness: &Process, body: &[u8]) -> Answer {
     http(witness.text("http"), "POST", "/add-checkpoint", "", body)
 }
@@ -218,18 +233,11 @@ fn a_centre_is_cosigned_by_its_witness() {
     let log_key = first.text("log_key").to_owned();
     first.interrupt();
     let mut watching = witness(&seen, "127.0.0.1:0", &log_key);
-    let (url, key) = (watching.text("http").to_owned(), watching.text("key").to_owned());
-    let asks = format!("require_witnesses = true\n[[witness]]\nurl = \"{url}\"\nkey = \"{key}\"\n");
+    let key = watching.text("key").to_owned();
+    let asks = format!("require_witnesses = true\n{}", asking(&watching));
     let centre = serve(folder.path(), &data, &asks);
     let keys: [VerifierKey; 2] = [log_key.parse().unwrap(), key.parse().unwrap()];
-    let cosigned = |size: u64| {
-        until("a cosigned checkpoint", || {
-            let note = http(centre.text("http"), "GET", "/checkpoint", "", b"").text();
-            let note = Note::parse(&note).ok()?;
-            let head = Checkpoint::decode(&note.text).ok()?;
-            (note.verify(&keys).unwrap().len() == 2 && head.size > size).then_some(head.size)
-        })
-    };
+    let cosigned = |size: u64| cosigned(&centre, &keys, size);
     let size = cosigned(0);
     // The witness is away: reports wait for it in vain, and the centre goes on.
     let at = address(&watching);
