@@ -251,7 +251,7 @@ pub fn segment(data: &[u8]) {
     if let Ok(enrolment) = Enrolment::read(field) {
         enrolment.fields().iter().for_each(|(name, value)| written(name, value));
     }
-    for kind in [events::ALARM, events::START, events::STOP, events::DROPPED] {
+    for kind in events::KINDS {
         if let Ok((agent, record)) = events::read(&kind, field) {
             assert!(events::entry(agent, &record).is_some_and(|(again, _)| again == kind));
         }

@@ -69,11 +69,22 @@ pub enum Event {
     Alarm {
         /// Its number.
         seq: u64,
-        /// `step` or `slew`.
+        /// How: `step`, `slew`, `by-another`, `moved-while-down`, `restored` or `moved-while-stopped`.
         kind: &'static str,
         /// By how much.
         difference_ns: i64,
         /// When it was noticed, by the centre's clock as far as that is known.
+        at: String,
+    },
+    /// Nobody looked at this machine's clock for a while; that is recorded.
+    Pause {
+        /// Its number.
+        seq: u64,
+        /// Why: `suspended`, `stopped` or `migrated`.
+        reason: &'static str,
+        /// How long.
+        length_ns: i64,
+        /// When it was over, by the centre's clock as far as that is known.
         at: String,
     },
     /// The centre has records.
@@ -163,6 +174,12 @@ impl Event {
                 difference_ns: alarm.difference.count(),
                 at: alarm.at.best().to_string(),
             }),
+            Fact::Pause(pause) => Some(Self::Pause {
+                seq: record.seq,
+                reason: pause.reason.word(),
+                length_ns: pause.length.count(),
+                at: pause.at.best().to_string(),
+            }),
             Fact::Start(_) | Fact::Stop(_) | Fact::Dropped(_) => None,
         }
     }
@@ -187,6 +204,9 @@ impl fmt::Display for Event {
             Self::NoExchange { server, reason } => write!(f, "no exchange with {server}: {reason}"),
             Self::Alarm { kind, difference_ns, .. } => {
                 write!(f, "ALARM: this machine's clock was moved by {} ({kind})", Nanos::new(*difference_ns))
+            }
+            Self::Pause { reason, length_ns, .. } => {
+                write!(f, "nobody looked at this machine's clock for {} ({reason})", Nanos::new(*length_ns))
             }
             Self::Uploaded { next_seq, waiting } => {
                 write!(f, "the centre has everything before record {next_seq}, {waiting} wait")

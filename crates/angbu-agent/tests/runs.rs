@@ -75,6 +75,7 @@ fn kinds(records: &[Record]) -> String {
         Fact::Alarm(_) => 'A',
         Fact::Stop(_) => 'e',
         Fact::Dropped(_) => 'd',
+        Fact::Pause(_) => 'p',
     };
     records.iter().map(kind).collect()
 }

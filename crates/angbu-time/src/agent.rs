@@ -278,6 +278,8 @@ mod tests {
                 Fact::Alarm(Alarm { kind: AlarmKind::Slew, .. }) => 'L',
                 Fact::Stop(_) => 'e',
                 Fact::Dropped(_) => 'd',
+                Fact::Pause(_) => 'p',
+                Fact::Alarm(_) => '!',
             })
             .collect()
     }

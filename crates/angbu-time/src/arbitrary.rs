@@ -5,7 +5,10 @@ use proptest::prelude::*;
 
 use crate::exchange::{Exchange, Source};
 use crate::packet::Leap;
-use crate::record::{Alarm, AlarmKind, Dropped, Fact, Measured, Record, Software, Start, Stop, Upload, When};
+use crate::record::{
+    Alarm, AlarmKind, Dropped, Fact, Measured, Pause, PauseReason, Record, Software, Start, Stop, Upload,
+    When,
+};
 use crate::segment::{Kept, Segment};
 use crate::sync::{Judgement, Policy, Sync};
 
@@ -40,14 +43,13 @@ prop_compose! {
 fn fact() -> impl Strategy<Value = Fact> {
     prop_oneof![
         measured().prop_map(Fact::Exchange),
-        (when(), any::<bool>(), any::<i64>(), 0..i64::MAX).prop_map(|(at, slew, difference, since)| {
-            Fact::Alarm(Alarm {
-                at,
-                kind: if slew { AlarmKind::Slew } else { AlarmKind::Step },
-                difference: Nanos::new(difference),
-                since: Nanos::new(since),
-            })
-        }),
+        (when(), prop::sample::select(&AlarmKind::ALL[..]), any::<i64>(), 0..i64::MAX).prop_map(
+            |(at, kind, difference, since)| {
+                Fact::Alarm(Alarm { at, kind, difference: Nanos::new(difference), since: Nanos::new(since) })
+            }
+        ),
+        (when(), 1..i64::MAX, prop::sample::select(&PauseReason::ALL[..]))
+            .prop_map(|(at, length, reason)| Fact::Pause(Pause { at, length: Nanos::new(length), reason })),
         (when(), 1_000_000i64..1_000_000_000_000, any::<bool>(), "[!-~]{1,32}").prop_map(
             |(at, poll, clean, text)| {
                 Fact::Start(Start {

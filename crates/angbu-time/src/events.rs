@@ -1,10 +1,12 @@
-//! The fields of the entries that stand alone: `time.enrolment`, and `time.alarm`, `time.start`, `time.stop` and
-//! `time.dropped`, each made of one record of an agent.
+//! The fields of the entries that stand alone: `time.enrolment`, and `time.alarm`, `time.start`, `time.stop`,
+//! `time.dropped` and `time.pause`, each made of one record of an agent.
 
 use angbu_evidence::Kind;
 use angbu_units::{AgentId, Nanos, UnixTime};
 
-use crate::record::{Alarm, AlarmKind, Dropped, Fact, POLL, Record, Software, Start, Stop, When};
+use crate::record::{
+    Alarm, AlarmKind, Dropped, Fact, POLL, Pause, PauseReason, Record, Software, Start, Stop, When,
+};
 
 /// An agent was enrolled.
 pub const ENROLMENT: Kind = Kind::constant("time.enrolment");
@@ -16,6 +18,11 @@ pub const START: Kind = Kind::constant("time.start");
 pub const STOP: Kind = Kind::constant("time.stop");
 /// An agent lost records.
 pub const DROPPED: Kind = Kind::constant("time.dropped");
+/// Nobody looked at an agent's clock for a while.
+pub const PAUSE: Kind = Kind::constant("time.pause");
+
+/// Every kind of entry that one record of an agent becomes.
+pub const KINDS: [Kind; 5] = [ALARM, START, STOP, DROPPED, PAUSE];
 
 /// The longest name of an agent, in bytes.
 pub const LONGEST_NAME: usize = 255;
@@ -102,6 +109,11 @@ pub fn entry(agent: AgentId, record: &Record) -> Option<(Kind, Fields)> {
             fields.push(("count", (dropped.last - record.seq + 1).to_string()));
             (DROPPED, dropped.at)
         }
+        Fact::Pause(pause) => {
+            fields.push(("reason", pause.reason.word().to_owned()));
+            fields.push(("length-ns", pause.length.count().to_string()));
+            (PAUSE, pause.at)
+        }
     };
     fields.push(("at", at.system.nanos().to_string()));
     fields.push(("centre-at", at.centre.map_or("-".to_owned(), |at| at.nanos().to_string())));
@@ -124,6 +136,7 @@ pub fn read<'a>(
         kind if *kind == DROPPED => {
             Fact::Dropped(Dropped { at: reader.when()?, last: reader.parsed("last")? })
         }
+        kind if *kind == PAUSE => Fact::Pause(reader.pause()?),
         other => return Err(EventError::Kind(other.clone())),
     };
     let record = Record { seq: reader.parsed("seq")?, fact };
@@ -164,6 +177,15 @@ impl<'a, F: Fn(&str) -> Option<&'a [u8]>> FieldReader<'_, F> {
             return Err(EventError::Field("since-ns"));
         }
         Ok(Alarm { at: self.when()?, kind, difference: self.nanos("difference-ns")?, since })
+    }
+
+    fn pause(&self) -> Result<Pause, EventError> {
+        let reason = PauseReason::from_word(self.text("reason")?).ok_or(EventError::Field("reason"))?;
+        let length = self.nanos("length-ns")?;
+        if length <= Nanos::ZERO {
+            return Err(EventError::Field("length-ns"));
+        }
+        Ok(Pause { at: self.when()?, length, reason })
     }
 
     fn start(&self) -> Result<Start, EventError> {

@@ -11,7 +11,7 @@
 
 use angbu_units::{ClockVerdict, Nanos, Ppb, UnixTime};
 
-use crate::record::{Fact, Record, When};
+use crate::record::{Fact, PauseReason, Record, When};
 
 /// The stated maximum by which a clock drifts while nobody looks.
 pub const DRIFT: Ppb = Ppb::new(100_000);
@@ -47,6 +47,8 @@ pub enum Why {
     Starting,
     /// The agent was not running, and had not said so.
     Unwatched,
+    /// Nobody watched the clock: the agent was held, or the machine suspended.
+    Paused,
     /// The clock was moved, and not yet shown since.
     Alarm,
     /// Two exchanges differ by more than drift explains.
@@ -141,6 +143,15 @@ pub enum What {
         /// When.
         at: When,
     },
+    /// Nobody watched the clock for `length` before `at`.
+    Pause {
+        /// When it was watched again.
+        at: When,
+        /// How long it was not.
+        length: Nanos,
+        /// Whether its last exchange still shows it: the machine itself ran on, and what carries its clock forward with it.
+        ran_on: bool,
+    },
     /// Records were lost.
     Dropped,
 }
@@ -159,6 +170,11 @@ impl Observed {
             Fact::Start(start) => What::Start { at: start.at, clean: start.clean },
             Fact::Stop(stop) => What::Stop { at: stop.at },
             Fact::Dropped(_) => What::Dropped,
+            Fact::Pause(pause) => What::Pause {
+                at: pause.at,
+                length: pause.length,
+                ran_on: pause.reason == PauseReason::Stopped,
+            },
         };
         Self { seq: record.seq, next_seq: record.next_seq(), what }
     }
@@ -218,15 +234,15 @@ pub fn totals(periods: &[Period]) -> Totals {
 enum Knowledge {
     /// Nothing.
     Nothing { since: UnixTime, why: Why },
-    /// What an exchange shows.
-    Exchange(Sample),
+    /// What an exchange shows, from its own instant on or, after a pause, from the pause's end on.
+    Exchange { sample: Sample, from: UnixTime },
 }
 
 impl Knowledge {
     const fn since(&self) -> UnixTime {
         match self {
             Self::Nothing { since, .. } => *since,
-            Self::Exchange(sample) => sample.at,
+            Self::Exchange { from, .. } => *from,
         }
     }
 
@@ -254,8 +270,9 @@ impl Painter<'_> {
         match *what {
             What::Exchange(sample) => {
                 self.until_exchange(known, &sample);
-                Knowledge::Exchange(sample)
+                Knowledge::Exchange { sample, from: sample.at }
             }
+            What::Pause { at, length, ran_on } => self.pause(known, at.centre.map(place), length, ran_on),
             What::Alarm { at, since } => {
                 let untouched = at.centre.map_or(known.since(), |centre| place(centre - since));
                 self.until(known, untouched);
@@ -277,10 +294,31 @@ impl Painter<'_> {
         }
     }
 
+    /// Nobody watched for `length` until `end`, if the agent could reckon that. Where the machine ran on, the clock is afterwards
+    /// what its last exchange and the clock that nobody can set make it, or the agent would have raised an alarm.
+    fn pause(&mut self, known: Knowledge, end: Option<UnixTime>, length: Nanos, ran_on: bool) -> Knowledge {
+        let Some(end) = end else { return known.lost(Why::Paused) };
+        let began = (end - length).max(known.since());
+        self.until(known, began);
+        match known {
+            _ if !ran_on => Knowledge::Nothing { since: began, why: Why::Paused },
+            Knowledge::Nothing { why, .. } => {
+                self.paint(began, end, Why::Paused, None);
+                Knowledge::Nothing { since: end, why }
+            }
+            Knowledge::Exchange { sample, .. } => {
+                self.paint(began, end, Why::Paused, None);
+                Knowledge::Exchange { sample, from: end }
+            }
+        }
+    }
+
     fn until_exchange(&mut self, known: Knowledge, next: &Sample) {
-        if let Knowledge::Exchange(sample) = known {
+        if let Knowledge::Exchange { sample, .. } = known {
             let explained = sample.bound + next.bound + self.drift.over((next.at - sample.at).abs());
             if (next.offset - sample.offset).abs() > explained {
+                // What a pause between them has already written down is worth no more than the rest.
+                while self.pieces.pop_if(|piece| piece.from >= sample.at).is_some() {}
                 return self.paint(sample.at, next.at, Why::Moved, sample.centre);
             }
         }
@@ -291,12 +329,12 @@ impl Painter<'_> {
     fn until(&mut self, known: Knowledge, end: UnixTime) {
         match known {
             Knowledge::Nothing { since, why } => self.paint(since, end, why, None),
-            Knowledge::Exchange(sample) => {
-                let covered = (sample.at + sample.poll.times(COVERS_POLLS)).min(end);
+            Knowledge::Exchange { sample, from } => {
+                let covered = (sample.at + sample.poll.times(COVERS_POLLS)).min(end).max(from);
                 if matches!(sample.centre, None | Some(ClockVerdict::Unproven)) {
-                    self.paint(sample.at, covered, Why::Centre, sample.centre);
+                    self.paint(from, covered, Why::Centre, sample.centre);
                 } else {
-                    self.judge(&sample, covered);
+                    self.judge(&sample, from, covered);
                 }
                 self.paint(covered, end, Why::Silent, None);
             }
@@ -308,8 +346,8 @@ impl Painter<'_> {
     }
 
     /// Judges the time that an exchange covers by each tolerance that held in it.
-    fn judge(&mut self, sample: &Sample, end: UnixTime) {
-        let (at, tolerance) = (sample.at, self.tolerance);
+    fn judge(&mut self, sample: &Sample, at: UnixTime, end: UnixTime) {
+        let tolerance = self.tolerance;
         let first = tolerance.first().map_or(UnixTime::MAX, |(since, _)| *since);
         self.paint(at, end.min(first), Why::NoTolerance, sample.centre);
         // The tolerance in force at `at`, and those settled while the exchange covers.
@@ -455,6 +493,7 @@ impl Why {
             Self::Stopped => "stopped",
             Self::Starting => "started",
             Self::Unwatched => "unwatched",
+            Self::Paused => "paused",
             Self::Alarm => "alarm",
             Self::Moved => "moved",
             Self::Dropped => "dropped",
@@ -549,6 +588,21 @@ mod tests {
             60,
             "45:within:within 5:not-proven:silence 10:within:within",
         );
+    }
+
+    #[test]
+    fn a_pause_is_unwatched_and_a_machine_that_ran_on_is_still_shown() {
+        let length = Nanos::from_secs(3);
+        for (at, ran_on, last, expected) in [
+            (reckoned(5, 5), true, 1, "2:within:within 3:not-proven:paused 15:within:within"),
+            (reckoned(5, 5), false, 1, "2:within:within 8:not-proven:paused 10:within:within"),
+            (when(5), true, 1, "10:not-proven:paused 10:within:within"),
+            // What two exchanges contradict stays contradicted, pause or no pause.
+            (reckoned(5, 5), true, 900, "10:not-proven:moved 10:outside:outside"),
+        ] {
+            let story = [exchange(0, 0, 1), What::Pause { at, length, ran_on }, exchange(10, last, 1)];
+            check(&story, 20, expected);
+        }
     }
 
     #[test]
@@ -689,7 +743,8 @@ mod tests {
             6 => (time, -80i64..80, 0i64..20, 1i64..60, centre).prop_map(|(at, offset, bound, poll, centre)| What::Exchange(Sample { at: UnixTime::from_nanos(at * S), offset: Nanos::from_millis(offset), bound: Nanos::from_millis(bound), poll: Nanos::from_secs(poll), centre })),
             1 => (at.clone(), 0i64..100).prop_map(|(at, since)| What::Alarm { at, since: Nanos::from_secs(since) }),
             1 => (at.clone(), any::<bool>()).prop_map(|(at, clean)| What::Start { at, clean }),
-            1 => at.prop_map(|at| What::Stop { at }),
+            1 => at.clone().prop_map(|at| What::Stop { at }),
+            1 => (at, 1i64..30, any::<bool>()).prop_map(|(at, length, ran_on)| What::Pause { at, length: Nanos::from_secs(length), ran_on }),
             1 => Just(What::Dropped),
         ]
     }
@@ -701,6 +756,7 @@ mod tests {
                 story.sort_by_key(|what| match what {
                     What::Exchange(sample) => sample.at,
                     What::Alarm { at, .. } | What::Start { at, .. } | What::Stop { at } => at.best(),
+                    What::Pause { at, .. } => at.best(),
                     What::Dropped => UnixTime::from_nanos(500 * S),
                 });
             }

@@ -21,8 +21,8 @@ pub const POLL: std::ops::RangeInclusive<Nanos> = Nanos::from_millis(1)..=Nanos:
 pub const LONGEST_CHECKPOINT: usize = 2 * 1_024;
 
 /// The format of uploads that this crate writes and reads. Format 1 showed only a size of the log, not the signed
-/// checkpoint.
-const FORMAT: u8 = 2;
+/// checkpoint; format 2 knew two kinds of alarms and no pauses.
+const FORMAT: u8 = 3;
 
 /// Why bytes are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -92,6 +92,8 @@ pub enum Fact {
     Stop(Stop),
     /// Records were lost, because the spool was full or damaged.
     Dropped(Dropped),
+    /// Nobody looked at the clock for a while.
+    Pause(Pause),
 }
 
 /// An exchange as the agent judged it.
@@ -119,10 +121,29 @@ pub struct When {
 /// Which alarm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AlarmKind {
-    /// The clock was set.
+    /// The clock was set while the agent watched it.
     Step,
-    /// The clock was moved in small parts.
+    /// The clock was moved in small parts, or runs at a rate that the kernel's own state does not explain.
     Slew,
+    /// Another program adjusts the kernel's clock: where none may, or away from the centre's time.
+    ByAnother,
+    /// The clock was moved between two runs of the agent.
+    MovedWhileDown,
+    /// The machine was put back to an earlier state, as a virtual machine is from a snapshot.
+    Restored,
+    /// The clock was moved while the process was stopped or the machine suspended.
+    MovedWhileStopped,
+}
+
+/// Why nobody looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PauseReason {
+    /// The machine was suspended: its clock that counts suspension says so.
+    Suspended,
+    /// The process did not run: it was stopped, or the machine had no time for it.
+    Stopped,
+    /// The machine stood still and knows nothing of it, as a virtual machine does that is moved to another host or held.
+    Migrated,
 }
 
 /// The clock was moved.
@@ -136,6 +157,18 @@ pub struct Alarm {
     pub difference: Nanos,
     /// How long before `at` the clock was last known to be untouched.
     pub since: Nanos,
+}
+
+/// Nobody looked at the clock for longer than the interval of the checks allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    /// When it was over.
+    pub at: When,
+    /// How long it was: since the last look before it, by the clock that nobody can set; where the machine itself stood still,
+    /// what the centre's clock went on meanwhile. More than zero.
+    pub length: Nanos,
+    /// Why.
+    pub reason: PauseReason,
 }
 
 /// The agent started.
@@ -202,6 +235,7 @@ impl Record {
             Fact::Start(start) => start.at.best(),
             Fact::Stop(stop) => stop.at.best(),
             Fact::Dropped(dropped) => dropped.at.best(),
+            Fact::Pause(pause) => pause.at.best(),
         }
     }
 
@@ -230,6 +264,7 @@ impl Record {
             Fact::Start(start) => (3, Some(&start.software)),
             Fact::Stop(_) => (4, None),
             Fact::Dropped(_) => (5, None),
+            Fact::Pause(_) => (6, None),
         };
         out.push(kind);
         out.extend(self.seq.to_be_bytes());
@@ -237,10 +272,7 @@ impl Record {
             Fact::Exchange(measured) => measured.encode_into(out),
             Fact::Alarm(alarm) => {
                 alarm.at.encode_into(out);
-                out.push(match alarm.kind {
-                    AlarmKind::Step => 0,
-                    AlarmKind::Slew => 1,
-                });
+                out.push(alarm.kind.number());
                 out.extend(alarm.difference.count().to_be_bytes());
                 out.extend(alarm.since.count().to_be_bytes());
             }
@@ -253,6 +285,11 @@ impl Record {
             Fact::Dropped(dropped) => {
                 dropped.at.encode_into(out);
                 out.extend(dropped.last.to_be_bytes());
+            }
+            Fact::Pause(pause) => {
+                pause.at.encode_into(out);
+                out.extend(pause.length.count().to_be_bytes());
+                out.push(pause.reason.number());
             }
         }
         if let Some(Software(text)) = software {
@@ -279,6 +316,7 @@ impl Record {
                 }
                 Fact::Dropped(dropped)
             }
+            6 => Fact::Pause(Pause::read(reader)?),
             other => return Err(DecodeError::Kind(other)),
         };
         Ok(Self { seq, fact })
@@ -437,24 +475,94 @@ impl When {
 }
 
 impl AlarmKind {
+    /// Every kind, in the order of their numbers in records.
+    pub const ALL: [Self; 6] = [
+        Self::Step,
+        Self::Slew,
+        Self::ByAnother,
+        Self::MovedWhileDown,
+        Self::Restored,
+        Self::MovedWhileStopped,
+    ];
+
     /// The word for it in entries and interfaces.
     pub const fn word(self) -> &'static str {
         match self {
             Self::Step => "step",
             Self::Slew => "slew",
+            Self::ByAnother => "by-another",
+            Self::MovedWhileDown => "moved-while-down",
+            Self::Restored => "restored",
+            Self::MovedWhileStopped => "moved-while-stopped",
         }
     }
 
     /// The kind of a word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Step, Self::Slew].into_iter().find(|kind| kind.word() == word)
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+
+    const fn number(self) -> u8 {
+        match self {
+            Self::Step => 0,
+            Self::Slew => 1,
+            Self::ByAnother => 2,
+            Self::MovedWhileDown => 3,
+            Self::Restored => 4,
+            Self::MovedWhileStopped => 5,
+        }
+    }
+
+    fn from_number(number: u8) -> Result<Self, DecodeError> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number).ok_or(DecodeError::NotCanonical)
+    }
+}
+
+impl PauseReason {
+    /// Every reason, in the order of their numbers in records.
+    pub const ALL: [Self; 3] = [Self::Suspended, Self::Stopped, Self::Migrated];
+
+    /// The word for it in entries and interfaces.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Suspended => "suspended",
+            Self::Stopped => "stopped",
+            Self::Migrated => "migrated",
+        }
+    }
+
+    /// The reason of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.word() == word)
+    }
+
+    const fn number(self) -> u8 {
+        match self {
+            Self::Suspended => 0,
+            Self::Stopped => 1,
+            Self::Migrated => 2,
+        }
+    }
+
+    fn from_number(number: u8) -> Result<Self, DecodeError> {
+        Self::ALL.into_iter().find(|reason| reason.number() == number).ok_or(DecodeError::NotCanonical)
+    }
+}
+
+impl Pause {
+    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (at, length) = (When::read(reader)?, Nanos::new(reader.i64()?));
+        if length <= Nanos::ZERO {
+            return Err(DecodeError::NotCanonical);
+        }
+        Ok(Self { at, length, reason: PauseReason::from_number(reader.u8()?)? })
     }
 }
 
 impl Alarm {
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let at = When::read(reader)?;
-        let kind = if reader.flag()? { AlarmKind::Slew } else { AlarmKind::Step };
+        let kind = AlarmKind::from_number(reader.u8()?)?;
         let difference = Nanos::new(reader.i64()?);
         let since = Nanos::new(reader.i64()?);
         if since < Nanos::ZERO {

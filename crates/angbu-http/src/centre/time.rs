@@ -482,6 +482,7 @@ fn mark(event: &EventRow) -> Option<Mark> {
         Fact::Stop(_) => (MarkKind::Stop, None),
         Fact::Alarm(alarm) => (MarkKind::Alarm, Some(alarm.difference.count())),
         Fact::Dropped(_) => (MarkKind::Dropped, None),
+        Fact::Pause(pause) => (MarkKind::Pause, Some(pause.length.count())),
         Fact::Exchange(_) => return None,
     };
     Some(Mark {

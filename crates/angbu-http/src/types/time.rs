@@ -103,6 +103,7 @@ pub(crate) enum MarkKind {
     Stop,
     Alarm,
     Dropped,
+    Pause,
 }
 
 /// A mark on the graph.
@@ -110,7 +111,7 @@ pub(crate) enum MarkKind {
 pub(crate) struct Mark {
     pub(crate) at_ms: i64,
     pub(crate) kind: MarkKind,
-    /// How far an alarm's clocks were apart.
+    /// How far an alarm's clocks were apart, or how long a pause was.
     pub(crate) difference_ns: Option<i64>,
     /// Id of its entry.
     pub(crate) entry: Option<String>,

@@ -165,7 +165,7 @@ fn logs<'a>(
         let log = logs.get_mut(&agent).ok_or(RenderError::NotEnrolled { index, agent })?;
         log.segments.push(entry);
     }
-    for kind in [events::ALARM, events::START, events::STOP, events::DROPPED] {
+    for kind in events::KINDS {
         for entry in proven.of_kind(&kind) {
             let (agent, _) = read_event(entry)?;
             let log = logs.get_mut(&agent).ok_or(RenderError::NotEnrolled { index: entry.index, agent })?;

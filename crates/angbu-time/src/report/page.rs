@@ -14,7 +14,7 @@ use super::server::{Event, Server, Summary};
 use super::window::Window;
 use super::words::Words;
 use crate::periods::{Totals, Verdict};
-use crate::record::{AlarmKind, Fact};
+use crate::record::Fact;
 
 const STYLE: &str = include_str!("style.css");
 const MARK: &str = "<svg class=\"mark\" viewBox=\"0 0 32 32\" width=\"22\" height=\"22\" aria-hidden=\"true\"><path d=\"M17 3v20H4z\"/><path d=\"M17 23l12 6\"/></svg>";
@@ -427,12 +427,7 @@ impl Page<'_> {
         let words = self.words;
         let (text, at) = match &event.record.fact {
             Fact::Alarm(alarm) => {
-                let template = match (alarm.kind, alarm.difference < Nanos::ZERO) {
-                    (AlarmKind::Step, false) => words.set_ahead,
-                    (AlarmKind::Step, true) => words.set_back,
-                    (AlarmKind::Slew, false) => words.slewed_ahead,
-                    (AlarmKind::Slew, true) => words.slewed_back,
-                };
+                let template = words.alarm(alarm.kind, alarm.difference < Nanos::ZERO);
                 (filled(template, &[("difference", figures::length(alarm.difference.abs()))]), alarm.at)
             }
             Fact::Start(start) => {
@@ -447,6 +442,10 @@ impl Page<'_> {
             Fact::Dropped(dropped) => {
                 let lost = figures::count(dropped.last - event.record.seq + 1);
                 (filled(words.dropped, &[("count", lost)]), dropped.at)
+            }
+            Fact::Pause(pause) => {
+                let length = figures::length(pause.length);
+                (filled(words.paused(pause.reason), &[("length", length)]), pause.at)
             }
             Fact::Exchange(_) => return String::new(),
         };

@@ -244,6 +244,7 @@ impl Graph<'_> {
                 Fact::Start(_) => ("start", "<path d=\"M3 2l9 5-9 5z\"/>"),
                 Fact::Stop(_) => ("stop", "<path d=\"M3 3h8v8H3z\"/>"),
                 Fact::Dropped(_) => ("dropped", "<circle cx=\"7\" cy=\"7\" r=\"4.5\"/>"),
+                Fact::Pause(_) => ("stop", "<path d=\"M3 3h3v8H3zM8 3h3v8H8z\"/>"),
                 Fact::Exchange(_) => continue,
             };
             if taken.len() >= MOST_MARKS || !taken.insert((self.window.place(at, COLUMNS / 4), class)) {

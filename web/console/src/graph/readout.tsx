@@ -63,6 +63,7 @@ export function markText(words: Words, kind: Graph["events"][number]["kind"], di
   if (kind === "alarm" && typeof differenceNs === "number") {
     return words.markAlarmBy({ difference: `${differenceNs > 0 ? "+" : ""}${duration(differenceNs)}` });
   }
+  if (kind === "pause" && typeof differenceNs === "number") return words.markPauseOf({ length: duration(differenceNs) });
   return words[`mark.${kind}`];
 }
 

@@ -39,7 +39,7 @@ export function VerdictMark(props: { readonly verdict: Verdict; readonly size?: 
   );
 }
 
-/** What happened to an agent: a start points on, a stop is a square, a moved clock a diamond, a loss a ring. */
+/** What happened to an agent: a start points on, a stop is a square, a moved clock a diamond, a loss a ring, a pause two bars. */
 export function HappeningMark(props: { readonly kind: Happening["kind"]; readonly x: number; readonly y: number }): JSX.Element {
   const { kind, x, y } = props;
   const path = {
@@ -47,6 +47,7 @@ export function HappeningMark(props: { readonly kind: Happening["kind"]; readonl
     stop: `M${x - 4.5} ${y - 4.5}h9v9h-9z`,
     alarm: `M${x} ${y - 7}l7 7l-7 7l-7-7z`,
     dropped: `M${x - 4.5} ${y}a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0`,
+    pause: `M${x - 4} ${y - 4.5}h3v9h-3zM${x + 1} ${y - 4.5}h3v9h-3z`,
   }[kind];
   return (
     <g class={`happening is-${kind}`}>

@@ -80,6 +80,7 @@ export const log = {
   "kind.time.start": "agent started",
   "kind.time.stop": "agent stopped",
   "kind.time.dropped": "records dropped",
+  "kind.time.pause": "not watched",
   "kind.evidence.manifest": "manifest of all customers",
   "kind.evidence.note": "statement",
   "kind.evidence.erasure": "erasure",

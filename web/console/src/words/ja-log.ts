@@ -74,6 +74,7 @@ export const log: Catalogue<typeof en> = {
   "kind.time.start": "エージェントの起動",
   "kind.time.stop": "エージェントの停止",
   "kind.time.dropped": "記録の欠落",
+  "kind.time.pause": "見張りの中断",
   "kind.evidence.manifest": "全顧客の一覧",
   "kind.evidence.note": "申告",
   "kind.evidence.erasure": "消去",

@@ -72,6 +72,7 @@ export const log: Catalogue<typeof en> = {
   "kind.time.start": "에이전트 시작",
   "kind.time.stop": "에이전트 정지",
   "kind.time.dropped": "기록 누락",
+  "kind.time.pause": "지켜보지 못함",
   "kind.evidence.manifest": "전체 고객의 목록",
   "kind.evidence.note": "진술",
   "kind.evidence.erasure": "삭제",

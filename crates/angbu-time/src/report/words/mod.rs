@@ -10,6 +10,7 @@ use angbu_units::ClockVerdict;
 
 use super::Language;
 use crate::periods::{Verdict, Why};
+use crate::record::{AlarmKind, PauseReason};
 
 /// The catalogue of a language.
 pub(super) const fn of(language: Language) -> &'static Words {
@@ -116,6 +117,17 @@ pub(super) struct Words {
     pub(super) set_back: &'static str,
     pub(super) slewed_ahead: &'static str,
     pub(super) slewed_back: &'static str,
+    pub(super) by_another_ahead: &'static str,
+    pub(super) by_another_back: &'static str,
+    pub(super) while_down_ahead: &'static str,
+    pub(super) while_down_back: &'static str,
+    pub(super) restored: &'static str,
+    pub(super) while_stopped_ahead: &'static str,
+    pub(super) while_stopped_back: &'static str,
+    // `{length}`
+    pub(super) suspended: &'static str,
+    pub(super) not_run: &'static str,
+    pub(super) stood_still: &'static str,
     pub(super) started: &'static str,
     pub(super) started_after_crash: &'static str,
     pub(super) stopped: &'static str,
@@ -186,6 +198,7 @@ pub(super) struct Whys {
     pub(super) stopped: &'static str,
     pub(super) starting: &'static str,
     pub(super) unwatched: &'static str,
+    pub(super) paused: &'static str,
     pub(super) alarm: &'static str,
     pub(super) moved: &'static str,
     pub(super) dropped: &'static str,
@@ -222,6 +235,30 @@ impl Words {
         self.reasons.iter().find(|(known, _)| *known == code).map_or(code, |(_, words)| words)
     }
 
+    pub(super) const fn alarm(&self, kind: AlarmKind, back: bool) -> &'static str {
+        match (kind, back) {
+            (AlarmKind::Step, false) => self.set_ahead,
+            (AlarmKind::Step, true) => self.set_back,
+            (AlarmKind::Slew, false) => self.slewed_ahead,
+            (AlarmKind::Slew, true) => self.slewed_back,
+            (AlarmKind::ByAnother, false) => self.by_another_ahead,
+            (AlarmKind::ByAnother, true) => self.by_another_back,
+            (AlarmKind::MovedWhileDown, false) => self.while_down_ahead,
+            (AlarmKind::MovedWhileDown, true) => self.while_down_back,
+            (AlarmKind::Restored, _) => self.restored,
+            (AlarmKind::MovedWhileStopped, false) => self.while_stopped_ahead,
+            (AlarmKind::MovedWhileStopped, true) => self.while_stopped_back,
+        }
+    }
+
+    pub(super) const fn paused(&self, reason: PauseReason) -> &'static str {
+        match reason {
+            PauseReason::Suspended => self.suspended,
+            PauseReason::Stopped => self.not_run,
+            PauseReason::Migrated => self.stood_still,
+        }
+    }
+
     pub(super) const fn why(&self, why: Why) -> &'static str {
         match why {
             Why::Within => self.whys.within,
@@ -231,6 +268,7 @@ impl Words {
             Why::Stopped => self.whys.stopped,
             Why::Starting => self.whys.starting,
             Why::Unwatched => self.whys.unwatched,
+            Why::Paused => self.whys.paused,
             Why::Alarm => self.whys.alarm,
             Why::Moved => self.whys.moved,
             Why::Dropped => self.whys.dropped,
