@@ -7,7 +7,12 @@
 //! Where there is no data, nothing is proven.
 //!
 //! Two exchanges whose offsets differ by more than their bounds and the drift explain refute the drift between them: the clock was
-//! moved there, and the time from the one to the other is not proven.
+//! moved there, and the time from the one to the other is not proven. Each exchange is held against all of the last hour
+//! and not only against the one before, so that a clock that runs away faster than is stated, or a server that wanders
+//! off, shows in the end, however wide the bounds. Where only the long view shows it, nothing is proven for as
+//! long again: what broke the assumption may well go on.
+//!
+//! A bound above [`WIDEST`] shows no clock within anything: who keeps exchanges long would otherwise choose how little they show.
 
 use angbu_units::{ClockVerdict, Nanos, Ppb, UnixTime};
 
@@ -18,6 +23,14 @@ pub const DRIFT: Ppb = Ppb::new(100_000);
 
 /// How many poll intervals an exchange covers at most: one exchange can be lost without a gap.
 pub const COVERS_POLLS: i64 = 2;
+
+/// A wider bound than this, with what the drift adds to it, proves no clock within a tolerance, however large the tolerance: 100 ms, the
+/// one-way delay from which on a clock is not steady either ([`crate::sync::Policy`]). It is no customer's to choose, because it
+/// is the answerer's side of the question. "Outside" needs no such limit: width only ever speaks against it.
+pub const WIDEST: Nanos = Nanos::from_millis(100);
+
+/// How far back an exchange is held against the ones before it.
+pub const LOOKS_BACK: Nanos = Nanos::from_secs(3_600);
 
 /// What can be said of a stretch of time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,8 +70,10 @@ pub enum Why {
     Dropped,
     /// The tolerance's edge lies inside the exchange's interval.
     Undecided,
-    /// The interval grew over the tolerance's edge since the exchange.
+    /// The interval grew over the tolerance's edge, or over [`WIDEST`], since the exchange.
     Aged,
+    /// The interval is wider than [`WIDEST`].
+    Wide,
     /// The centre's own clock was not proven.
     Centre,
     /// The centre's clock was set back and showed this time twice.
@@ -117,6 +132,13 @@ pub struct Sample {
     pub poll: Nanos,
     /// What the centre could say of its own clock at the time, if that is known.
     pub centre: Option<ClockVerdict>,
+}
+
+impl Sample {
+    /// Whether the centre's own clock was shown when it was asked.
+    const fn is_usable(&self) -> bool {
+        !matches!(self.centre, None | Some(ClockVerdict::Unproven))
+    }
 }
 
 /// What a record says of the clock.
@@ -191,7 +213,8 @@ pub fn periods(
     to: UnixTime,
     drift: Ppb,
 ) -> Vec<Period> {
-    let mut painter = Painter { from, to, drift, tolerance, pieces: Vec::new() };
+    let mut painter =
+        Painter { from, to, drift, tolerance, pieces: Vec::new(), feasible: None, doubted: UnixTime::MIN };
     let mut knowledge = Knowledge::Nothing { since: UnixTime::MIN, why: Why::NoData };
     let mut latest = UnixTime::MIN;
     let mut twice = Vec::new();
@@ -246,6 +269,24 @@ impl Knowledge {
         }
     }
 
+    /// Whether an exchange with the centre still covers this instant.
+    fn covers(&self, at: UnixTime) -> bool {
+        match self {
+            Self::Nothing { .. } => false,
+            Self::Exchange { sample, .. } => {
+                sample.centre.is_some() && sample.at <= at && at < sample.at + sample.poll.times(COVERS_POLLS)
+            }
+        }
+    }
+
+    /// How far an instant of the centre's clock, as the agent reckons it, can be wrong.
+    fn doubt_at(&self, at: UnixTime, drift: Ppb) -> Nanos {
+        match self {
+            Self::Nothing { .. } => Nanos::ZERO,
+            Self::Exchange { sample, .. } => sample.bound + drift.over((at - sample.at).abs()),
+        }
+    }
+
     /// What an exchange showed does not reach beyond its own instant.
     const fn lost(&self, why: Why) -> Self {
         Self::Nothing { since: self.since(), why }
@@ -259,6 +300,51 @@ struct Painter<'a> {
     drift: Ppb,
     tolerance: &'a [(UnixTime, Nanos)],
     pieces: Vec<Period>,
+    feasible: Option<Feasible>,
+    /// Until when exchanges prove nothing, because they contradicted each other in the long view.
+    doubted: UnixTime,
+}
+
+/// What a row of exchanges leaves possible for the offset: its least and its largest value, and the exchanges that say so.
+/// From those on they grow apart by the drift.
+#[derive(Debug, Clone, Copy)]
+struct Feasible {
+    since: UnixTime,
+    low: (Nanos, UnixTime),
+    high: (Nanos, UnixTime),
+}
+
+impl Feasible {
+    const fn of(sample: &Sample) -> Self {
+        let at = sample.at;
+        let (low, high) = (sample.offset.count(), sample.bound.count());
+        Self {
+            since: at,
+            low: (Nanos::new(low.saturating_sub(high)), at),
+            high: (Nanos::new(low.saturating_add(high)), at),
+        }
+    }
+
+    /// What is left with one more exchange; if that is nothing, the exchange that contradicts it.
+    fn with(self, sample: &Sample, drift: Ppb) -> Result<Self, UnixTime> {
+        if sample.at < self.since || sample.at - self.since > LOOKS_BACK {
+            return Ok(Self::of(sample));
+        }
+        let now = Self::of(sample);
+        let low = self.low.0 - drift.over(sample.at - self.low.1);
+        let high = self.high.0 + drift.over(sample.at - self.high.1);
+        if now.low.0 > high {
+            return Err(self.high.1);
+        }
+        if now.high.0 < low {
+            return Err(self.low.1);
+        }
+        Ok(Self {
+            since: self.since,
+            low: if now.low.0 >= low { now.low } else { self.low },
+            high: if now.high.0 <= high { now.high } else { self.high },
+        })
+    }
 }
 
 impl Painter<'_> {
@@ -268,18 +354,23 @@ impl Painter<'_> {
         // that it could not reckon may have been at any time since.
         let place = |at: UnixTime| next_exchange.map_or(at, |next| at.min(next)).max(known.since());
         match *what {
+            // An exchange with some other server says nothing of the centre's clock; it takes nothing away either.
+            What::Exchange(sample) if sample.centre.is_none() && known.covers(sample.at) => known,
             What::Exchange(sample) => {
                 self.until_exchange(known, &sample);
                 Knowledge::Exchange { sample, from: sample.at }
             }
             What::Pause { at, length, ran_on } => self.pause(known, at.centre.map(place), length, ran_on),
             What::Alarm { at, since } => {
-                let untouched = at.centre.map_or(known.since(), |centre| place(centre - since));
+                // The agent's reckoning of the centre's clock is as wrong as the exchange that it rests on.
+                let reckoned = |centre: UnixTime| place(centre - since - known.doubt_at(centre, self.drift));
+                let untouched = at.centre.map_or(known.since(), reckoned);
                 self.until(known, untouched);
                 Knowledge::Nothing { since: untouched, why: Why::Alarm }
             }
             What::Stop { at } => {
-                let stopped = at.centre.map_or(known.since(), place);
+                let reckoned = |centre: UnixTime| place(centre - known.doubt_at(centre, self.drift));
+                let stopped = at.centre.map_or(known.since(), reckoned);
                 self.until(known, stopped);
                 Knowledge::Nothing { since: stopped, why: Why::Stopped }
             }
@@ -314,15 +405,43 @@ impl Painter<'_> {
     }
 
     fn until_exchange(&mut self, known: Knowledge, next: &Sample) {
-        if let Knowledge::Exchange { sample, .. } = known {
-            let explained = sample.bound + next.bound + self.drift.over((next.at - sample.at).abs());
-            if (next.offset - sample.offset).abs() > explained {
-                // What a pause between them has already written down is worth no more than the rest.
-                while self.pieces.pop_if(|piece| piece.from >= sample.at).is_some() {}
-                return self.paint(sample.at, next.at, Why::Moved, sample.centre);
+        let before = match known {
+            Knowledge::Exchange { sample, .. } if sample.is_usable() => sample,
+            _ => {
+                self.feasible = None;
+                self.until(known, next.at);
+                return self.begin(next);
+            }
+        };
+        match self.feasible.map_or(Ok(Feasible::of(next)), |feasible| feasible.with(next, self.drift)) {
+            _ if !next.is_usable() => self.until(known, next.at),
+            Ok(feasible) => {
+                self.until(known, next.at);
+                self.feasible = Some(feasible);
+            }
+            Err(contradicts) => {
+                let from = contradicts.min(before.at);
+                self.forget(from);
+                self.paint(from, next.at, Why::Moved, before.centre);
+                if from < before.at {
+                    self.doubted = self.doubted.max(next.at + (next.at - from));
+                }
+                self.begin(next);
             }
         }
-        self.until(known, next.at);
+    }
+
+    /// What exchanges leave possible begins with this one.
+    fn begin(&mut self, sample: &Sample) {
+        self.feasible = sample.is_usable().then(|| Feasible::of(sample));
+    }
+
+    /// Takes back what was written down about the time from `from` on.
+    fn forget(&mut self, from: UnixTime) {
+        for piece in &mut self.pieces {
+            piece.to = piece.to.min(from);
+        }
+        self.pieces.retain(|piece| piece.from < piece.to);
     }
 
     /// Writes down what is known until `end`.
@@ -331,8 +450,10 @@ impl Painter<'_> {
             Knowledge::Nothing { since, why } => self.paint(since, end, why, None),
             Knowledge::Exchange { sample, from } => {
                 let covered = (sample.at + sample.poll.times(COVERS_POLLS)).min(end).max(from);
-                if matches!(sample.centre, None | Some(ClockVerdict::Unproven)) {
+                if !sample.is_usable() {
                     self.paint(from, covered, Why::Centre, sample.centre);
+                } else if sample.at < self.doubted {
+                    self.paint(from, covered, Why::Moved, sample.centre);
                 } else {
                     self.judge(&sample, from, covered);
                 }
@@ -367,8 +488,10 @@ impl Painter<'_> {
     fn judge_by(&mut self, sample: &Sample, start: UnixTime, end: UnixTime, limit: Nanos) {
         let Sample { at, bound, centre, .. } = *sample;
         let offset = sample.offset.abs();
-        let (why, room) = if offset + bound <= limit {
-            (Why::Within, limit - offset - bound)
+        let (why, room) = if offset + bound <= limit && bound > WIDEST {
+            return self.paint(start, end, Why::Wide, centre);
+        } else if offset + bound <= limit {
+            (Why::Within, (limit - offset - bound).min(WIDEST - bound))
         } else if offset - bound > limit {
             // One nanosecond less: at the edge itself the clock is within.
             (Why::Outside, offset - bound - limit - Nanos::new(1))
@@ -499,6 +622,7 @@ impl Why {
             Self::Dropped => "dropped",
             Self::Undecided => "straddles",
             Self::Aged => "aged",
+            Self::Wide => "too-wide",
             Self::Centre => "reference-unproven",
             Self::Twice => "clock-set-back",
             Self::NoTolerance => "no-tolerance",
@@ -616,8 +740,15 @@ mod tests {
             (reckoned(3_605, 90), "20:within:within"),
             (when(5), "10:not-proven:alarm 10:within:within"),
         ] {
-            check(&[exchange(0, 0, 1), What::Alarm { at, since }, exchange(10, 1, 1)], 20, expected);
+            check(&[exchange(0, 0, 0), What::Alarm { at, since }, exchange(10, 0, 0)], 20, expected);
         }
+        // The reckoning is as wrong as the exchange: with 1 s of doubt the alarm may have been 1 s earlier.
+        let large = [(UnixTime::MIN, Nanos::from_secs(50))];
+        let alarm = What::Alarm { at: reckoned(5, 5), since };
+        let story = observed(&[exchange(0, 0, 90), alarm]);
+        let found =
+            periods(&story, &large, UnixTime::from_nanos(0), UnixTime::from_nanos(5 * S), Ppb::new(0));
+        assert_eq!(found[0].to, UnixTime::from_nanos(4 * S - 90 * MS));
     }
 
     #[test]
@@ -625,7 +756,7 @@ mod tests {
         let stop = What::Stop { at: reckoned(5, 5) };
         let start = |clean| What::Start { at: when(20), clean };
         check(
-            &[exchange(0, 0, 1), stop, start(true), exchange(22, 0, 1)],
+            &[exchange(0, 0, 0), stop, start(true), exchange(22, 0, 1)],
             30,
             "5:within:within 15:not-proven:stopped 2:not-proven:started 8:within:within",
         );
@@ -654,6 +785,45 @@ mod tests {
     fn exchanges_that_contradict_the_drift() {
         check(&[exchange(0, 0, 1), exchange(10, 40, 1)], 20, "10:not-proven:moved 10:within:within");
         check(&[exchange(0, 0, 1), exchange(10, 2, 1)], 20, "20:within:within");
+    }
+
+    #[test]
+    fn the_long_view_contradicts_too() {
+        // 5 ms of bound hide 3 ms a poll from each neighbour; the fifth exchange does not fit to the first, and nothing is
+        // proven from the one to the other, nor for as long again.
+        let runaway: Vec<_> = (0..12).map(|n| exchange(n * 10, if n < 6 { 3 * n } else { 15 }, 5)).collect();
+        check(&runaway, 120, "80:not-proven:moved 40:within:within");
+        let honest: Vec<_> = (0..12).map(|n| exchange(n * 10, 5 * (n % 2), 5)).collect();
+        check(&honest, 120, "120:within:within");
+    }
+
+    #[test]
+    fn a_wide_interval_shows_nothing_within() {
+        let large = [(UnixTime::MIN, Nanos::from_secs(10))];
+        for (offset, bound, expected) in [
+            (0, 100, "20:within:within"),
+            (0, 101, "20:not-proven:too-wide"),
+            (9_000, 101, "20:not-proven:too-wide"),
+            (9_950, 101, "20:not-proven:straddles"),
+            (20_000, 101, "20:outside:outside"),
+        ] {
+            let story = observed(&[exchange(0, offset, bound)]);
+            let (from, to) = (UnixTime::from_nanos(0), UnixTime::from_nanos(20 * S));
+            assert_eq!(row(&periods(&story, &large, from, to, Ppb::new(0))), expected);
+        }
+        let story = observed(&[exchange(0, 0, 99)]);
+        let found = periods(&story, &large, UnixTime::from_nanos(0), UnixTime::from_nanos(20 * S), DRIFT);
+        assert_eq!(row(&found), "10:within:within 9:not-proven:aged", "it grows over the limit as well");
+    }
+
+    #[test]
+    fn other_servers_show_and_spoil_nothing() {
+        let other = |second, offset| What::Exchange(Sample { centre: None, ..sample(second, offset, 1) });
+        check(
+            &[exchange(0, 0, 1), other(5, 300), exchange(10, 0, 1), other(45, 0)],
+            50,
+            "30:within:within 15:not-proven:silence 5:not-proven:reference-unproven",
+        );
     }
 
     #[test]

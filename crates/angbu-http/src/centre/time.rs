@@ -13,9 +13,9 @@ use angbu_store::{Snapshot, StoreError, Tx};
 use angbu_time::events;
 use angbu_time::ingest::{self, Accepted, Known};
 use angbu_time::periods::{self, COVERS_POLLS, DRIFT, Observed, Period, Verdict};
-use angbu_time::record::{Fact, Record};
+use angbu_time::record::{Fact, Measured, Record};
 use angbu_time::segment::{self, Kept, Segment};
-use angbu_units::{AgentId, ClockVerdict, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
+use angbu_units::{AgentId, CentreId, ClockVerdict, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
 
 use super::{Centre, News, OwnClock, append};
 use crate::problem::Refusal;
@@ -245,7 +245,8 @@ impl Centre {
                 let Some(customer) = tx.customer(agent.customer)? else { return Ok(0) };
                 let open = tx.open_exchanges(id, segment::MAX_EXCHANGES as u64)?;
                 let (Some(first), Some(last)) = (open.first(), open.last()) else { return Ok(0) };
-                let kept = |row| kept(row, &own_clock);
+                let centres: Vec<_> = tx.centres()?.into_iter().map(|centre| centre.id).collect();
+                let kept = |row| kept(row, &own_clock, &centres);
                 let exchanges = open.iter().map(kept).collect::<Result<Vec<_>, _>>()?;
                 let settings = customer.settings_entry;
                 let segment = Segment { agent: id, enrolment: agent.enrolment, settings, exchanges };
@@ -365,6 +366,7 @@ impl View {
 struct Recorded {
     exchanges: Vec<ExchangeRow>,
     events: Vec<EventRow>,
+    centres: Vec<CentreId>,
 }
 
 impl Recorded {
@@ -379,7 +381,8 @@ impl Recorded {
         let event = snapshot.latest_event(row.id, from)?.map_or(before, |event| event.at);
         let exchanges = snapshot.exchanges(row.id, before, to, u64::MAX)?;
         let events = snapshot.events(row.id, before.min(event), to, u64::MAX)?;
-        Ok(Self { exchanges, events })
+        let centres = snapshot.centres()?.into_iter().map(|centre| centre.id).collect();
+        Ok(Self { exchanges, events, centres })
     }
 
     fn observed(&self, centre: impl Fn(UnixTime) -> Option<ClockVerdict>) -> Vec<Observed> {
@@ -388,7 +391,12 @@ impl Recorded {
         for bytes in records.chain(self.exchanges.iter().map(|exchange| &exchange.record)) {
             // A record that cannot be read leaves a gap in the numbers, and a gap is not proven.
             let Ok(record) = Record::decode(bytes) else { continue };
-            by_seq.insert(record.seq, Observed::new(&record, centre(record.at())));
+            let with_centre = match &record.fact {
+                Fact::Exchange(measured) => is_centre(measured, &self.centres),
+                _ => true,
+            };
+            let centre = if with_centre { centre(record.at()) } else { None };
+            by_seq.insert(record.seq, Observed::new(&record, centre));
         }
         by_seq.into_values().collect()
     }
@@ -461,13 +469,20 @@ fn put(agent: &AgentRow, accepted: Accepted, stamp: ProvenInstant) -> Put {
 }
 
 /// An exchange as a segment keeps it, with the clock state that was in force when it happened.
-fn kept(row: &ExchangeRow, own_clock: &OwnClock) -> Result<Kept, StoreError> {
+fn kept(row: &ExchangeRow, own_clock: &OwnClock, centres: &[CentreId]) -> Result<Kept, StoreError> {
     let corrupt =
         |what: String| StoreError::Corrupt { what: format!("record {} of {}: {what}", row.seq, row.agent) };
     let record = Record::decode(&row.record).map_err(|error| corrupt(error.to_string()))?;
     let Fact::Exchange(measured) = record.fact else { return Err(corrupt("it is no exchange".into())) };
     let clock_state = own_clock.state_at(row.at).map(|(entry, _)| entry);
+    // Of another server's clock no clock state of ours says anything.
+    let clock_state = clock_state.filter(|_| is_centre(&measured, centres));
     Ok(Kept { seq: row.seq, measured, arrived: row.arrived, clock_state })
+}
+
+/// Whether an exchange was with a centre of this site.
+fn is_centre(measured: &Measured, centres: &[CentreId]) -> bool {
+    centres.iter().any(|centre| centre.as_bytes() == measured.server.as_bytes())
 }
 
 fn tolerances(snapshot: &Snapshot<'_>, customer: CustomerId) -> Result<Vec<(UnixTime, Nanos)>, StoreError> {

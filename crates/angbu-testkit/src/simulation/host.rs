@@ -147,11 +147,15 @@ impl Host {
         self.records.iter().filter(|record| matches!(record.fact, Fact::Exchange(_))).count()
     }
 
+    /// Asks the server of this place, past the agent; true time passes. None when nothing came back.
+    pub fn ask(&mut self, place: usize) -> Option<Asked> {
+        let upstream = self.upstreams.get_mut(place)?;
+        network::ask(upstream, &self.machine, &mut self.chance, self.leaping)
+    }
+
     fn ask_all(&mut self) {
         for place in 0..self.upstreams.len() {
-            let Some(upstream) = self.upstreams.get_mut(place) else { continue };
-            let asked = network::ask(upstream, &self.machine, &mut self.chance, self.leaping);
-            let Some(asked) = asked else { continue };
+            let Some(asked) = self.ask(place) else { continue };
             let packets = Packets {
                 server: Upstream::id(place),
                 request: &asked.request,

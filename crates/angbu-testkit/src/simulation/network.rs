@@ -212,7 +212,8 @@ pub struct Upstream {
     pub silent_from: Option<Nanos>,
     /// Whether it says that it is not synchronised.
     pub unsynchronised: bool,
-    late: Option<Vec<u8>>,
+    /// A reply that is on its way longer than the next one.
+    pub late: Option<Vec<u8>>,
 }
 
 impl Upstream {

@@ -180,7 +180,8 @@ impl Session {
 
     /// The oldest cookie makes room for the newest.
     fn keep(&mut self, cookie: Vec<u8>) {
-        if cookie.is_empty() || cookie.len() > key_exchange::LONGEST_COOKIE || !cookie.len().is_multiple_of(4) {
+        if cookie.is_empty() || cookie.len() > key_exchange::LONGEST_COOKIE || !cookie.len().is_multiple_of(4)
+        {
             return;
         }
         if self.cookies.len() == MOST_COOKIES {

@@ -88,6 +88,7 @@ export const en = {
   "why.dropped": "records were lost before they reached the centre",
   "why.straddles": "the tolerance’s edge lies within the error bound",
   "why.aged": "too long since the last exchange to be sure",
+  "why.too-wide": "the error bound is too wide to show anything",
   "why.reference-unproven": "the centre’s own clock was not proven",
   "why.clock-set-back": "the centre’s clock was set back, and showed this time twice",
   "why.no-tolerance": "no tolerance was settled yet",

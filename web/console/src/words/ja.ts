@@ -80,6 +80,7 @@ export const ja: Words = {
   "why.dropped": "記録がセンターに届く前に失われました",
   "why.straddles": "許容範囲の境界が誤差限界の中にあります",
   "why.aged": "最後の測定から時間がたち、確かではありません",
+  "why.too-wide": "誤差限界が広すぎて何も証明できません",
   "why.reference-unproven": "センター自身の時刻が証明されていませんでした",
   "why.clock-set-back": "センターの時計が戻され、この時刻が2回現れました",
   "why.no-tolerance": "許容範囲がまだ決められていませんでした",

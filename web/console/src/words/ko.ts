@@ -80,6 +80,7 @@ export const ko: Words = {
   "why.dropped": "기록이 센터에 오기 전에 누락되었습니다",
   "why.straddles": "허용 범위의 경계가 오차 한계 안에 있습니다",
   "why.aged": "마지막 측정 뒤 시간이 지나 확실하지 않습니다",
+  "why.too-wide": "오차 한계가 너무 넓어 아무것도 증명하지 못합니다",
   "why.reference-unproven": "센터의 시각이 입증되지 않았습니다",
   "why.clock-set-back": "센터의 시계가 되돌려져 이 시각이 두 번 나타났습니다",
   "why.no-tolerance": "허용 범위가 아직 정해지지 않았습니다",

@@ -73,6 +73,7 @@ pub(super) static WORDS: Words = Words {
         dropped: "records were lost before they reached the centre",
         undecided: "the error bound reaches across the edge of the tolerance",
         aged: "the last exchange is too old for a verdict at the edge of the tolerance",
+        wide: "the error bound is too wide to show anything",
         centre: "the centre’s own clock was not proven",
         twice: "the centre’s clock was set back and showed this time twice",
         no_tolerance: "no tolerance was settled",
