@@ -13,6 +13,7 @@ pub mod clock;
 mod config;
 mod event;
 mod files;
+pub mod kernel_clock;
 mod log;
 pub mod ntp;
 mod poll;
