@@ -166,7 +166,7 @@ pub const NTS_KEYS: [[u8; 32]; 3] = [[1; 32], [2; 32], [3; 32]];
 pub fn nts_datagram(data: &[u8]) {
     let [to_server, to_client, epoch] = NTS_KEYS;
     let server = NtpServerId::from_bytes([7; 16]);
-    let Some(mut keys) = Keys::prepare(server, &[EpochSecret::new(5, epoch)]) else { return };
+    let Some(mut keys) = Keys::prepare(server, &[EpochSecret::new(5, epoch)], 5) else { return };
     let mut rng = StdRng::seed_from_u64(1);
     let state = ServerState::unsynchronised(Unsynchronised::Initial, -20, NOW);
     let mut out = vec![0; data.len()];

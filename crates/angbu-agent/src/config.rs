@@ -59,8 +59,14 @@ pub struct Config {
     pub certificate_authorities: Option<PathBuf>,
     /// Where the centre serves time, `host` or `host:port`, if that is not what it said at joining.
     pub centre_ntp: Option<String>,
-    /// Other NTP servers (`host` or `host:port`), asked in this order when the centre does not answer. Records of them
-    /// show what they say, not what the centre's clock says.
+    /// Whether time is taken from the centre only under protection (NTS): then nobody on the way can answer in its place.
+    /// `false` takes what anybody on the way says, and every record of a start tells so.
+    #[serde(default = "default_nts")]
+    pub nts: bool,
+    /// Where the centre exchanges keys for NTS, `host` or `host:port`, if that is not what it said at joining.
+    pub centre_nts: Option<String>,
+    /// Other NTP servers (`host` or `host:port`, or `nts://host[:port]` for one that is asked under protection), asked in this
+    /// order when the centre does not answer. Records of them show what they say, not what the centre's clock says.
     #[serde(default)]
     pub servers: Vec<String>,
     /// How often the server is asked. A verdict holds for twice this long without a new answer.
@@ -135,6 +141,8 @@ impl Config {
             mode: Mode::default(),
             certificate_authorities: None,
             centre_ntp: None,
+            nts: default_nts(),
+            centre_nts: None,
             servers: Vec::new(),
             poll_interval: default_poll_interval(),
             check_interval: default_check_interval(),
@@ -170,6 +178,10 @@ impl Config {
         }
         Ok(())
     }
+}
+
+const fn default_nts() -> bool {
+    true
 }
 
 const fn default_poll_interval() -> Nanos {

@@ -16,6 +16,7 @@ mod files;
 pub mod kernel_clock;
 mod log;
 pub mod ntp;
+pub mod nts;
 mod poll;
 mod run;
 pub mod spool;

@@ -300,6 +300,8 @@ mod tests {
                 centre_key: None,
                 log_keys: vec![log_signer(1).verifier_key().to_string()],
                 ntp: String::new(),
+                nts: None,
+                nts_key: None,
                 tolerance_ns: 1,
             };
             let watch = LogWatch::open(&state, &enrolment, AGENT, &agent_key()).unwrap();

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
-use angbu_time::agent::Packets;
+use angbu_time::agent::{Packets, Unusable};
+use angbu_time::nts::client::Refusal;
+use angbu_time::proof::Witness;
+use angbu_time::record::Fact;
 use angbu_units::{Monotonic, Nanos, NtpServerId};
 use rand::RngExt as _;
 
 use crate::Event;
 use crate::ntp::client::{self, Answered, ExchangeError};
+use crate::nts::{Pace, Protected};
 use crate::run::Shared;
 
 /// How long an answer is waited for.
@@ -20,31 +24,47 @@ const SOON: Nanos = Nanos::from_secs(2);
 const MOST_ADDRESSES: usize = 4;
 
 /// A server to ask.
-#[derive(Debug, Clone)]
 pub(crate) struct Target {
     /// `host` or `host:port`.
     pub(crate) name: String,
     /// As records name it.
     pub(crate) id: NtpServerId,
+    /// How it is asked.
+    pub(crate) way: Way,
+    /// How often it lets itself be asked.
+    pub(crate) pace: Pace,
+}
+
+/// How a server is asked.
+pub(crate) enum Way {
+    /// Without protection.
+    Plain,
+    /// Under protection, and not at all without.
+    Protected(Box<Protected>),
+    /// Not at all, and why.
+    Not(String),
 }
 
 /// Asks the first server that answers, again and again, until the run stops.
-pub(crate) fn poll(shared: &Shared, targets: &[Target], interval: Nanos) {
+pub(crate) fn poll(shared: &Shared, mut targets: Vec<Target>, interval: Nanos) {
     let mut answered = shared.clock.read().monotonic;
     loop {
-        if targets.iter().any(|target| exchange(shared, target)) {
+        let by = targets.iter_mut().find_map(|target| exchange(shared, target).then_some(target.pace));
+        if by.is_some() {
             answered = shared.clock.read().monotonic;
         } else {
             tell_of_silence(shared, answered, interval);
         }
-        if shared.stop.wait_for(until_next(shared, interval)) {
+        // Who was answered by nobody goes at the pace of the first.
+        let pace = by.or(targets.first().map(|target| target.pace)).unwrap_or(Pace::new());
+        if shared.stop.wait_for(until_next(shared, pace.interval(interval))) {
             return;
         }
     }
 }
 
 /// One exchange, and its record; whether there is one.
-fn exchange(shared: &Shared, target: &Target) -> bool {
+fn exchange(shared: &Shared, target: &mut Target) -> bool {
     let outcome = ask(shared, target);
     let mut core = shared.core();
     let now = shared.clock.read();
@@ -52,7 +72,7 @@ fn exchange(shared: &Shared, target: &Target) -> bool {
         return false;
     }
     let reason = match outcome {
-        Ok(answered) => {
+        Ok(Asked { answered, witness }) => {
             let outcome = core.agent.on_reply(
                 &Packets {
                     server: target.id,
@@ -64,30 +84,91 @@ fn exchange(shared: &Shared, target: &Target) -> bool {
                 now,
             );
             for record in outcome.records {
-                shared.keep(&mut core, record, &target.name, now);
+                let witness = witness.as_ref().filter(|_| matches!(record.fact, Fact::Exchange(_)));
+                shared.keep_with(&mut core, record, witness, &target.name, now);
             }
             match outcome.refused {
-                None => return true,
-                Some(refused) => refused.to_string(),
+                None => {
+                    target.pace.answered();
+                    if let Way::Protected(protected) = &mut target.way {
+                        protected.answered(answered.received);
+                    }
+                    return true;
+                }
+                Some(refused) => {
+                    if let Unusable::Reply(refused) = refused {
+                        target.pace.refused(refused);
+                    }
+                    refused.to_string()
+                }
             }
         }
-        Err(ExchangeError::GivenUp) => return false,
-        Err(error) => error.to_string(),
+        Err(None) => return false,
+        Err(Some(reason)) => reason,
     };
     (shared.events)(&Event::NoExchange { server: target.name.clone(), reason });
     false
 }
 
-fn ask(shared: &Shared, target: &Target) -> Result<Answered, ExchangeError> {
+/// A question that was answered, and what proves it to others.
+struct Asked {
+    answered: Answered,
+    witness: Option<Witness>,
+}
+
+/// Asks once; in words why there is no answer, unless the run stops.
+fn ask(shared: &Shared, target: &mut Target) -> Result<Asked, Option<String>> {
+    match &mut target.way {
+        Way::Plain => ask_plain(shared, &target.name).map(|answered| Asked { answered, witness: None }),
+        Way::Protected(protected) => ask_protected(shared, protected),
+        Way::Not(reason) => Err(Some(reason.clone())),
+    }
+}
+
+fn ask_plain(shared: &Shared, name: &str) -> Result<Answered, Option<String>> {
     let give_up = || shared.stop.is_requested();
     let mut failure = ExchangeError::GivenUp;
-    for address in client::resolve(&target.name)?.into_iter().take(MOST_ADDRESSES) {
+    for address in client::resolve(name).map_err(in_words)?.into_iter().take(MOST_ADDRESSES) {
         match client::exchange(address, PATIENCE, &*shared.clock, &give_up) {
             Ok(answered) => return Ok(answered),
             Err(error) => failure = error,
         }
     }
+    Err(in_words(failure))
+}
+
+fn ask_protected(shared: &Shared, protected: &mut Protected) -> Result<Asked, Option<String>> {
+    let give_up = || shared.stop.is_requested();
+    let mut failure = None;
+    let (to, _) = protected.question().map_err(Some)?;
+    for address in client::resolve(&to).map_err(in_words)?.into_iter().take(MOST_ADDRESSES) {
+        let (_, mut question) = protected.question().map_err(Some)?;
+        match client::exchange_of(address, PATIENCE, &*shared.clock, &give_up, &mut question) {
+            Ok(answered) => {
+                let witness = question.witness(&answered);
+                return Ok(Asked { answered, witness });
+            }
+            Err(error) => {
+                let refused = question.refused;
+                if refused == Some(Refusal::Nak) {
+                    protected.give_up_keys();
+                }
+                failure = match (in_words(error), refused) {
+                    (Some(_), Some(refused)) => Some(refused.to_string()),
+                    (words, _) => words,
+                };
+            }
+        }
+    }
     Err(failure)
+}
+
+/// What is told of a failure; nothing where the run stops.
+fn in_words(error: ExchangeError) -> Option<String> {
+    match error {
+        ExchangeError::GivenUp => None,
+        error => Some(error.to_string()),
+    }
 }
 
 /// After two intervals without an answer nothing is shown any more.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use angbu_accounts::{CodeError, EnrolmentCode};
 use angbu_client::{Client, ClientError, Trust, join};
 use angbu_time::agent::{Agent, Settings};
+use angbu_time::proof::Witness;
 use angbu_time::record::{Record, Software};
 use angbu_units::{Clock, NtpServerId, Reading};
 use ed25519_dalek::SigningKey;
@@ -17,7 +18,8 @@ use sha2::{Digest as _, Sha256};
 use crate::backoff::Backoff;
 use crate::log::LogWatch;
 use crate::ntp::client;
-use crate::poll::{self, Target};
+use crate::nts::{Pace, Protected};
+use crate::poll::{self, Target, Way};
 use crate::state::{Enrolment, Identity, State, StateError};
 use crate::upload::{self, Uploader};
 use crate::{Config, ConfigError, Event, Spool, SpoolError, Stop};
@@ -27,6 +29,14 @@ const LAST_UPLOAD: Duration = Duration::from_secs(2);
 
 /// How long threads may take to end after that.
 const LAST_BREATH: Duration = Duration::from_millis(500);
+
+/// What stands before the name of a server that is asked under protection.
+const NTS_SCHEME: &str = "nts://";
+
+const NOT_TOLD: &str = "the centre did not say where it exchanges keys for NTS, and without NTS no time is taken from it; \
+                        set `centre_nts`, or `nts = false` to do without protection";
+const NO_TRUST: &str = "nothing says whom to trust with keys for NTS, and without NTS no time is taken from the centre; \
+                        set `certificate_authorities`, or join again with an empty folder and a new code";
 
 /// The number of an agent's first record.
 const FIRST_RECORD: u64 = 1;
@@ -111,9 +121,25 @@ impl Shared {
 
     /// Writes a record down, tells of it, and wakes the uploader. Returns its number, unless the disk refused it.
     pub(crate) fn keep(&self, core: &mut Core, record: Record, server: &str, now: Reading) -> Option<u64> {
+        self.keep_with(core, record, None, server, now)
+    }
+
+    /// As [`Self::keep`], with what proves the record's exchange.
+    pub(crate) fn keep_with(
+        &self,
+        core: &mut Core,
+        record: Record,
+        witness: Option<&Witness>,
+        server: &str,
+        now: Reading,
+    ) -> Option<u64> {
         // The spool gives the numbers: it knows which ones the centre has.
         let record = Record { seq: core.spool.next_seq(), ..record };
-        match core.spool.append(&record.encode(), now.wall) {
+        let mut bytes = record.encode();
+        if let Some(witness) = witness {
+            bytes.extend(witness.encode());
+        }
+        match core.spool.append(&bytes, now.wall) {
             Ok((seq, lost)) => {
                 if let Some(lost) = lost {
                     (self.events)(&Event::Lost { first: lost.first, last: lost.last });
@@ -154,7 +180,7 @@ pub fn run(config: &Config, clock: Arc<dyn Clock>, events: Events, stop: &Stop) 
     let identity = state.identity()?;
     let Some(enrolment) = enrolment(config, &state, &identity.signing, &events, stop)? else { return Ok(()) };
     let client = client(config, &enrolment)?;
-    let targets = targets(config, &enrolment, &client);
+    let targets = targets(config, &enrolment, &client, &identity.signing)?;
     let shared = Arc::new(begin(config, state, &identity, &enrolment, clock, events, stop)?);
     let agent = enrolment.agent.parse().map_err(|_| damaged(config))?;
     let uploader = Uploader {
@@ -215,12 +241,8 @@ fn enrolment(
 }
 
 fn client(config: &Config, enrolment: &Enrolment) -> Result<Client, AgentError> {
-    let trust = match (&config.certificate_authorities, enrolment.centre_key()) {
-        (Some(path), _) => {
-            let pem = std::fs::read(path)
-                .map_err(|source| AgentError::Authorities { path: path.clone(), source })?;
-            Trust::authorities(&pem)?
-        }
+    let trust = match (authorities(config)?, enrolment.centre_key()) {
+        (Some(authorities), _) => authorities,
         (None, Some(key)) => Trust::Key(key),
         // Over plain HTTP, to this machine only, nobody's key is looked at.
         (None, None) if config.centre.starts_with("http://") => Trust::Public,
@@ -229,15 +251,51 @@ fn client(config: &Config, enrolment: &Enrolment) -> Result<Client, AgentError> 
     Ok(Client::new(&config.centre, None, &trust)?)
 }
 
+/// The certificate authorities of the configuration, if it names any.
+fn authorities(config: &Config) -> Result<Option<Trust>, AgentError> {
+    let Some(path) = &config.certificate_authorities else { return Ok(None) };
+    let pem = std::fs::read(path).map_err(|source| AgentError::Authorities { path: path.clone(), source })?;
+    Ok(Some(Trust::authorities(&pem)?))
+}
+
 /// The servers to ask, in order: the centre, then the others.
-fn targets(config: &Config, enrolment: &Enrolment, client: &Client) -> Vec<Target> {
+fn targets(
+    config: &Config,
+    enrolment: &Enrolment,
+    client: &Client,
+    key: &SigningKey,
+) -> Result<Vec<Target>, AgentError> {
+    let protected = |server: String, ntp: Option<String>, trust: &Trust| {
+        let tls = Arc::new(trust.for_nts()?);
+        let first_wait = config.retry_interval.to_duration();
+        let key = key.verifying_key().to_bytes();
+        Ok::<_, AgentError>(Way::Protected(Box::new(Protected::new(server, ntp, tls, key, first_wait))))
+    };
     let centre = config.centre_ntp.clone().unwrap_or_else(|| reachable(&enrolment.ntp, &client.host()));
     let id = enrolment
         .centre
         .parse()
         .map_or_else(|_| named(&centre), |id: angbu_units::CentreId| NtpServerId::from_bytes(*id.as_bytes()));
-    let others = config.servers.iter().map(|name| Target { name: name.clone(), id: named(name) });
-    [Target { name: centre, id }].into_iter().chain(others).collect()
+    let told = enrolment.nts.as_ref().map(|told| reachable(told, &client.host()));
+    let trust =
+        authorities(config)?.or_else(|| enrolment.nts_key().or(enrolment.centre_key()).map(Trust::Key));
+    let way = match (config.centre_nts.clone().or(told), trust) {
+        _ if !config.nts => Way::Plain,
+        (Some(server), Some(trust)) => protected(server, Some(centre.clone()), &trust)?,
+        (None, _) => Way::Not(NOT_TOLD.to_owned()),
+        (_, None) => Way::Not(NO_TRUST.to_owned()),
+    };
+    let mut targets = vec![Target { name: centre, id, way, pace: Pace::new() }];
+    for name in &config.servers {
+        let way = match name.strip_prefix(NTS_SCHEME) {
+            Some(server) => {
+                protected(server.to_owned(), None, &authorities(config)?.unwrap_or(Trust::Public))?
+            }
+            None => Way::Plain,
+        };
+        targets.push(Target { name: name.clone(), id: named(name), way, pace: Pace::new() });
+    }
+    Ok(targets)
 }
 
 /// An address at which a server says that it listens, with the host that it was reached at where it says "any".
@@ -309,7 +367,7 @@ fn start_threads(
     let (poll_interval, check_interval) = (config.poll_interval, config.check_interval.to_duration());
     start_thread("angbu-watch", shared, move |shared| watch(shared, check_interval))?;
     start_thread("angbu-upload", shared, move |shared| upload::upload(shared, uploader))?;
-    start_thread("angbu-poll", shared, move |shared| poll::poll(shared, &targets, poll_interval))
+    start_thread("angbu-poll", shared, move |shared| poll::poll(shared, targets, poll_interval))
 }
 
 fn start_thread(

@@ -67,6 +67,12 @@ pub(crate) struct Enrolment {
     /// The verifier keys of the centre's log: the one that joining vouched for, or what has followed it.
     pub(crate) log_keys: Vec<String>,
     pub(crate) ntp: String,
+    /// Where keys for NTS are exchanged, if the centre said so.
+    #[serde(default)]
+    pub(crate) nts: Option<String>,
+    /// SHA-256 over the DER SubjectPublicKeyInfo that is shown there, in hexadecimal.
+    #[serde(default)]
+    pub(crate) nts_key: Option<String>,
     pub(crate) tolerance_ns: i64,
 }
 
@@ -169,6 +175,8 @@ impl Enrolment {
             centre_key: joined.centre_key.map(|key| hexadecimal(&key)),
             log_keys: vec![joined.log_key.to_string()],
             ntp: joined.ntp.clone(),
+            nts: joined.nts.clone(),
+            nts_key: joined.nts_key.map(|key| hexadecimal(&key)),
             tolerance_ns: joined.tolerance.count(),
         }
     }
@@ -179,13 +187,22 @@ impl Enrolment {
 
     /// The 32 bytes of the centre's key, if it has one and it can be read.
     pub(crate) fn centre_key(&self) -> Option<[u8; 32]> {
-        let text = self.centre_key.as_deref().filter(|text| text.len() == 64 && text.is_ascii())?;
-        let mut key = [0; 32];
-        for (n, byte) in key.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(text.get(2 * n..2 * n + 2)?, 16).ok()?;
-        }
-        Some(key)
+        self.centre_key.as_deref().and_then(read_key)
     }
+
+    /// The 32 bytes of the key that is shown where keys for NTS are exchanged.
+    pub(crate) fn nts_key(&self) -> Option<[u8; 32]> {
+        self.nts_key.as_deref().and_then(read_key)
+    }
+}
+
+fn read_key(text: &str) -> Option<[u8; 32]> {
+    let text = Some(text).filter(|text| text.len() == 64 && text.is_ascii())?;
+    let mut key = [0; 32];
+    for (n, byte) in key.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * n..2 * n + 2)?, 16).ok()?;
+    }
+    Some(key)
 }
 
 fn read_identity(bytes: &[u8]) -> Option<Identity> {
@@ -259,6 +276,8 @@ mod tests {
             centre_key: Some(hexadecimal(&[0xa5; 32])),
             log_keys: vec!["k".to_owned()],
             ntp: "[::]:123".to_owned(),
+            nts: Some("[::]:4460".to_owned()),
+            nts_key: Some(hexadecimal(&[0x5a; 32])),
             tolerance_ns: 50_000_000,
         };
         state.keep(&enrolment).unwrap();

@@ -3,11 +3,13 @@
 //! The centre says which record it wants next, with every answer and with the refusal of an upload that begins
 //! elsewhere; the spool follows it. So an answer that is lost, or a centre that was set back, costs a repetition.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use angbu_client::wire::LogGrowth;
 use angbu_client::{Client, ClientError};
 use angbu_time::ingest;
+use angbu_time::proof::Witness;
 use angbu_time::record::{Dropped, Fact, MAX_RECORDS, Record, Upload, When};
 use angbu_units::{AgentId, Nanos, UnixTime};
 use ed25519_dalek::SigningKey;
@@ -86,9 +88,14 @@ impl Uploader {
         drop(core);
         let Some((first, _)) = items.first() else { return Ok(None) };
         let first = *first;
-        let records = items.into_iter().map(|(seq, item)| record(seq, item, now.wall)).collect();
+        let (mut records, mut witnesses) = (Vec::with_capacity(items.len()), BTreeMap::new());
+        for (seq, item) in items {
+            let (record, witness) = record(seq, item, now.wall);
+            witnesses.extend(witness.map(|witness| (record.seq, witness)));
+            records.push(record);
+        }
         let newest_checkpoint = self.log.cosigned(sent);
-        let upload = Upload { agent: self.agent, sent, newest_checkpoint, records };
+        let upload = Upload { agent: self.agent, sent, newest_checkpoint, records, witnesses };
         Ok(Some(Batch { first, wire: ingest::sign(&upload, &self.key), last_try }))
     }
 
@@ -173,15 +180,16 @@ fn elsewhere(error: &ClientError, first: u64) -> Option<u64> {
     }
 }
 
-fn record(seq: u64, item: Item, now: UnixTime) -> Record {
+/// The record of an item, and what proves it.
+fn record(seq: u64, item: Item, now: UnixTime) -> (Record, Option<Witness>) {
     let lost = match item {
-        Item::Record(bytes) => match Record::decode(&bytes) {
-            Ok(record) if record.seq == seq => return record,
+        Item::Record(bytes) => match Record::decode_with_witness(&bytes) {
+            Ok((record, witness)) if record.seq == seq => return (record, witness),
             // Written by another version of this program, and of no use to anybody.
             _ => Lost { first: seq, last: seq, at: now },
         },
         Item::Lost(lost) => lost,
     };
     let at = When { system: lost.at, centre: None };
-    Record { seq: lost.first, fact: Fact::Dropped(Dropped { at, last: lost.last }) }
+    (Record { seq: lost.first, fact: Fact::Dropped(Dropped { at, last: lost.last }) }, None)
 }

@@ -32,6 +32,10 @@ pub struct Joined {
     /// Where the centre serves time, `host:port`; the host may be unspecified (`0.0.0.0`), which is the host that
     /// the centre was reached at.
     pub ntp: String,
+    /// Where the centre exchanges keys for protected time (NTS), of the same kind; none where it does not say so.
+    pub nts: Option<String>,
+    /// The SHA-256 over the DER SubjectPublicKeyInfo that is shown there, for [`Trust::Key`].
+    pub nts_key: Option<[u8; 32]>,
 }
 
 /// Joins the centre at `url` by an enrolment code, as the agent with this name and key.
@@ -82,6 +86,10 @@ pub fn join(url: &str, code: &EnrolmentCode, name: &str, key: &SigningKey) -> Re
 }
 
 fn understand(answer: JoinAnswer, centre_key: Option<[u8; 32]>) -> Option<Joined> {
+    let nts_key = match answer.nts_key {
+        Some(text) => Some(STANDARD.decode(text).ok()?.try_into().ok()?),
+        None => None,
+    };
     Some(Joined {
         agent: answer.agent_id.parse().ok()?,
         customer: answer.customer_id.parse().ok()?,
@@ -91,5 +99,7 @@ fn understand(answer: JoinAnswer, centre_key: Option<[u8; 32]>) -> Option<Joined
         log_key: answer.log_key.parse().ok()?,
         tolerance: Nanos::new(answer.tolerance_ns),
         ntp: answer.ntp,
+        nts: answer.nts,
+        nts_key,
     })
 }

@@ -2,12 +2,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use angbu_time::nts::key_exchange;
+use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
     CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    SupportedProtocolVersion,
+};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use sha2::{Digest as _, Sha256};
@@ -47,7 +52,22 @@ impl Trust {
     }
 
     pub(crate) fn tls(&self) -> Result<ClientConfig, ClientError> {
-        let provider = provider();
+        self.config(rustls::DEFAULT_VERSIONS)
+    }
+
+    /// TLS 1.3 and nothing older, for the exchange of keys for NTS (RFC 8915, section 3).
+    ///
+    /// # Errors
+    /// [`ClientError::Unusable`] where a certificate authority cannot be used.
+    pub fn for_nts(&self) -> Result<ClientConfig, ClientError> {
+        let mut config = self.config(&[&rustls::version::TLS13])?;
+        config.alpn_protocols = vec![key_exchange::ALPN.to_vec()];
+        // Each exchange is a handshake of its own: nothing ties one to another.
+        config.resumption = Resumption::disabled();
+        Ok(config)
+    }
+
+    fn config(&self, versions: &[&'static SupportedProtocolVersion]) -> Result<ClientConfig, ClientError> {
         let mut roots = RootCertStore::empty();
         match self {
             Self::Public => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
@@ -58,10 +78,10 @@ impl Trust {
                     })?;
                 }
             }
-            Self::Key(key) => return Ok(by_key(KeyCheck::new(Check::Pinned(*key)))),
+            Self::Key(key) => return Ok(by_key(KeyCheck::new(Check::Pinned(*key)), versions)),
         }
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(versions)
             .expect("broken invariant: the provider speaks TLS 1.2 and 1.3")
             .with_root_certificates(roots)
             .with_no_client_auth();
@@ -73,7 +93,7 @@ impl Trust {
 /// nothing secret is said.
 pub(crate) fn tls_with_anybody() -> (ClientConfig, ShownKey) {
     let shown = ShownKey::default();
-    (by_key(KeyCheck::new(Check::Told(shown.clone()))), shown)
+    (by_key(KeyCheck::new(Check::Told(shown.clone())), rustls::DEFAULT_VERSIONS), shown)
 }
 
 /// The DER SubjectPublicKeyInfo that the other side has shown last.
@@ -90,9 +110,9 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-fn by_key(check: KeyCheck) -> ClientConfig {
+fn by_key(check: KeyCheck, versions: &[&'static SupportedProtocolVersion]) -> ClientConfig {
     ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .expect("broken invariant: the provider speaks TLS 1.2 and 1.3")
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(check))

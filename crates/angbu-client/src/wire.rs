@@ -90,4 +90,8 @@ pub(crate) struct JoinAnswer {
     pub(crate) log_key: String,
     pub(crate) tolerance_ns: i64,
     pub(crate) ntp: String,
+    #[serde(default)]
+    pub(crate) nts: Option<String>,
+    #[serde(default)]
+    pub(crate) nts_key: Option<String>,
 }

@@ -26,8 +26,8 @@ use tower_http::trace::TraceLayer;
 use utoipa::openapi::OpenApi;
 
 pub use centre::{
-    Centre, InForce, OwnClock, Parts, SITE_START, Seam, Site, TimeService, UpstreamReading, UpstreamState,
-    Witnessed, clock_history, clock_state_entry,
+    Centre, InForce, OwnClock, Parts, Protected, SITE_START, Seam, Site, TimeService, UpstreamReading,
+    UpstreamState, Witnessed, clock_history, clock_state_entry,
 };
 use problem::Refusal;
 

@@ -4,8 +4,8 @@
 
 use angbu_evidence::Hash;
 use angbu_units::{
-    AgentId, CentreId, CodeId, CustomerId, EntryId, MachineId, Nanos, PersonId, Ppb, SessionId, StaffId,
-    TokenId, UnixTime,
+    AgentId, CentreId, CodeId, CustomerId, EntryId, MachineId, Nanos, NtpServerId, PersonId, Ppb, SessionId,
+    StaffId, TokenId, UnixTime,
 };
 
 use crate::StoreError;
@@ -355,7 +355,19 @@ macro_rules! ids {
         }
     )*};
 }
-ids!(CustomerId, AgentId, CentreId, StaffId, PersonId, MachineId, TokenId, SessionId, CodeId, Hash);
+ids!(
+    CustomerId,
+    AgentId,
+    CentreId,
+    NtpServerId,
+    StaffId,
+    PersonId,
+    MachineId,
+    TokenId,
+    SessionId,
+    CodeId,
+    Hash
+);
 
 impl ToValue for EntryId {
     fn to_value(&self) -> Value<'_> {

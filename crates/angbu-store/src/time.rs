@@ -4,6 +4,10 @@
 //! bound, rate), readable, because the database itself gathers a year of them into the points of a graph; they tell how a
 //! clock went and name nobody.
 
+mod epochs;
+
+pub use epochs::EpochRow;
+
 use angbu_units::{AgentId, CustomerId, EntryId, Nanos, Ppb, UnixTime};
 
 use crate::seal::Purpose;

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use crate::exchange::{Exchange, Source};
 use crate::packet::Leap;
+use crate::proof::{Seal, Witness};
 use crate::record::{
     Alarm, AlarmKind, Dropped, Fact, Measured, Pause, PauseReason, Record, Software, Start, Stop, Upload,
     When,
@@ -66,9 +67,16 @@ fn fact() -> impl Strategy<Value = Fact> {
 }
 
 prop_compose! {
-    pub(crate) fn upload()(agent: [u8; 16], sent: i64, newest_checkpoint in prop::option::of("[ -~\n—]{1,600}"), first in 1u64..1_000_000, facts in prop::collection::vec(fact(), 1..40)) -> Upload {
+    fn witness()(reveal: [u8; 32], request in prop::collection::vec(any::<u8>(), 48..300), header: [u8; 24], epoch: u32, mac: [u8; 16]) -> Witness {
+        let seal = Seal::decode(&[&epoch.to_be_bytes()[..], &mac].concat()).unwrap();
+        Witness { reveal, request, header: [header, header].concat().try_into().unwrap(), seal }
+    }
+}
+
+prop_compose! {
+    pub(crate) fn upload()(agent: [u8; 16], sent: i64, newest_checkpoint in prop::option::of("[ -~\n—]{1,600}"), first in 1u64..1_000_000, facts in prop::collection::vec(fact(), 1..40), proofs in prop::collection::vec(prop::option::of(witness()), 40)) -> Upload {
         let mut seq = first;
-        let records = facts.into_iter().map(|mut fact| {
+        let records: Vec<Record> = facts.into_iter().map(|mut fact| {
             if let Fact::Dropped(dropped) = &mut fact {
                 dropped.last += seq;
             }
@@ -76,7 +84,9 @@ prop_compose! {
             seq = record.next_seq();
             record
         }).collect();
-        Upload { agent: AgentId::from_bytes(agent), sent: UnixTime::from_nanos(sent), newest_checkpoint, records }
+        let proven = records.iter().zip(proofs).filter(|(record, _)| matches!(record.fact, Fact::Exchange(_)));
+        let witnesses = proven.filter_map(|(record, proof)| Some((record.seq, proof?))).collect();
+        Upload { agent: AgentId::from_bytes(agent), sent: UnixTime::from_nanos(sent), newest_checkpoint, records, witnesses }
     }
 }
 

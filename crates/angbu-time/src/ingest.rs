@@ -3,9 +3,12 @@
 //! The wire form is a 64-byte Ed25519 signature (RFC 8032) followed by the upload's bytes. What is signed is a line
 //! that names the purpose, then those bytes, so that no signature made for one purpose serves another.
 
+use std::collections::BTreeMap;
+
 use angbu_units::{AgentId, Nanos, UnixTime};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 
+use crate::proof::Witness;
 use crate::record::{DecodeError, Fact, Record, Upload};
 use crate::wire::Reader;
 
@@ -38,6 +41,8 @@ pub struct Accepted {
     pub next_seq: u64,
     /// The largest checkpoint that the agent has checked, as it sent it: a signed note of which nothing is checked yet.
     pub newest_checkpoint: Option<String>,
+    /// What proves exchanges among the records, by their numbers; nothing of it is checked yet ([`crate::proof`]).
+    pub witnesses: BTreeMap<u64, Witness>,
 }
 
 /// Why an upload is refused. Nothing of a refused upload is in effect.
@@ -120,6 +125,7 @@ pub fn accept(known: &Known, wire: &[u8], latest: UnixTime) -> Result<Accepted, 
         return Err(Refusal::Gap { expected, found: first });
     }
     let newest_checkpoint = upload.newest_checkpoint;
+    let witnesses = upload.witnesses;
     let records: Vec<Record> = upload
         .records
         .into_iter()
@@ -127,7 +133,7 @@ pub fn accept(known: &Known, wire: &[u8], latest: UnixTime) -> Result<Accepted, 
         .map(|record| from(record, expected))
         .collect();
     match records.last().map(Record::next_seq) {
-        Some(next_seq) => Ok(Accepted { records, next_seq, newest_checkpoint }),
+        Some(next_seq) => Ok(Accepted { records, next_seq, newest_checkpoint, witnesses }),
         None => Err(Refusal::Replay { next_seq: expected }),
     }
 }
@@ -179,6 +185,7 @@ mod tests {
             sent: NOW,
             newest_checkpoint: Some("a checkpoint\n".to_owned()),
             records,
+            witnesses: BTreeMap::new(),
         }
     }
 

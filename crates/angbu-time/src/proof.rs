@@ -17,8 +17,11 @@ use hmac::Mac as _;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::nts::client;
 use crate::nts::cookie::EpochKeys;
 use crate::packet::LENGTH;
+use crate::record::DecodeError;
+use crate::wire::Reader;
 
 /// The type of both fields (RFC 5905's registry: 0xF000 to 0xFFFF are for experiments).
 pub const FIELD: u16 = 0xfa16;
@@ -107,4 +110,39 @@ impl Seal {
 /// The unique identifier of an agent's request: SHA-256(the agent's public key ‖ 32 random bytes).
 pub fn identifier(agent_key: &[u8; 32], reveal: &[u8; 32]) -> [u8; 32] {
     Sha256::new().chain_update(agent_key).chain_update(reveal).finalize().into()
+}
+
+/// What an agent shows of an exchange so that the centre can check its own seal on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witness {
+    /// The random bytes behind the request's identifier.
+    pub reveal: [u8; 32],
+    /// The request as it was sent.
+    pub request: Vec<u8>,
+    /// The first 48 bytes of the reply. The rest protects the reply on its way and proves nothing to others.
+    pub header: [u8; LENGTH],
+    /// The seal that the reply carried.
+    pub seal: Seal,
+}
+
+/// The longest request of a witness.
+const LONGEST_REQUEST: usize = client::LONGEST;
+
+impl Witness {
+    /// Its bytes: what was hidden, the reply's header, its seal, the request behind its length.
+    pub fn encode(&self) -> Vec<u8> {
+        let length = u16::try_from(self.request.len()).unwrap_or(u16::MAX).to_be_bytes();
+        [&self.reveal[..], &self.header, &self.seal.encode(), &length, &self.request].concat()
+    }
+
+    /// Reads one from the front.
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (reveal, header) = (reader.array()?, reader.array()?);
+        let seal = Seal::decode(&reader.array::<BODY>()?).ok_or(DecodeError::NotCanonical)?;
+        let length = usize::from(reader.u16()?);
+        if !(LENGTH..=LONGEST_REQUEST).contains(&length) {
+            return Err(DecodeError::NotCanonical);
+        }
+        Ok(Self { reveal, header, seal, request: reader.bytes(length)?.to_vec() })
+    }
 }

@@ -3,10 +3,13 @@
 //! A record holds the NTP server's id, the flags, the rate and T1 to T4; offset and delay follow from those ([`Exchange`])
 //! and are not written a second time, so that they can never differ from them. The agent's id stands once, in the upload.
 
+use std::collections::BTreeMap;
+
 use angbu_units::{AgentId, Nanos, NtpServerId, NtpShort, Ppb, UnixTime};
 
 use crate::exchange::{self, Exchange, Source};
 use crate::packet::Leap;
+use crate::proof::Witness;
 use crate::sync::Judgement;
 use crate::wire::Reader;
 
@@ -65,6 +68,9 @@ pub enum DecodeError {
     /// A checkpoint that is longer than [`LONGEST_CHECKPOINT`] or no text.
     #[error("the checkpoint that an upload shows is a text of at most {LONGEST_CHECKPOINT} bytes")]
     Checkpoint,
+    /// A witness of no exchange in the upload, or out of order.
+    #[error("a witness stands for record {0}, which is no exchange of this upload, or out of order")]
+    Witness(u64),
     /// Not 1 to [`MAX_RECORDS`] records.
     #[error("an upload holds 1 to {MAX_RECORDS} records, not {0}")]
     Count(usize),
@@ -216,6 +222,8 @@ pub struct Upload {
     pub newest_checkpoint: Option<String>,
     /// 1 to [`MAX_RECORDS`] records, each beginning where the one before ends.
     pub records: Vec<Record>,
+    /// What proves exchanges among the records, by their numbers.
+    pub witnesses: BTreeMap<u64, Witness>,
 }
 
 impl Record {
@@ -255,6 +263,18 @@ impl Record {
         let record = Self::read(&mut reader)?;
         reader.end()?;
         Ok(record)
+    }
+
+    /// Reads a record and the witness behind it, if there is one: how an agent keeps them together.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    pub fn decode_with_witness(bytes: &[u8]) -> Result<(Self, Option<Witness>), DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let record = Self::read(&mut reader)?;
+        let witness = if reader.is_empty() { None } else { Some(Witness::read(&mut reader)?) };
+        reader.end()?;
+        Ok((record, witness))
     }
 
     fn encode_into(&self, out: &mut Vec<u8>) {
@@ -342,6 +362,11 @@ impl Upload {
         for record in &self.records {
             record.encode_into(&mut out);
         }
+        out.extend(u16::try_from(self.witnesses.len()).unwrap_or(u16::MAX).to_be_bytes());
+        for (seq, witness) in &self.witnesses {
+            out.extend(seq.to_be_bytes());
+            out.extend(witness.encode());
+        }
         out
     }
 
@@ -349,7 +374,7 @@ impl Upload {
     ///
     /// # Errors
     /// [`DecodeError`] for any byte string that is not the encoding of an upload with 1 to [`MAX_RECORDS`]
-    /// records, each beginning where the one before ends.
+    /// records, each beginning where the one before ends, and of witnesses of exchanges among them.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let agent = Self::read_agent(&mut reader)?;
@@ -367,8 +392,9 @@ impl Upload {
             }
             records.push(record);
         }
+        let witnesses = read_witnesses(&mut reader, &records)?;
         reader.end()?;
-        Ok(Self { agent, sent, newest_checkpoint, records })
+        Ok(Self { agent, sent, newest_checkpoint, records, witnesses })
     }
 
     /// The agent that an upload names, before anything else about it is read.
@@ -421,6 +447,26 @@ impl Measured {
         let poll = read_poll(reader)?;
         Ok(Self { server, exchange: Exchange::new(instants, source)?, judgement, poll })
     }
+}
+
+/// Witnesses in the order of their numbers, each of an exchange that is there.
+fn read_witnesses(
+    reader: &mut Reader<'_>,
+    records: &[Record],
+) -> Result<BTreeMap<u64, Witness>, DecodeError> {
+    let mut witnesses = BTreeMap::new();
+    for _ in 0..reader.u16()? {
+        let seq = reader.u64()?;
+        let place = records.binary_search_by_key(&seq, |record| record.seq);
+        let record = place.ok().and_then(|at| records.get(at));
+        let is_exchange = record.is_some_and(|record| matches!(record.fact, Fact::Exchange(_)));
+        let follows = witnesses.last_key_value().is_none_or(|(last, _)| *last < seq);
+        if !is_exchange || !follows {
+            return Err(DecodeError::Witness(seq));
+        }
+        witnesses.insert(seq, Witness::read(reader)?);
+    }
+    Ok(witnesses)
 }
 
 /// A text behind its length; none where that is zero.
@@ -645,6 +691,7 @@ mod tests {
     fn a_checkpoint_is_a_short_text() {
         let at = When { system: UnixTime::from_nanos(0), centre: None };
         let of = |checkpoint: &str| Upload {
+            witnesses: BTreeMap::new(),
             agent: AgentId::from_bytes([1; 16]),
             sent: UnixTime::from_nanos(0),
             newest_checkpoint: Some(checkpoint.to_owned()),

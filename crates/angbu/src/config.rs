@@ -13,6 +13,9 @@ use angbu_evidence::note::{KeyType, VerifierKey};
 use angbu_store::{Engine, UrlError};
 use angbu_units::Nanos;
 
+/// How often the keys that seal cookies may be replaced.
+const ROTATION: std::ops::RangeInclusive<Nanos> = Nanos::from_secs(1)..=Nanos::from_secs(86_400);
+
 /// The most witnesses that a centre asks.
 const MOST_WITNESSES: usize = 16;
 
@@ -52,6 +55,12 @@ pub enum ConfigError {
     /// A certificate without its key, or both files and a generated certificate.
     #[error("[http] takes either tls = \"generated\" or both certificate and key")]
     ContradictoryTls,
+    /// A certificate for NTS without its key, or the other way round.
+    #[error("[nts] takes both certificate and key, or neither")]
+    HalfOfACertificate,
+    /// Keys that are replaced too often or too seldom.
+    #[error("[nts] rotate is {0}, it must lie between 1 s and 24 h")]
+    Rotation(Nanos),
     /// A witness without logs to watch.
     #[error("no log is given: a witness needs the verifier key of each log that it watches (logs, or --log)")]
     NoLogs,
@@ -101,6 +110,9 @@ pub struct ServeConfig {
     /// The time server.
     #[serde(default)]
     pub ntp: NtpConfig,
+    /// Protected time: the exchange of keys for NTS.
+    #[serde(default)]
+    pub nts: NtsConfig,
     /// What this centre's own clock rests on.
     #[serde(default)]
     pub clock: ClockConfig,
@@ -196,6 +208,24 @@ pub struct NtpConfig {
     pub listen: SocketAddr,
     /// Threads that answer, 1 to 64.
     pub threads: ThreadCount,
+}
+
+/// Protected time (NTS, RFC 8915): where clients exchange keys, over TLS 1.3. What they then ask, they ask the time server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NtsConfig {
+    /// Address and port (TCP). Without it, the address of the time server, and port 4460 beside NTP's own 123 or else the
+    /// port of the same number as the time server's.
+    pub listen: Option<SocketAddr>,
+    /// A PEM file with a certificate chain for this alone, the server's own first. Without it the certificate is the web
+    /// interface's, or, where that has none, one of the site's own, made at the first start.
+    pub certificate: Option<PathBuf>,
+    /// A PEM file with its private key.
+    pub key: Option<PathBuf>,
+    /// How often the keys that seal cookies are replaced, 1 s to 24 h. Cookies of the two before are still taken, so
+    /// that clients notice nothing.
+    #[serde(deserialize_with = "length")]
+    pub rotate: Nanos,
 }
 
 /// How many threads answer NTP: 1 to 64.
@@ -297,6 +327,7 @@ impl Default for ServeConfig {
             origin: default_origin(),
             http: HttpConfig::default(),
             ntp: NtpConfig::default(),
+            nts: NtsConfig::default(),
             clock: ClockConfig::default(),
             customers: Vec::new(),
             witnesses: Vec::new(),
@@ -320,6 +351,12 @@ impl Default for HttpConfig {
 impl Default for NtpConfig {
     fn default() -> Self {
         Self { listen: SocketAddr::from(([127, 0, 0, 1], 123)), threads: ThreadCount::default() }
+    }
+}
+
+impl Default for NtsConfig {
+    fn default() -> Self {
+        Self { listen: None, certificate: None, key: None, rotate: Nanos::from_secs(86_400) }
     }
 }
 
@@ -360,6 +397,7 @@ impl ServeConfig {
         }
         self.store.engine()?;
         self.check_witnesses()?;
+        self.nts.check()?;
         self.http.check()
     }
 
@@ -396,6 +434,22 @@ impl HttpConfig {
             (None, None, None) | (Some(_), None, None) | (None, Some(_), Some(_)) => Ok(()),
             _ => Err(ConfigError::ContradictoryTls),
         }
+    }
+}
+
+impl NtsConfig {
+    /// Checks what a file's form cannot say.
+    ///
+    /// # Errors
+    /// [`ConfigError::HalfOfACertificate`] and [`ConfigError::Rotation`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.certificate.is_some() != self.key.is_some() {
+            return Err(ConfigError::HalfOfACertificate);
+        }
+        if !ROTATION.contains(&self.rotate) {
+            return Err(ConfigError::Rotation(self.rotate));
+        }
+        Ok(())
     }
 }
 

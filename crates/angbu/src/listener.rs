@@ -100,17 +100,17 @@ pub(crate) async fn serve(
 
 /// How many connections each address has open.
 #[derive(Clone, Default)]
-struct Sources(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub(crate) struct Sources(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 /// One connection of an address, until it is dropped.
-struct FromSource {
+pub(crate) struct FromSource {
     sources: Sources,
     address: IpAddr,
 }
 
 impl Sources {
     /// Counts a connection, unless its address has so many already.
-    fn enter(&self, address: IpAddr, most: usize) -> Option<FromSource> {
+    pub(crate) fn enter(&self, address: IpAddr, most: usize) -> Option<FromSource> {
         let address = network(address);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_default();

@@ -9,22 +9,27 @@ use anyhow::Context as _;
 use axum::routing::get;
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
+use sha2::{Digest as _, Sha256};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use angbu_accounts::{Grant, Name, Password, Reach, Scope, Scopes};
 use angbu_agent::clock::{SystemClock, UnslewedClock};
 use angbu_evidence::Kind;
-use angbu_http::{Centre, Parts, SITE_START, Site, TimeService, UpstreamState};
+use angbu_http::{Centre, Parts, Protected, SITE_START, Site, TimeService, UpstreamState};
 use angbu_store::{Engine, Options, Sequencer, Store, StoreError};
-use angbu_units::{CentreId, Clock, TokenId};
+use angbu_units::{CentreId, Clock, NtpServerId, TokenId};
 
 use crate::clock_job::{self, ClockJob};
 use crate::config::ServeConfig;
 use crate::listener::{self, Limits};
+use crate::ntp::epochs::EpochKeeper;
+use crate::ntp::key_exchange;
+use crate::tls::SiteTls;
 use crate::upstreams::Upstreams;
 use crate::{console, jobs, tls, witness};
-use angbu_agent::ntp::server::{Listen, Published, Server};
+use angbu_agent::ntp::server::{Listen, Published, PublishedEpochs, Server};
 
 const STOPPED: Kind = Kind::constant("site.stop");
 /// The name of a site's first operator.
@@ -68,8 +73,25 @@ impl RunningSite {
         let own_clock = Arc::new(own_clock);
         let announced = Arc::new(Published::new(own_clock.in_force().state.server));
         let listen = Listen { addresses: vec![config.ntp.listen], threads: config.ntp.threads.non_zero() };
-        let ntp = Arc::new(Server::start(&listen, Arc::clone(&announced), Arc::new(SystemClock))?);
+        let epochs = Arc::new(PublishedEpochs::default());
+        let server = NtpServerId::from_bytes(*centre_id.as_bytes());
+        let keeper = EpochKeeper::start(
+            store.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&epochs),
+            server,
+            config.nts.rotate,
+        );
+        let keeper = keeper.await?;
+        let ntp = Server::start_protected(
+            &listen,
+            Arc::clone(&announced),
+            Arc::clone(&epochs),
+            Arc::new(SystemClock),
+        )?;
+        let ntp = Arc::new(ntp);
         let ntp_address = ntp.addresses().first().copied().unwrap_or(config.ntp.listen);
+        let nts = Nts::open(config, epochs, ntp_address)?;
         let (stop, stopped) = watch::channel(false);
         let centre = Centre::new(Parts {
             clock: Arc::clone(&clock),
@@ -79,10 +101,16 @@ impl RunningSite {
                 centre: centre_id,
                 url: format!("{}://{http}", if tls.is_some() { "https" } else { "http" }),
                 ntp_address,
+                nts_address: nts.address,
+                nts_key: nts.key,
                 started: clock.read().wall,
             },
             own_clock: Arc::clone(&own_clock),
-            time_service: Arc::new(Counters { ntp: Arc::clone(&ntp), upstreams: upstreams.clone() }),
+            time_service: Arc::new(Counters {
+                ntp: Arc::clone(&ntp),
+                key_exchanges: Arc::clone(&nts.service.counts),
+                upstreams: upstreams.clone(),
+            }),
             published: store.head(),
             stop: stopped.clone(),
             store: store.clone(),
@@ -106,8 +134,10 @@ impl RunningSite {
         let first_password = furnish(&centre, config).await?;
         let mut tasks = JoinSet::new();
         let router = angbu_http::router(Arc::clone(&centre), get(console::file));
-        let tls = tls.map(|tls| tls.config);
+        let tls = tls.map(|tls| Arc::new(tls.config));
         tasks.spawn(listener::serve(web, tls, router, Limits::CENTRE, stopped.clone()));
+        tasks.spawn(keeper.keep(stopped.clone()));
+        tasks.spawn(key_exchange::serve(nts.listener, nts.service, stopped.clone()));
         jobs::spawn(&mut tasks, &centre, &stopped);
         witness::ask(&mut tasks, &centre, &config.witnesses, &stopped)?;
         Ok(Self {
@@ -262,9 +292,43 @@ async fn found(store: &Store, config: &ServeConfig, clock: &dyn Clock) -> anyhow
     Ok((site.origin, centre.id))
 }
 
+/// The exchange of keys, its port taken.
+struct Nts {
+    listener: TcpListener,
+    address: SocketAddr,
+    key: [u8; 32],
+    service: key_exchange::Service,
+}
+
+impl Nts {
+    fn open(
+        config: &ServeConfig,
+        epochs: Arc<PublishedEpochs>,
+        ntp_address: SocketAddr,
+    ) -> anyhow::Result<Self> {
+        let SiteTls { config: tls, public_key } = tls::load_for_nts(&config.nts, &config.http, &config.data)?;
+        let listener = key_exchange::bind(config.nts.listen, config.ntp.listen, ntp_address).map_err(
+            |(address, error)| {
+                anyhow::Error::new(error).context(format!(
+                    "cannot listen on {address} for the exchange of NTS keys; set [nts] listen to a free port"
+                ))
+            },
+        )?;
+        let service = key_exchange::Service {
+            tls: Arc::new(tls),
+            epochs,
+            ntp_port: ntp_address.port(),
+            counts: Arc::default(),
+        };
+        let key = Sha256::digest(&public_key).into();
+        Ok(Self { address: listener.local_addr()?, listener, key, service })
+    }
+}
+
 /// The numbers of time server and upstreams.
 struct Counters {
     ntp: Arc<Server>,
+    key_exchanges: Arc<key_exchange::Counts>,
     upstreams: Upstreams,
 }
 
@@ -275,6 +339,16 @@ impl TimeService for Counters {
 
     fn dropped(&self) -> BTreeMap<&'static str, u64> {
         self.ntp.counts().dropped().into_iter().collect()
+    }
+
+    fn protected(&self) -> Protected {
+        let counts = self.ntp.counts();
+        Protected {
+            answered: counts.protected,
+            witnessed: counts.witnessed,
+            nak: counts.nak,
+            key_exchanges: self.key_exchanges.read().into_iter().collect(),
+        }
     }
 
     fn upstreams(&self) -> Vec<UpstreamState> {

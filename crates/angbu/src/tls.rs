@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, KeyPair, PublicKeyData as _};
-use rustls::ServerConfig;
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::config::HttpConfig;
+use angbu_time::nts::key_exchange;
+
+use crate::config::{HttpConfig, NtsConfig};
 
 /// Why there is no usable certificate.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +42,7 @@ pub(crate) enum TlsError {
 /// What a listener needs, and what enrolment codes are bound to.
 pub(crate) struct SiteTls {
     /// For the listener.
-    pub(crate) config: Arc<ServerConfig>,
+    pub(crate) config: ServerConfig,
     /// The DER SubjectPublicKeyInfo of the site's certificate.
     pub(crate) public_key: Vec<u8>,
 }
@@ -51,28 +53,53 @@ pub(crate) struct SiteTls {
 /// # Errors
 /// [`TlsError`].
 pub(crate) fn load(http: &HttpConfig, data: &Path) -> Result<Option<SiteTls>, TlsError> {
-    let (certificate, key) = match (&http.certificate, &http.key, http.tls) {
+    let files = match (&http.certificate, &http.key, http.tls) {
         (Some(certificate), Some(key), None) => (certificate.clone(), key.clone()),
         (None, None, Some(_)) => generated(data, &http.names)?,
         _ => return Ok(None),
     };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&certificate)
+    let mut site = read(&files, rustls::DEFAULT_VERSIONS)?;
+    site.config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Some(site))
+}
+
+/// Loads the certificate that keys for NTS are exchanged under: the one that `nts` names, else the web interface's, else
+/// the site's own.
+///
+/// # Errors
+/// [`TlsError`].
+pub(crate) fn load_for_nts(nts: &NtsConfig, http: &HttpConfig, data: &Path) -> Result<SiteTls, TlsError> {
+    let given = [(&nts.certificate, &nts.key), (&http.certificate, &http.key)];
+    let given = given.into_iter().find_map(|(certificate, key)| certificate.clone().zip(key.clone()));
+    let files = given.map_or_else(|| generated(data, &http.names), Ok)?;
+    // RFC 8915, section 3: TLS 1.3 and nothing older.
+    let mut site = read(&files, &[&rustls::version::TLS13])?;
+    site.config.alpn_protocols = vec![key_exchange::ALPN.to_vec()];
+    // Each exchange is a handshake of its own, so that nothing is remembered of anybody.
+    site.config.send_tls13_tickets = 0;
+    Ok(site)
+}
+
+fn read(
+    (certificate, key): &(PathBuf, PathBuf),
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<SiteTls, TlsError> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificate)
         .and_then(Iterator::collect)
         .map_err(|e| TlsError::Pem { path: certificate.clone(), reason: e.to_string() })?;
-    let private = PrivateKeyDer::from_pem_file(&key)
+    let private = PrivateKeyDer::from_pem_file(key)
         .map_err(|e| TlsError::Pem { path: key.clone(), reason: e.to_string() })?;
     let public_key = KeyPair::try_from(&private)
         .map(|pair| pair.subject_public_key_info())
         .map_err(|e| TlsError::Unusable(e.to_string()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
         .map_err(|e| TlsError::Unusable(e.to_string()))?
         .with_no_client_auth()
         .with_single_cert(chain, private)
         .map_err(|e| TlsError::Unusable(e.to_string()))?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Some(SiteTls { config: Arc::new(config), public_key }))
+    Ok(SiteTls { config, public_key })
 }
 
 /// The site's own certificate: P-256, ten years, made when missing. Agents pin its public key through their

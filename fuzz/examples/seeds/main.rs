@@ -127,7 +127,7 @@ fn nts() -> Result<(), Failure> {
     let contents =
         Contents { client_to_server: AeadKey::new(to_server), server_to_client: AeadKey::new(to_client) };
     let server = NtpServerId::from_bytes([7; 16]);
-    let mut keys = Keys::prepare(server, &[EpochSecret::new(5, epoch)]).ok_or("an epoch")?;
+    let mut keys = Keys::prepare(server, &[EpochSecret::new(5, epoch)], 5).ok_or("an epoch")?;
     let mut rng = StdRng::seed_from_u64(1);
     let mut cookie = [0; 104];
     keys.seal(&contents, &mut rng, &mut cookie);
@@ -174,7 +174,7 @@ fn uploads() -> Result<(), Failure> {
     }
     let checkpoint = Checkpoint { origin: ORIGIN.into(), size: 42, root: Hash::from_bytes([9; 32]) };
     let newest_checkpoint = Some(checkpoint.sign(&signer()?)?);
-    let upload = Upload { agent: AGENT, sent: NOW, newest_checkpoint, records };
+    let upload = Upload { agent: AGENT, sent: NOW, newest_checkpoint, records, witnesses: BTreeMap::new() };
     write("upload", "upload", upload.encode())?;
     write("upload", "signed", [&[7; 64], &upload.encode()[..]].concat())?;
     Ok(())

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _, UdpSo
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
+use angbu_time::packet::{Packet, Version};
 use angbu_units::{Clock, Nanos, NtpTimestamp, Reading, UnixTime};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use rand::Rng as _;
@@ -14,7 +15,7 @@ use rand::Rng as _;
 pub const PORT: u16 = 123;
 
 /// The longest answer that is read; whatever follows in a longer one is left alone.
-const LONGEST_REPLY: usize = 1_024;
+const LONGEST_REPLY: usize = 1_280;
 
 /// How far the wall clock may run from the monotonic one during one exchange. Slewing and the oscillator's error
 /// explain half of it in a second; more means that somebody set the clock in the middle, and the four instants
@@ -71,9 +72,9 @@ pub struct Answered {
     pub server: SocketAddr,
     /// The question as sent. Its transmit timestamp is random (it is only a token to know the answer by,
     /// and tells nobody what this machine's clock shows); T1 is [`Answered::sent`].
-    pub request: [u8; 48],
+    pub request: Vec<u8>,
     /// The answer as received: at least 48 bytes, its mode that of a server and its origin timestamp the
-    /// token of this question. Nothing else about it was checked.
+    /// token of this question. What else was checked is the [`Question`]'s; of a plain one nothing.
     pub reply: Vec<u8>,
     /// T1, by both of this machine's clocks.
     pub sent: Reading,
@@ -81,8 +82,33 @@ pub struct Answered {
     pub received: UnixTime,
 }
 
-/// Asks `server` once and waits for the answer no longer than `timeout`; `give_up` is asked about ten times
-/// a second. Packets that do not answer this very question are left unread.
+/// What is asked, and what counts as the answer.
+pub trait Question {
+    /// The datagram to send. `token` is to be its transmit timestamp; `t1` is when it leaves. None where there is nothing to
+    /// ask with.
+    fn request(&mut self, token: u64, t1: UnixTime) -> Option<Vec<u8>>;
+
+    /// Whether a server's packet with the token is the answer; where it is not, the true one is waited for.
+    fn is_answer(&mut self, reply: &[u8]) -> bool;
+}
+
+/// A question that nothing protects.
+struct Plain;
+
+impl Question for Plain {
+    fn request(&mut self, token: u64, _t1: UnixTime) -> Option<Vec<u8>> {
+        // Leap 0, version 4, mode 3 (RFC 5905, figure 8); every other field but the transmit timestamp stays zero.
+        let request = Packet::request(Version::V4, NtpTimestamp::from_bits(token));
+        Some(request.encode().to_vec())
+    }
+
+    fn is_answer(&mut self, _reply: &[u8]) -> bool {
+        true
+    }
+}
+
+/// Asks `server` once, without protection, and waits for the answer no longer than `timeout`; `give_up` is asked about
+/// ten times a second. Packets that do not answer this very question are left unread.
 ///
 /// # Errors
 /// [`ExchangeError`] when there is no answer, or none that can be used.
@@ -92,14 +118,25 @@ pub fn exchange(
     clock: &dyn Clock,
     give_up: &dyn Fn() -> bool,
 ) -> Result<Answered, ExchangeError> {
+    exchange_of(server, timeout, clock, give_up, &mut Plain)
+}
+
+/// As [`exchange`], for any question.
+///
+/// # Errors
+/// [`ExchangeError`] when there is no answer, or none that can be used.
+pub fn exchange_of(
+    server: SocketAddr,
+    timeout: Duration,
+    clock: &dyn Clock,
+    give_up: &dyn Fn() -> bool,
+    question: &mut dyn Question,
+) -> Result<Answered, ExchangeError> {
     let failed = |source| ExchangeError::Socket { address: server, source };
     let socket = connect(server).map_err(failed)?;
-    let mut request = [0; 48];
-    // Leap 0, version 4, mode 3 (RFC 5905, figure 8); every other field but the transmit timestamp stays zero.
     let token = rand::rng().next_u64() | 1;
-    request[0] = 0x23;
-    request[40..].copy_from_slice(&token.to_be_bytes());
     let sent = clock.read();
+    let request = question.request(token, sent.wall).ok_or(ExchangeError::GivenUp)?;
     socket.send(&request).map_err(failed)?;
     let mut buffer = [0; LONGEST_REPLY];
     loop {
@@ -117,7 +154,8 @@ pub fn exchange(
             Err(error) => return Err(failed(error)),
         };
         let now = clock.read();
-        let Some(reply) = buffer.get(..length).filter(|reply| answers(reply, token)) else { continue };
+        let reply = buffer.get(..length).filter(|reply| answers(reply, token));
+        let Some(reply) = reply.filter(|reply| question.is_answer(reply)) else { continue };
         let by = (now.wall - sent.wall) - (now.monotonic - sent.monotonic);
         if by.abs() > MOVED {
             return Err(ExchangeError::ClockMoved { address: server, by });

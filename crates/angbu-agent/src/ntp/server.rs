@@ -13,10 +13,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use angbu_time::nts;
+use angbu_time::nts::cookie::{EpochSecret, Keys};
+use angbu_time::nts::server::{Kind, Reply};
 use angbu_time::packet::LENGTH;
-use angbu_time::server::{self, Drop as Dropped, ServerState};
-use angbu_units::Clock;
+use angbu_time::server::{Drop as Dropped, ServerState};
+use angbu_units::{Clock, NtpServerId};
 use nix::sys::socket::{setsockopt, sockopt};
+use rand::rngs::ThreadRng;
+use rand_core::CryptoRng;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::batch::{Batch, Sent, Slot};
@@ -83,11 +88,51 @@ impl Published {
     }
 }
 
+/// The epochs whose keys protect exchanges (NTS), put here by whoever keeps them; none until they are known, and then
+/// requests are answered as if they asked for no protection.
+#[derive(Default)]
+pub struct PublishedEpochs(RwLock<Option<Arc<Epochs>>>);
+
+/// Epochs, and the name under which clients record this server.
+pub struct Epochs {
+    /// The server.
+    pub server: NtpServerId,
+    /// All that are open.
+    pub open: Vec<EpochSecret>,
+    /// The one in which cookies are made.
+    pub current: u32,
+}
+
+impl PublishedEpochs {
+    /// From now on these protect.
+    pub fn set(&self, epochs: Epochs) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(epochs));
+    }
+
+    /// The epochs that protect.
+    pub fn epochs(&self) -> Option<Arc<Epochs>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Epochs {
+    /// Their keys, made ready for one thread.
+    pub fn prepare(&self) -> Option<Keys> {
+        Keys::prepare(self.server, &self.open, self.current)
+    }
+}
+
 /// What the server did since it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Requests that were answered.
     pub answered: u64,
+    /// Requests with NTS that were authentic; those among them that got a proof of the exchange are counted here too.
+    pub protected: u64,
+    /// Requests with NTS that got a proof of the exchange.
+    pub witnessed: u64,
+    /// Requests with NTS that were refused with the kiss code NTSN: a cookie that does not open, or not authentic.
+    pub nak: u64,
     /// Fewer than 48 bytes.
     pub short: u64,
     /// A version other than 3 and 4.
@@ -116,6 +161,18 @@ impl Counts {
             ("group", self.group),
             ("refused", self.refused),
         ]
+    }
+
+    fn answer(&mut self, kind: Kind) {
+        match kind {
+            Kind::Plain => {}
+            Kind::Authenticated => self.protected += 1,
+            Kind::Witnessed => {
+                self.protected += 1;
+                self.witnessed += 1;
+            }
+            Kind::Nak => self.nak += 1,
+        }
     }
 
     fn add(&mut self, reason: Unanswered) {
@@ -149,8 +206,22 @@ impl Server {
         published: Arc<Published>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
+        Self::start_protected(listen, published, Arc::default(), clock)
+    }
+
+    /// As [`Self::start`], for a server that also answers NTS-protected requests.
+    ///
+    /// # Errors
+    /// [`StartError`], with nothing left running.
+    pub fn start_protected(
+        listen: &Listen,
+        published: Arc<Published>,
+        epochs: Arc<PublishedEpochs>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
         let shared = Arc::new(Shared {
             published,
+            epochs,
             clock,
             stop: AtomicBool::new(false),
             counters: Counters::default(),
@@ -218,6 +289,7 @@ struct Worker {
 
 struct Shared {
     published: Arc<Published>,
+    epochs: Arc<PublishedEpochs>,
     clock: Arc<dyn Clock>,
     stop: AtomicBool,
     counters: Counters,
@@ -235,6 +307,7 @@ enum Unanswered {
 fn serve(socket: &UdpSocket, shared: &Shared) {
     let mut batch = Batch::new(BATCH);
     let mut stamps = Stamps::new();
+    let mut protection = Protection::new();
     while !shared.stop.load(Ordering::SeqCst) {
         let filled = match batch.receive(socket.as_fd()) {
             Ok(filled) => filled,
@@ -246,6 +319,7 @@ fn serve(socket: &UdpSocket, shared: &Shared) {
             }
         };
         let state = shared.published.state();
+        protection.keep_up(&shared.epochs);
         let read = shared.clock.read();
         stamps.keep_up(&*shared.clock, read);
         let mut counts = Counts::default();
@@ -253,11 +327,14 @@ fn serve(socket: &UdpSocket, shared: &Shared) {
             let together = first..(first + TOGETHER).min(filled);
             let now = shared.clock.read().wall;
             for slot in batch.slots(together.clone()) {
+                // Protecting those before took its time, which is not to be charged to the network.
+                let now = if slot.data().len() > LENGTH { shared.clock.read().wall } else { now };
                 let received = stamps.received(slot.stamp(), read.wall, now);
-                if let Err(reason) =
-                    answer(slot, |request, reply| server::answer(request, received, now, &state, reply))
-                {
-                    counts.add(reason);
+                match answer(slot, |request, reply| {
+                    nts::server::answer(request, received, now, &state, protection.keys(), reply)
+                }) {
+                    Ok(kind) => counts.answer(kind),
+                    Err(reason) => counts.add(reason),
                 }
             }
             let Sent { sent, refused } = batch.send(socket.as_fd(), together);
@@ -268,11 +345,42 @@ fn serve(socket: &UdpSocket, shared: &Shared) {
     }
 }
 
-/// Puts the answer in the slot, if the datagram gets one.
+/// One thread's keys, and the randomness that sealing needs.
+struct Protection {
+    epochs: Option<Arc<Epochs>>,
+    keys: Option<Keys>,
+    rng: ThreadRng,
+}
+
+impl Protection {
+    fn new() -> Self {
+        Self { epochs: None, keys: None, rng: rand::rng() }
+    }
+
+    /// Makes the keys ready again where they were replaced.
+    fn keep_up(&mut self, published: &PublishedEpochs) {
+        let epochs = published.epochs();
+        let same = match (&self.epochs, &epochs) {
+            (Some(ours), Some(theirs)) => Arc::ptr_eq(ours, theirs),
+            (ours, theirs) => ours.is_none() && theirs.is_none(),
+        };
+        if !same {
+            self.keys = epochs.as_ref().and_then(|epochs| epochs.prepare());
+            self.epochs = epochs;
+        }
+    }
+
+    fn keys(&mut self) -> Option<(&mut Keys, &mut dyn CryptoRng)> {
+        let Self { keys, rng, .. } = self;
+        keys.as_mut().map(|keys| (keys, rng as &mut dyn CryptoRng))
+    }
+}
+
+/// Puts the answer in the slot, if the datagram gets one, and says of what kind it is.
 fn answer(
     slot: &mut Slot,
-    write: impl FnOnce(&[u8], &mut [u8; LENGTH]) -> Result<(), Dropped>,
-) -> Result<(), Unanswered> {
+    write: impl FnOnce(&[u8], &mut [u8]) -> Result<Reply, Dropped>,
+) -> Result<Kind, Unanswered> {
     let source = slot.source().ok_or(Unanswered::Stopped)?;
     if source.port() == 0 {
         return Err(Unanswered::NoPort);
@@ -280,12 +388,15 @@ fn answer(
     if slot.was_for_a_group() {
         return Err(Unanswered::Group);
     }
+    let mut kind = Kind::Plain;
+    // The room is as long as the request: where a reply does not fit, the request was too short.
     slot.answer_with(|request, room| {
-        // The room is as long as the request: where a reply does not fit, the request was too short.
-        let room = room.first_chunk_mut().ok_or(Dropped::Short)?;
-        write(request, room).map(|()| LENGTH)
+        let reply = write(request, room)?;
+        kind = reply.kind;
+        Ok(reply.length)
     })
-    .map_err(Unanswered::Dropped)
+    .map_err(Unanswered::Dropped)?;
+    Ok(kind)
 }
 
 /// A socket that stamps what it receives and, on a wildcard address, says where each datagram came to.
@@ -314,6 +425,9 @@ fn open(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
 #[derive(Default)]
 struct Counters {
     answered: AtomicU64,
+    protected: AtomicU64,
+    witnessed: AtomicU64,
+    nak: AtomicU64,
     short: AtomicU64,
     version: AtomicU64,
     mode: AtomicU64,
@@ -325,9 +439,24 @@ struct Counters {
 
 impl Counters {
     fn add(&self, counts: &Counts) {
-        let Counts { answered, short, version, mode, protection, no_port, group, refused } = *counts;
+        let Counts {
+            answered,
+            protected,
+            witnessed,
+            nak,
+            short,
+            version,
+            mode,
+            protection,
+            no_port,
+            group,
+            refused,
+        } = *counts;
         for (counter, count) in [
             (&self.answered, answered),
+            (&self.protected, protected),
+            (&self.witnessed, witnessed),
+            (&self.nak, nak),
             (&self.short, short),
             (&self.version, version),
             (&self.mode, mode),
@@ -345,6 +474,9 @@ impl Counters {
     fn read(&self) -> Counts {
         Counts {
             answered: self.answered.load(Ordering::Relaxed),
+            protected: self.protected.load(Ordering::Relaxed),
+            witnessed: self.witnessed.load(Ordering::Relaxed),
+            nak: self.nak.load(Ordering::Relaxed),
             short: self.short.load(Ordering::Relaxed),
             version: self.version.load(Ordering::Relaxed),
             mode: self.mode.load(Ordering::Relaxed),
@@ -449,7 +581,7 @@ mod tests {
         for length in 0..=2_000 {
             let mut datagram = vec![0; length];
             random.fill_bytes(&mut datagram);
-            match server::answer(
+            match angbu_time::server::answer(
                 &datagram,
                 UnixTime::default(),
                 UnixTime::default(),
@@ -483,10 +615,11 @@ mod tests {
         }
         ask(&client, Version::V4, 10);
         assert_eq!(server.stop(), Counts { answered: 1, mode: 4, ..Counts::default() });
+        let reply = Reply { length: LENGTH, kind: Kind::Plain };
         let mut slot = Slot::from_port(0, &request(Version::V4, 1));
-        assert!(matches!(answer(&mut slot, |_, _| Ok(())), Err(Unanswered::NoPort)));
+        assert!(matches!(answer(&mut slot, |_, _| Ok(reply)), Err(Unanswered::NoPort)));
         let mut slot = Slot::from_port(1, &request(Version::V4, 1));
-        assert!(answer(&mut slot, |_, _| Ok(())).is_ok());
+        assert!(answer(&mut slot, |_, _| Ok(reply)).is_ok());
     }
 
     #[test]

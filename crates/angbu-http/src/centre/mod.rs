@@ -59,6 +59,10 @@ pub struct Site {
     pub url: String,
     /// Where the time server is.
     pub ntp_address: SocketAddr,
+    /// Where clients exchange keys for protected time.
+    pub nts_address: SocketAddr,
+    /// SHA-256 over the DER SubjectPublicKeyInfo that is shown there.
+    pub nts_key: [u8; 32],
     /// When this run began.
     pub started: UnixTime,
 }
@@ -69,8 +73,23 @@ pub trait TimeService: Send + Sync {
     fn answered(&self) -> u64;
     /// Datagrams left unanswered since the start, by reason.
     fn dropped(&self) -> BTreeMap<&'static str, u64>;
+    /// What was protected since the start.
+    fn protected(&self) -> Protected;
     /// The upstreams and their newest measurement.
     fn upstreams(&self) -> Vec<UpstreamState>;
+}
+
+/// What was protected (NTS) since the start.
+#[derive(Debug, Clone, Default)]
+pub struct Protected {
+    /// Replies that were protected.
+    pub answered: u64,
+    /// Those among them that carried a proof of the exchange.
+    pub witnessed: u64,
+    /// Requests that could not be opened.
+    pub nak: u64,
+    /// Exchanges of keys, by what came of them.
+    pub key_exchanges: BTreeMap<&'static str, u64>,
 }
 
 /// An upstream and its newest measurement.

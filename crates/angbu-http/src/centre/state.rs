@@ -42,6 +42,11 @@ impl Centre {
         }
     }
 
+    /// What the time server protected since the start.
+    pub(crate) fn protected(&self) -> super::Protected {
+        self.time_service.protected()
+    }
+
     /// What the centre can say of its own clock now.
     pub(crate) async fn clock_now(&self) -> CentreClock {
         let in_force = self.own_clock.in_force();

@@ -110,6 +110,8 @@ async fn join(
         log_key: centre.log_key(),
         tolerance_ns: customer.tolerance.count(),
         ntp: centre.site().ntp_address.to_string(),
+        nts: centre.site().nts_address.to_string(),
+        nts_key: STANDARD.encode(centre.site().nts_key),
     }))
 }
 

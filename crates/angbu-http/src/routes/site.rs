@@ -86,6 +86,17 @@ async fn metrics(State(centre): State<Arc<RunningCentre>>) -> Response {
         .map(|(why, count)| (format!("{{reason=\"{why}\"}}"), count.to_string()))
         .collect();
     number("angbu_ntp_dropped_total", "counter", "Datagrams left unanswered.", &dropped);
+    let protected = centre.protected();
+    let replies =
+        [("protected", protected.answered), ("witnessed", protected.witnessed), ("nak", protected.nak)]
+            .map(|(kind, count)| (format!("{{kind=\"{kind}\"}}"), count.to_string()));
+    number("angbu_nts_replies_total", "counter", "Replies to requests for protected time.", &replies);
+    let exchanges: Vec<_> = protected
+        .key_exchanges
+        .iter()
+        .map(|(outcome, count)| (format!("{{outcome=\"{outcome}\"}}"), count.to_string()))
+        .collect();
+    number("angbu_nts_key_exchanges_total", "counter", "Exchanges of keys for protected time.", &exchanges);
     let verdicts = ["proven", "declared", "unproven"].map(|word| {
         let holds = serde_json::to_value(now.clock.verdict).is_ok_and(|verdict| verdict == word);
         (format!("{{verdict=\"{word}\"}}"), u8::from(holds).to_string())

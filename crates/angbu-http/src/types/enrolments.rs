@@ -108,6 +108,10 @@ pub(crate) struct Joined {
     pub(crate) tolerance_ns: i64,
     /// Where the centre serves time, `host:port`; an unspecified host is the centre's own.
     pub(crate) ntp: String,
+    /// Where it exchanges keys for protected time (NTS), `host:port` of the same kind.
+    pub(crate) nts: String,
+    /// Base64 of the SHA-256 over the DER SubjectPublicKeyInfo that it shows there.
+    pub(crate) nts_key: String,
 }
 
 /// What a host or a relying party learns on joining.

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use angbu_accounts::{EnrolmentCode, Grant, Reach, Role, possession};
-use angbu_http::{Centre, InForce, OwnClock, Parts, Site, TimeService, UpstreamState, clock_state_entry};
+use angbu_http::{
+    Centre, InForce, OwnClock, Parts, Protected, Site, TimeService, UpstreamState, clock_state_entry,
+};
 use angbu_store::{Options, Sequencer, Store};
 use angbu_time::centre_clock::{CentreClock, History, Local, Settings};
 use angbu_units::{CentreId, Clock, CustomerId, Monotonic, Nanos, Reading, UnixTime};
@@ -49,6 +51,9 @@ impl TimeService for NoTime {
     }
     fn dropped(&self) -> BTreeMap<&'static str, u64> {
         BTreeMap::new()
+    }
+    fn protected(&self) -> Protected {
+        Protected::default()
     }
     fn upstreams(&self) -> Vec<UpstreamState> {
         Vec::new()
@@ -126,6 +131,8 @@ impl TestSite {
                 tls_public_key: vec![7; 32],
                 url: "http://127.0.0.1:1".to_owned(),
                 ntp_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 123)),
+                nts_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 4460)),
+                nts_key: [8; 32],
                 started: now,
             },
             own_clock,

@@ -57,3 +57,26 @@ CREATE TABLE time_segments (
     entry_id  BYTEA  NOT NULL,
     PRIMARY KEY (agent_id, first_seq)
 );
+
+-- The secrets of the time server, one a day, sealed. They stay: the proof of an exchange is checked with that of its day.
+CREATE TABLE time_epochs (
+    epoch  BIGINT PRIMARY KEY,
+    secret BYTEA  NOT NULL,
+    made   BIGINT NOT NULL
+);
+
+-- The identifiers of proven exchanges: each proves one. Those that are too old to prove anything are cleared away.
+CREATE TABLE time_identifiers (
+    identifier BYTEA  PRIMARY KEY,
+    taken      BIGINT NOT NULL
+);
+
+CREATE INDEX time_identifiers_by_age ON time_identifiers (taken);
+
+-- When the newest proven request of an agent reached a centre: the next one is later.
+CREATE TABLE time_proven (
+    agent_id  BYTEA  NOT NULL,
+    server_id BYTEA  NOT NULL,
+    received  BIGINT NOT NULL,
+    PRIMARY KEY (agent_id, server_id)
+);

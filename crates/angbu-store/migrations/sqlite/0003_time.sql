@@ -51,3 +51,26 @@ CREATE TABLE time_segments (
     entry_id  BLOB    NOT NULL,
     PRIMARY KEY (agent_id, first_seq)
 ) WITHOUT ROWID;
+
+-- The secrets of the time server, one a day, sealed. They stay: the proof of an exchange is checked with that of its day.
+CREATE TABLE time_epochs (
+    epoch  INTEGER PRIMARY KEY,
+    secret BLOB    NOT NULL,
+    made   INTEGER NOT NULL
+);
+
+-- The identifiers of proven exchanges: each proves one. Those that are too old to prove anything are cleared away.
+CREATE TABLE time_identifiers (
+    identifier BLOB    PRIMARY KEY,
+    taken      INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX time_identifiers_by_age ON time_identifiers (taken);
+
+-- When the newest proven request of an agent reached a centre: the next one is later.
+CREATE TABLE time_proven (
+    agent_id  BLOB    NOT NULL,
+    server_id BLOB    NOT NULL,
+    received  INTEGER NOT NULL,
+    PRIMARY KEY (agent_id, server_id)
+) WITHOUT ROWID;

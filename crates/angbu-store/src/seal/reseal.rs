@@ -44,6 +44,8 @@ enum Identity {
     Id,
     /// An agent's id, an instant, a number.
     Record,
+    /// A number, from 1.
+    Number,
 }
 
 macro_rules! by_id {
@@ -104,11 +106,20 @@ macro_rules! by_record {
     };
 }
 
+const EPOCHS: Table = Table {
+    name: "time_epochs",
+    select: "SELECT epoch, secret FROM time_epochs WHERE epoch > ?1 ORDER BY epoch LIMIT ?2",
+    update: "UPDATE time_epochs SET secret = ?3 WHERE epoch = ?1 AND secret = ?2",
+    identity: Identity::Number,
+};
+
 /// Everything that a purpose's key seals.
 const fn tables(purpose: Purpose) -> &'static [Table] {
     match purpose {
         Purpose::Bodies => &[by_id!("evidence_bodies", "entry_id", "sealed")],
-        Purpose::Records => &[by_record!("time_exchanges", "record"), by_record!("time_events", "detail")],
+        Purpose::Records => {
+            &[by_record!("time_exchanges", "record"), by_record!("time_events", "detail"), EPOCHS]
+        }
         Purpose::Personal => &[
             by_id!("accounts_customers", "customer_id", "contacts"),
             by_id!("accounts_people", "person_id", "sealed"),
@@ -278,6 +289,9 @@ impl Table {
                     each(Record::of(row)?.encode(), optional(row, 3)?)
                 })
             }
+            Identity::Number => sql.query(self.select, values![number(after)?, limit], &mut |row| {
+                each(column::<u64>(row, 0)?.to_be_bytes().to_vec(), optional(row, 1)?)
+            }),
         }
     }
 
@@ -289,6 +303,7 @@ impl Table {
                 let Record { agent, at, seq } = Record::read(row)?;
                 sql.execute(self.update, values![agent, at, seq, old, new])?
             }
+            Identity::Number => sql.execute(self.update, values![number(row)?, old, new])?,
         };
         Ok(())
     }
@@ -346,6 +361,14 @@ impl Record {
             seq: u64::from_be_bytes(seq),
         })
     }
+}
+
+/// A row's number; a pass begins behind 0.
+fn number(bytes: &[u8]) -> Result<u64, StoreError> {
+    if bytes.is_empty() {
+        return Ok(0);
+    }
+    bytes.try_into().map(u64::from_be_bytes).map_err(|_| damaged())
 }
 
 fn damaged() -> StoreError {

@@ -4,7 +4,7 @@ use angbu_store::{NewKey, Purpose, Resealed, SigningKey, Snapshot, Store, StoreE
 use angbu_units::UnixTime;
 
 use super::people::person;
-use super::time::{AGENT, agent, apply, exchange, upload};
+use super::time::{AGENT, agent, apply, epoch, exchange, upload};
 use crate::support::{Drafter, Place, TestClock, append, customer};
 
 /// What the keys of a purpose are: their ids, and which of them are retired.
@@ -74,14 +74,17 @@ pub(crate) fn records_are_sealed_anew_from_where_a_stop_left_them(place: &dyn Pl
     agent(&store, &clock);
     let sent: Vec<_> = (0..35).map(|seq| exchange(seq, clock.now(), 7)).collect();
     apply(&store, upload(0, clock.now(), sent.clone())).unwrap();
+    epoch(&store, 1, clock.now()).unwrap();
     rotate(&store, Purpose::Records).unwrap();
     assert_eq!(step(&store, Purpose::Records), Resealed::More(10));
     drop(store);
     let store = place.open(clock).unwrap();
     let keys = store.read_blocking(|snapshot| snapshot.site_keys()).unwrap();
     assert_eq!(keys.iter().find(|key| key.retired.is_some()).map(|key| key.resealed), Some(10));
-    assert_eq!(reseal(&store, Purpose::Records), 4, "25 exchanges, then no event");
+    assert_eq!(reseal(&store, Purpose::Records), 5, "25 exchanges, then no event, then an epoch");
     assert_eq!(keys_for(&store, Purpose::Records).len(), 1);
+    let secret = store.read_blocking(|snapshot| snapshot.epoch(1)).unwrap().unwrap().secret;
+    assert_eq!(*secret, [1; 32]);
     let read = |snapshot: &Snapshot<'_>| snapshot.exchanges(AGENT, UnixTime::MIN, UnixTime::MAX, 100);
     assert_eq!(store.read_blocking(read).unwrap(), sent);
 }

@@ -34,6 +34,8 @@ macro_rules! conformance {
             uploads_take_effect_once,
             exchanges_are_read_as_graphs,
             segments_close_exchanges_in_order,
+            an_epoch_begins_once,
+            an_identifier_is_taken_once_and_requests_arrive_in_order,
             a_failing_transaction_leaves_its_neighbours_alone,
             a_panicking_transaction_leaves_its_neighbours_alone,
             snapshots_see_one_state,

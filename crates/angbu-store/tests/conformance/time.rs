@@ -1,6 +1,6 @@
-use angbu_store::time::{AcceptedUpload, AgentRow, EventRow, ExchangeRow, SegmentRow};
+use angbu_store::time::{AcceptedUpload, AgentRow, EpochRow, EventRow, ExchangeRow, SegmentRow};
 use angbu_store::{Store, StoreError};
-use angbu_units::{AgentId, EntryId, Nanos, Ppb, UnixTime};
+use angbu_units::{AgentId, EntryId, Nanos, NtpServerId, Ppb, UnixTime};
 
 use crate::support::{Place, TestClock, customer};
 
@@ -194,4 +194,50 @@ pub(crate) fn segments_close_exchanges_in_order(place: &dyn Place) {
     let found = |from, to| store.read_blocking(move |s| s.segments(AGENT, from, to)).unwrap();
     assert_eq!(found(UnixTime::MIN, UnixTime::MAX), [segment(0, 3), segment(4, 5)]);
     assert_eq!(found(now, now + Nanos::new(1)), [segment(0, 3)]);
+}
+
+pub(super) fn epoch(store: &Store, number: u8, made: UnixTime) -> Result<(), StoreError> {
+    let row = EpochRow { epoch: number.into(), secret: [number; 32].into(), made };
+    store.write_blocking(move |tx| tx.begin_epoch(&row))
+}
+
+pub(crate) fn an_epoch_begins_once(place: &dyn Place) {
+    let clock = TestClock::new();
+    let store = place.open(clock.clone()).unwrap();
+    for number in 1..=5 {
+        epoch(&store, number, clock.now()).unwrap();
+        assert!(matches!(epoch(&store, number, clock.now()), Err(StoreError::Conflict { .. })));
+    }
+    let newest = store.read_blocking(|snapshot| snapshot.epochs(3)).unwrap();
+    let read: Vec<_> = newest.iter().map(|row| (row.epoch, *row.secret)).collect();
+    assert_eq!(read, [(5, [5; 32]), (4, [4; 32]), (3, [3; 32])]);
+    let first = store.read_blocking(|snapshot| snapshot.epoch(1)).unwrap().unwrap();
+    assert_eq!((*first.secret, first.made), ([1; 32], clock.now()));
+    assert!(store.read_blocking(|snapshot| snapshot.epoch(9)).unwrap().is_none());
+}
+
+pub(crate) fn an_identifier_is_taken_once_and_requests_arrive_in_order(place: &dyn Place) {
+    let clock = TestClock::new();
+    let store = place.open(clock.clone()).unwrap();
+    let server = NtpServerId::from_bytes([3; 16]);
+    let take = |identifier: u8, after: i64| {
+        let (received, now) = (clock.now() + Nanos::from_secs(after), clock.now());
+        store.write_blocking(move |tx| tx.take_identifier(AGENT, server, &[identifier; 32], received, now))
+    };
+    assert!(take(1, 10).is_ok());
+    assert!(matches!(take(1, 20), Err(StoreError::Conflict { .. })), "a second time");
+    assert!(matches!(take(2, 10), Err(StoreError::Conflict { .. })), "not later");
+    assert!(matches!(take(2, 9), Err(StoreError::Conflict { .. })), "earlier");
+    assert!(take(2, 11).is_ok());
+    let last = store.read_blocking(move |snapshot| snapshot.last_proven(AGENT, server)).unwrap();
+    assert_eq!(last, Some(clock.now() + Nanos::from_secs(11)));
+    let other = AgentId::from_bytes([9; 16]);
+    assert_eq!(store.read_blocking(move |snapshot| snapshot.last_proven(other, server)).unwrap(), None);
+    let taken = |number: u8| store.read_blocking(move |snapshot| snapshot.is_identifier_taken(&[number; 32]));
+    assert_eq!((taken(1).unwrap(), taken(3).unwrap()), (true, false));
+    let now = clock.now();
+    assert_eq!(store.write_blocking(move |tx| tx.forget_identifiers(now)).unwrap(), 0);
+    let later = now + Nanos::from_secs(1);
+    assert_eq!(store.write_blocking(move |tx| tx.forget_identifiers(later)).unwrap(), 2);
+    assert!(!taken(1).unwrap());
 }

@@ -19,7 +19,7 @@ use super::{AES_SIV_CMAC_256, AeadKey, NONCE, Sealer, TAG};
 pub const LENGTH: usize = HEAD + TAG + CONTENTS;
 
 /// How many epochs' cookies are opened: the one in which they are made and the two before.
-pub const OPEN: usize = 3;
+pub const OPEN: u32 = 3;
 
 const HEAD: usize = 4 + NONCE;
 const CONTENTS: usize = 4 + 32 + 32;
@@ -127,21 +127,24 @@ impl EpochKeys {
 /// The keys that a server answers with. Each thread has its own.
 pub struct Keys {
     server: NtpServerId,
-    newest: EpochKeys,
-    older: Vec<EpochKeys>,
+    current: EpochKeys,
+    others: Vec<EpochKeys>,
 }
 
 impl Keys {
-    /// Makes ready what is needed of these epochs: new cookies are made in the one with the highest number, and those of
-    /// the two before it are still opened. None without an epoch.
+    /// Makes ready what is needed of these epochs: cookies are made in the `current` one and opened in it, the two before
+    /// it, and those after it, which another centre of the site may use already. None where `current` is not there.
     ///
     /// `server` is by what name clients record this server; it goes into the proof of each exchange.
-    pub fn prepare(server: NtpServerId, epochs: &[EpochSecret]) -> Option<Self> {
-        let mut sorted: Vec<&EpochSecret> = epochs.iter().collect();
-        sorted.sort_by_key(|secret| std::cmp::Reverse(secret.epoch));
-        sorted.dedup_by_key(|secret| secret.epoch);
-        let mut ready = sorted.into_iter().take(OPEN).map(EpochKeys::prepare);
-        Some(Self { server, newest: ready.next()?, older: ready.collect() })
+    pub fn prepare(server: NtpServerId, epochs: &[EpochSecret], current: u32) -> Option<Self> {
+        let oldest = current.saturating_sub(OPEN - 1);
+        let ready = |wanted: u32| epochs.iter().find(|secret| secret.epoch == wanted);
+        let others = epochs.iter().filter(|secret| secret.epoch >= oldest && secret.epoch != current);
+        Some(Self {
+            server,
+            current: EpochKeys::prepare(ready(current)?),
+            others: others.map(EpochKeys::prepare).collect(),
+        })
     }
 
     /// By what name clients record this server.
@@ -150,23 +153,23 @@ impl Keys {
     }
 
     /// The epoch in which new cookies are made.
-    pub const fn newest(&self) -> &EpochKeys {
-        &self.newest
+    pub const fn current(&self) -> &EpochKeys {
+        &self.current
     }
 
     /// A new cookie.
     pub fn seal(&mut self, contents: &Contents, rng: &mut dyn CryptoRng, out: &mut [u8; LENGTH]) {
         let mut nonce = [0; NONCE];
         rng.fill_bytes(&mut nonce);
-        self.newest.seal(contents, nonce, out);
+        self.current.seal(contents, nonce, out);
     }
 
     /// Opens a cookie of an epoch that is still open. One of any other epoch is tried as well, in vain, so that it takes
     /// as long as any that cannot be opened.
     pub fn open(&mut self, cookie: &[u8]) -> Option<Contents> {
         let epoch = epoch_of(cookie)?;
-        let older = self.older.iter_mut().find(|keys| keys.epoch == epoch);
-        older.unwrap_or(&mut self.newest).open(cookie)
+        let other = self.others.iter_mut().find(|keys| keys.epoch == epoch);
+        other.unwrap_or(&mut self.current).open(cookie)
     }
 }
 
@@ -199,9 +202,10 @@ mod tests {
         EpochSecret::new(epoch, [u8::try_from(epoch).unwrap(); 32])
     }
 
+    /// The keys of some epochs, of which the first is current.
     fn keys(epochs: &[u32]) -> Keys {
         let secrets: Vec<_> = epochs.iter().map(|epoch| secret(*epoch)).collect();
-        Keys::prepare(SERVER, &secrets).unwrap()
+        Keys::prepare(SERVER, &secrets, epochs[0]).unwrap()
     }
 
     fn contents() -> Contents {
@@ -221,9 +225,11 @@ mod tests {
         for (epochs, opens) in [
             (&[5][..], true),
             (&[6, 5], true),
-            (&[5, 6, 7], true),
+            (&[7, 6, 5], true),
             (&[8, 7, 6, 5], false),
-            (&[5, 9, 30, 4], true),
+            // Another centre of the site uses the next epoch already.
+            (&[4, 5, 3], true),
+            (&[9, 30, 5], false),
             (&[4, 3], false),
         ] {
             let opened = keys(epochs).open(&cookie);
@@ -233,14 +239,15 @@ mod tests {
                 assert!(opened.server_to_client.is(&contents().server_to_client));
             }
         }
-        assert!(Keys::prepare(SERVER, &[]).is_none());
+        assert!(Keys::prepare(SERVER, &[], 0).is_none());
+        assert!(Keys::prepare(SERVER, &[secret(5)], 6).is_none());
     }
 
     #[test]
     fn another_sites_cookie_does_not_open() {
         let cookie = made(&mut keys(&[5]));
         let other = EpochSecret::new(5, [99; 32]);
-        assert!(Keys::prepare(SERVER, &[other]).unwrap().open(&cookie).is_none());
+        assert!(Keys::prepare(SERVER, &[other], 5).unwrap().open(&cookie).is_none());
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub fn answer(
         return nak(&protected, request, received, transmit, state, out);
     };
     let header: &[u8; LENGTH] = out.first_chunk().ok_or(Drop::Short)?;
-    let seal = asked.map(|_| Seal::make(keys.newest(), keys.server(), request, header));
+    let seal = asked.map(|_| Seal::make(keys.current(), keys.server(), request, header));
     let kind = if seal.is_some() { Kind::Witnessed } else { Kind::Authenticated };
     let length = reply(&protected, &contents, seal, keys, rng, out).ok_or(Drop::Protection)?;
     Ok(Reply { length, kind })
@@ -247,12 +247,12 @@ mod tests {
 
     impl Site {
         fn new() -> Self {
-            Self { keys: Keys::prepare(SERVER, &[epoch(5)]).unwrap(), rng: StdRng::seed_from_u64(1) }
+            Self { keys: Keys::prepare(SERVER, &[epoch(5)], 5).unwrap(), rng: StdRng::seed_from_u64(1) }
         }
 
         fn turn_to(&mut self, newest: u32) {
             let epochs: Vec<_> = (0..3).map(|age| epoch(newest - age)).collect();
-            self.keys = Keys::prepare(SERVER, &epochs).unwrap();
+            self.keys = Keys::prepare(SERVER, &epochs, newest).unwrap();
         }
 
         /// What a key exchange gives.

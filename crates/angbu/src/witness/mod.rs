@@ -50,7 +50,7 @@ impl RunningWitness {
     ) -> anyhow::Result<Self> {
         config.check()?;
         let keeper = Arc::new(Keeper::open(&config.data, config.name.as_deref(), &config.logs, clock)?);
-        let tls = tls::load(&config.http, &config.data)?.map(|tls| tls.config);
+        let tls = tls::load(&config.http, &config.data)?.map(|tls| Arc::new(tls.config));
         let speaks_tls = tls.is_some();
         let web = listener::bind(config.http.listen)
             .with_context(|| format!("cannot listen on {} for HTTP", config.http.listen))?;

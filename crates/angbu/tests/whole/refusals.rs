@@ -45,7 +45,7 @@ impl Agent {
             |place: usize| if place == 0 { Fact::Start(start.clone()) } else { Fact::Stop(Stop { at }) };
         let records =
             (0..records).map(|place| Record { seq: first + place as u64, fact: fact(place) }).collect();
-        Upload { agent: self.id, sent: now, newest_checkpoint: None, records }
+        Upload { agent: self.id, sent: now, newest_checkpoint: None, records, witnesses: Default::default() }
     }
 }
 

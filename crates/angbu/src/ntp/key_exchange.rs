@@ -1,0 +1,193 @@
+//! The exchange of keys for NTS (RFC 8915, section 4): TLS 1.3, one request, one answer, and the end. What is said is
+//! [`angbu_time::nts::key_exchange`]'s.
+//!
+//! Everything that a stranger can grow is bounded: connections, connections of one address, the time of each, and the
+//! bytes that are read of it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use angbu_agent::ntp::server::PublishedEpochs;
+use angbu_time::nts::cookie::{self, Contents};
+use angbu_time::nts::key_exchange::{
+    ALPN, Direction, EXPORTER_LABEL, LONGEST_REQUEST, PORT, Request, exporter_context, refuse, respond,
+};
+use angbu_time::nts::{AeadKey, MOST_COOKIES};
+use angbu_time::packet;
+use rustls::{ServerConfig, ServerConnection};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio_rustls::TlsAcceptor;
+use zeroize::Zeroizing;
+
+use crate::listener::{self, Limits, Sources};
+
+/// How long a client may take for all of it.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// How many exchanges go on at once: enough for some thousands a second, and few enough that whoever only holds
+/// connections open holds nothing but these, and each no longer than the deadline.
+const LIMITS: Limits = Limits { connections: 512, each_source: 64 };
+
+/// What is served, and to whom it is counted.
+#[derive(Clone)]
+pub(crate) struct Service {
+    /// The certificate, TLS 1.3 only.
+    pub(crate) tls: Arc<ServerConfig>,
+    /// The keys that seal cookies.
+    pub(crate) epochs: Arc<PublishedEpochs>,
+    /// Where this host serves NTP.
+    pub(crate) ntp_port: u16,
+    /// What came of it.
+    pub(crate) counts: Arc<Counts>,
+}
+
+/// What came of the exchanges since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    /// Cookies were handed out.
+    pub(crate) served: AtomicU64,
+    /// What a client wants is not served here, or was no request.
+    pub(crate) refused: AtomicU64,
+    /// TLS came to nothing, or the client went away or took too long.
+    pub(crate) failed: AtomicU64,
+    /// Closed at once: too many connections of one address.
+    pub(crate) crowded: AtomicU64,
+}
+
+/// Takes the address: the one that is configured, else the time server's, at NTS-KE's own port beside NTP's own and at
+/// the port of the same number beside any other.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn bind(
+    configured: Option<SocketAddr>,
+    asked: SocketAddr,
+    ntp: SocketAddr,
+) -> Result<TcpListener, (SocketAddr, io::Error)> {
+    let attempt = |address| listener::bind(address).map_err(|error| (address, error));
+    if let Some(address) = configured {
+        return attempt(address);
+    }
+    let port = if ntp.port() == packet::PORT { PORT } else { ntp.port() };
+    match attempt(SocketAddr::new(ntp.ip(), port)) {
+        // Any port of the time server was right, so any is right here.
+        Err(_) if asked.port() == 0 => attempt(SocketAddr::new(ntp.ip(), 0)),
+        bound => bound,
+    }
+}
+
+/// Serves until `stop` turns true.
+pub(crate) async fn serve(listener: TcpListener, service: Service, mut stop: watch::Receiver<bool>) {
+    let places = Arc::new(Semaphore::new(LIMITS.connections));
+    let sources = Sources::default();
+    let acceptor = TlsAcceptor::from(Arc::clone(&service.tls));
+    loop {
+        let place = tokio::select! {
+            place = Arc::clone(&places).acquire_owned() => place,
+            _ = stop.wait_for(|stopped| *stopped) => break,
+        };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stopped| *stopped) => break,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: waiting a moment beats spinning.
+                tracing::warn!(%error, "cannot accept a connection for the exchange of keys");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let Some(source) = sources.enter(peer.ip(), LIMITS.each_source) else {
+            service.counts.crowded.fetch_add(1, Ordering::Relaxed);
+            continue;
+        };
+        let (service, acceptor) = (service.clone(), acceptor.clone());
+        tokio::spawn(async move {
+            let outcome = tokio::time::timeout(DEADLINE, exchange(stream, &acceptor, &service)).await;
+            let counter = match outcome {
+                Ok(Ok(true)) => &service.counts.served,
+                Ok(Ok(false)) => &service.counts.refused,
+                Ok(Err(error)) => {
+                    tracing::debug!(%peer, %error, "an exchange of keys came to nothing");
+                    &service.counts.failed
+                }
+                Err(_) => &service.counts.failed,
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
+            drop((place, source));
+        });
+    }
+}
+
+/// One exchange; whether cookies were handed out.
+async fn exchange(stream: TcpStream, acceptor: &TlsAcceptor, service: &Service) -> io::Result<bool> {
+    let _ = stream.set_nodelay(true);
+    let mut stream = acceptor.accept(stream).await?;
+    if stream.get_ref().1.alpn_protocol() != Some(ALPN) {
+        // RFC 8915, section 4: whoever does not name the protocol does not speak it.
+        return Ok(false);
+    }
+    let mut buffer = [0; LONGEST_REQUEST];
+    let mut filled = 0;
+    let request = loop {
+        let room = buffer.get_mut(filled..).unwrap_or_default();
+        let read = stream.read(room).await?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        filled += read;
+        match Request::read(buffer.get(..filled).unwrap_or_default()) {
+            Ok(None) => {}
+            Ok(Some(request)) => break Ok(request),
+            Err(error) => break Err(error),
+        }
+    };
+    let (answer, served) = match request {
+        Ok(request) => answer(&request, stream.get_ref().1, service).map_err(io::Error::other)?,
+        Err(error) => (refuse(error), false),
+    };
+    stream.write_all(&answer).await?;
+    stream.shutdown().await?;
+    Ok(served)
+}
+
+/// The answer to a request, with cookies if it can be served; whether it can.
+fn answer(
+    request: &Request,
+    tls: &ServerConnection,
+    service: &Service,
+) -> Result<(Vec<u8>, bool), rustls::Error> {
+    let epochs = service.epochs.epochs();
+    let keys = epochs.and_then(|epochs| epochs.prepare()).filter(|_| request.can_be_served());
+    let Some(mut keys) = keys else { return Ok((respond(request, [], service.ntp_port), false)) };
+    let export = |direction| {
+        let mut key = Zeroizing::new([0; 32]);
+        tls.export_keying_material(&mut *key, EXPORTER_LABEL, Some(&exporter_context(direction)))?;
+        Ok::<_, rustls::Error>(AeadKey::new(*key))
+    };
+    let contents = Contents {
+        client_to_server: export(Direction::ClientToServer)?,
+        server_to_client: export(Direction::ServerToClient)?,
+    };
+    let mut cookies = [[0; cookie::LENGTH]; MOST_COOKIES];
+    for cookie in &mut cookies {
+        keys.seal(&contents, &mut rand::rng(), cookie);
+    }
+    Ok((respond(request, cookies.iter().map(<[u8; cookie::LENGTH]>::as_slice), service.ntp_port), true))
+}
+
+impl Counts {
+    /// The counts with their words for metrics.
+    pub(crate) fn read(&self) -> [(&'static str, u64); 4] {
+        let Self { served, refused, failed, crowded } = self;
+        [("served", served), ("refused", refused), ("failed", failed), ("crowded", crowded)]
+            .map(|(word, count)| (word, count.load(Ordering::Relaxed)))
+    }
+}
