@@ -23,7 +23,7 @@ pub(crate) fn sqlite(path: &Path, offered: u64, seconds: u64) -> Figures {
              CREATE TABLE plain (id BLOB PRIMARY KEY, bytes BLOB NOT NULL) WITHOUT ROWID;",
         )
         .unwrap();
-    let bytes = vec![0x5a; BYTES];
+    let bytes = vec![0x5a_u8; BYTES];
     measure(offered, seconds, move |ids| {
         connection.prepare_cached("BEGIN IMMEDIATE").unwrap().execute([]).unwrap();
         for id in ids {
@@ -48,7 +48,7 @@ pub(crate) fn postgres(address: &str, offered: u64, seconds: u64) -> Figures {
         let insert = client.prepare(insert).await.unwrap();
         (client, insert)
     });
-    let bytes = vec![0x5a; BYTES];
+    let bytes = vec![0x5a_u8; BYTES];
     measure(offered, seconds, move |ids| {
         let ids: Vec<&[u8]> = ids.iter().map(<[u8; 16]>::as_slice).collect();
         let values = vec![bytes.as_slice(); ids.len()];
