@@ -6,7 +6,7 @@
 
 mod epochs;
 
-pub use epochs::EpochRow;
+pub use epochs::{EpochRow, Taken};
 
 use angbu_units::{AgentId, CustomerId, EntryId, Nanos, Ppb, UnixTime};
 

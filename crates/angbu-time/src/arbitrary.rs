@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::exchange::{Exchange, Source};
 use crate::packet::Leap;
-use crate::proof::{Seal, Witness};
+use crate::proof::{Proof, Seal, Witness};
 use crate::record::{
     Alarm, AlarmKind, Dropped, Fact, Measured, Pause, PauseReason, Record, Software, Start, Stop, Upload,
     When,
@@ -123,6 +123,7 @@ pub(crate) fn ordinary(count: usize) -> Segment {
             },
             arrived: UnixTime::from_nanos(t4 - t4 % 10_000_000_000),
             clock_state: Some(EntryId::from_bytes([5; 16])),
+            proof: Proof::NotShown,
         }
     });
     Segment {

@@ -10,6 +10,7 @@ use angbu_units::{AgentId, EntryId, Nanos, NtpServerId, NtpShort, Ppb, UnixTime}
 
 use crate::exchange::{Exchange, Source};
 use crate::packet::Leap;
+use crate::proof::Proof;
 use crate::record::{DecodeError, Fact, Measured, POLL, Record, flags_of, judgement_of};
 use crate::wire::{Reader, put_signed, put_varint};
 
@@ -55,6 +56,8 @@ pub struct Kept {
     pub arrived: UnixTime,
     /// The `clock.state` entry that was in force at T3, if that is known ([`crate::centre_clock::History`]).
     pub clock_state: Option<EntryId>,
+    /// What is proven of it.
+    pub proof: Proof,
 }
 
 /// A run of exchanges.
@@ -73,14 +76,18 @@ pub struct Segment {
 impl Segment {
     /// The fields of the entry.
     pub fn fields(&self) -> Vec<(&'static str, Vec<u8>)> {
-        vec![
+        let mut fields = vec![
             ("agent", self.agent.to_string().into_bytes()),
             ("enrolment", self.enrolment.to_string().into_bytes()),
             ("settings", self.settings.to_string().into_bytes()),
             ("exchanges", pack(&self.exchanges)),
             ("arrivals", pack_arrivals(&self.exchanges)),
             ("clock-states", pack_clock_states(&self.exchanges)),
-        ]
+        ];
+        if self.exchanges.iter().any(|kept| kept.proof != Proof::NotShown) {
+            fields.push(("proofs", pack_proofs(&self.exchanges)));
+        }
+        fields
     }
 
     /// Reads the fields of the entry; `field` looks one up by its name.
@@ -94,12 +101,18 @@ impl Segment {
         let arrivals = unpack_arrivals(bytes("arrivals")?, rows.len()).map_err(packing("arrivals"))?;
         let states =
             unpack_clock_states(bytes("clock-states")?, rows.len()).map_err(packing("clock-states"))?;
-        let kept = rows.into_iter().zip(arrivals).zip(states);
-        let exchanges = kept.map(|(((seq, measured), arrived), clock_state)| Kept {
+        // Where nothing was shown of any exchange there is no such field; to hide it proves no more than that.
+        let proofs = match field("proofs") {
+            Some(packed) => unpack_proofs(packed, rows.len()).map_err(packing("proofs"))?,
+            None => vec![Proof::NotShown; rows.len()],
+        };
+        let kept = rows.into_iter().zip(arrivals).zip(states).zip(proofs);
+        let exchanges = kept.map(|((((seq, measured), arrived), clock_state), proof)| Kept {
             seq,
             measured,
             arrived,
             clock_state,
+            proof,
         });
         Ok(Self {
             agent: id("agent", bytes("agent")?)?,
@@ -353,6 +366,23 @@ fn pack_clock_states(exchanges: &[Kept]) -> Vec<u8> {
     out
 }
 
+/// How many exchanges in a row the same is proven of, and its number.
+fn pack_proofs(exchanges: &[Kept]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for run in exchanges.chunk_by(|one, next| one.proof == next.proof) {
+        put_varint(&mut out, u64::try_from(run.len()).unwrap_or(u64::MAX));
+        out.push(run.first().map_or(0, |kept| kept.proof.code()));
+    }
+    out
+}
+
+fn unpack_proofs(bytes: &[u8], count: usize) -> Result<Vec<Proof>, DecodeError> {
+    let proofs =
+        unpack_runs(bytes, count, |reader| Proof::from_code(reader.u8()?).ok_or(DecodeError::NotCanonical))?;
+    let says_something = proofs.iter().any(|proof| *proof != Proof::NotShown);
+    if says_something { Ok(proofs) } else { Err(DecodeError::NotCanonical) }
+}
+
 fn unpack_clock_states(bytes: &[u8], count: usize) -> Result<Vec<Option<EntryId>>, DecodeError> {
     unpack_runs(bytes, count, |reader| {
         let state = EntryId::from_bytes(reader.array()?);
@@ -424,10 +454,10 @@ mod tests {
     }
 
     fn segment() -> impl Strategy<Value = Segment> {
-        let kept = (measured(), 0u64..3, any::<i64>(), 0u8..3, any::<bool>(), any::<bool>());
+        let kept = (measured(), 0u64..3, any::<i64>(), 0u8..3, 0u8..3, any::<bool>(), any::<bool>());
         prop::collection::vec(kept, 1..40).prop_map(|rows| {
             let mut exchanges = Vec::<Kept>::new();
-            for (mut measured, gap, arrived, state, like_before, follows) in rows {
+            for (mut measured, gap, arrived, state, proof, like_before, follows) in rows {
                 let last = exchanges.last().copied();
                 if let Some(last) = last.filter(|_| like_before) {
                     measured.server = last.measured.server;
@@ -451,6 +481,7 @@ mod tests {
                         .filter(|_| follows)
                         .map_or(UnixTime::from_nanos(arrived), |last| last.arrived),
                     clock_state: (state > 0).then_some(EntryId::from_bytes([state; 16])),
+                    proof: Proof::from_code(proof).unwrap(),
                 });
             }
             Segment { exchanges, ..ordinary(1) }
@@ -478,7 +509,7 @@ mod tests {
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), good in any::<bool>()) {
             let bytes = if good { [&[1, 2, 0x0c][..], &bytes].concat() } else { bytes };
             if let Ok(rows) = unpack(&bytes) {
-                let kept: Vec<_> = rows.into_iter().map(|(seq, measured)| Kept { seq, measured, arrived: UnixTime::MIN, clock_state: None }).collect();
+                let kept: Vec<_> = rows.into_iter().map(|(seq, measured)| Kept { seq, measured, arrived: UnixTime::MIN, clock_state: None, proof: Proof::NotShown }).collect();
                 prop_assert_eq!(pack(&kept), bytes);
             }
         }

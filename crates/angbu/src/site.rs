@@ -25,7 +25,7 @@ use crate::clock_job::{self, ClockJob};
 use crate::config::ServeConfig;
 use crate::listener::{self, Limits};
 use crate::ntp::epochs::EpochKeeper;
-use crate::ntp::key_exchange;
+use crate::ntp::key_exchange::{self, Bounds};
 use crate::tls::SiteTls;
 use crate::upstreams::Upstreams;
 use crate::{console, jobs, tls, witness};
@@ -108,6 +108,7 @@ impl RunningSite {
             own_clock: Arc::clone(&own_clock),
             time_service: Arc::new(Counters {
                 ntp: Arc::clone(&ntp),
+                epochs: Arc::clone(&nts.service.epochs),
                 key_exchanges: Arc::clone(&nts.service.counts),
                 upstreams: upstreams.clone(),
             }),
@@ -137,7 +138,7 @@ impl RunningSite {
         let tls = tls.map(|tls| Arc::new(tls.config));
         tasks.spawn(listener::serve(web, tls, router, Limits::CENTRE, stopped.clone()));
         tasks.spawn(keeper.keep(stopped.clone()));
-        tasks.spawn(key_exchange::serve(nts.listener, nts.service, stopped.clone()));
+        tasks.spawn(key_exchange::serve(nts.listener, nts.service, Bounds::CENTRE, stopped.clone()));
         jobs::spawn(&mut tasks, &centre, &stopped);
         witness::ask(&mut tasks, &centre, &config.witnesses, &stopped)?;
         Ok(Self {
@@ -328,6 +329,7 @@ impl Nts {
 /// The numbers of time server and upstreams.
 struct Counters {
     ntp: Arc<Server>,
+    epochs: Arc<PublishedEpochs>,
     key_exchanges: Arc<key_exchange::Counts>,
     upstreams: Upstreams,
 }
@@ -347,6 +349,7 @@ impl TimeService for Counters {
             answered: counts.protected,
             witnessed: counts.witnessed,
             nak: counts.nak,
+            epoch: self.epochs.epochs().map_or(0, |epochs| epochs.current),
             key_exchanges: self.key_exchanges.read().into_iter().collect(),
         }
     }

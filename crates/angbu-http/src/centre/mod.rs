@@ -7,6 +7,7 @@ mod erasure;
 mod evidence;
 mod log;
 mod own_clock;
+mod proofs;
 mod recent;
 mod report;
 mod site_keys;
@@ -35,6 +36,7 @@ pub(crate) use entries::EntriesWish;
 pub(crate) use erasure::Because;
 pub(crate) use evidence::Shown;
 pub use own_clock::{InForce, OwnClock, Seam};
+use proofs::KnownEpochs;
 use recent::Recent;
 pub(crate) use report::ReportWish;
 pub use state::{SITE_START, clock_history, clock_state_entry};
@@ -88,6 +90,8 @@ pub struct Protected {
     pub witnessed: u64,
     /// Requests that could not be opened.
     pub nak: u64,
+    /// The epoch in which cookies are made.
+    pub epoch: u32,
     /// Exchanges of keys, by what came of them.
     pub key_exchanges: BTreeMap<&'static str, u64>,
 }
@@ -138,6 +142,7 @@ pub struct Centre {
     site: Site,
     own_clock: Arc<OwnClock>,
     time_service: Arc<dyn TimeService>,
+    epochs: KnownEpochs,
     published: watch::Receiver<Option<Arc<Published>>>,
     news: broadcast::Sender<News>,
     stop: watch::Receiver<bool>,
@@ -180,6 +185,7 @@ impl Centre {
             site: parts.site,
             own_clock: parts.own_clock,
             time_service: parts.time_service,
+            epochs: KnownEpochs::default(),
             published: parts.published,
             news: broadcast::Sender::new(NEWS),
             stop: parts.stop,

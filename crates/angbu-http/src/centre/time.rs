@@ -17,7 +17,7 @@ use angbu_time::record::{Fact, Measured, Record};
 use angbu_time::segment::{self, Kept, Segment};
 use angbu_units::{AgentId, CentreId, ClockVerdict, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
 
-use super::{Centre, News, OwnClock, append};
+use super::{Centre, News, OwnClock, append, proofs};
 use crate::problem::Refusal;
 use crate::types::accounts::Customer;
 use crate::types::time::{Agent, Exchange, Graph, Mark, MarkKind, Point, Totals, Uploaded, VerdictWord};
@@ -178,7 +178,8 @@ impl Centre {
                 Err(error) => return Err(self.in_doubt(error, checkpoint.as_deref()).await),
             };
             let (next_seq, tolerance) = (accepted.next_seq, customer.tolerance);
-            let Put { upload, entries } = put(&agent, accepted, stamp);
+            let proofs = self.check_proofs(&agent, &accepted, stamp.time).await?;
+            let Put { mut upload, entries } = put(&agent, accepted, stamp);
             let told = upload.clone();
             let written = self
                 .store
@@ -189,6 +190,7 @@ impl Centre {
                     if let Some(cosignature) = &shown.cosignature {
                         tx.keep_cosignature(cosignature)?;
                     }
+                    proofs.take(tx, &mut upload)?;
                     tx.apply_upload(&upload)
                 })
                 .await;
@@ -266,13 +268,19 @@ impl Centre {
             .await
     }
 
-    /// Clears away sessions and codes that have ended.
+    /// Clears away sessions and codes that have ended, and identifiers of exchanges that are too old to be proven.
     ///
     /// # Errors
     /// Where the database does not take it.
     pub async fn clear_ended(&self) -> Result<(), StoreError> {
         let now = self.clock.read().wall;
-        self.store.write(move |tx| tx.purge_expired(now)).await.map(drop)
+        self.store
+            .write(move |tx| {
+                tx.forget_identifiers(now - proofs::REMEMBERED)?;
+                tx.purge_expired(now)
+            })
+            .await
+            .map(drop)
     }
 
     async fn tell(&self, upload: &AcceptedUpload, customer: CustomerId) {
@@ -477,7 +485,9 @@ fn kept(row: &ExchangeRow, own_clock: &OwnClock, centres: &[CentreId]) -> Result
     let clock_state = own_clock.state_at(row.at).map(|(entry, _)| entry);
     // Of another server's clock no clock state of ours says anything.
     let clock_state = clock_state.filter(|_| is_centre(&measured, centres));
-    Ok(Kept { seq: row.seq, measured, arrived: row.arrived, clock_state })
+    let proof =
+        proofs::of_flags(row.flags).ok_or_else(|| corrupt("what is proven of it is unknown".into()))?;
+    Ok(Kept { seq: row.seq, measured, arrived: row.arrived, clock_state, proof })
 }
 
 /// Whether an exchange was with a centre of this site.

@@ -91,6 +91,12 @@ async fn metrics(State(centre): State<Arc<RunningCentre>>) -> Response {
         [("protected", protected.answered), ("witnessed", protected.witnessed), ("nak", protected.nak)]
             .map(|(kind, count)| (format!("{{kind=\"{kind}\"}}"), count.to_string()));
     number("angbu_nts_replies_total", "counter", "Replies to requests for protected time.", &replies);
+    number(
+        "angbu_nts_epoch",
+        "gauge",
+        "The epoch of the keys that seal cookies.",
+        &one(protected.epoch.to_string()),
+    );
     let exchanges: Vec<_> = protected
         .key_exchanges
         .iter()

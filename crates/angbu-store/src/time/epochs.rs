@@ -21,6 +21,17 @@ pub struct EpochRow {
     pub made: UnixTime,
 }
 
+/// What came of taking an identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is taken now, for the first time.
+    Now,
+    /// It was taken before.
+    Before,
+    /// It is taken now, but the request reached the server no later than the agent's before.
+    OutOfOrder,
+}
+
 impl Snapshot<'_> {
     /// The newest epochs, the newest first.
     ///
@@ -46,27 +57,6 @@ impl Snapshot<'_> {
             sealed,
         )?;
         row.map(|row| self.open_epoch(row)).transpose()
-    }
-
-    /// Whether an identifier has proven an exchange already.
-    ///
-    /// # Errors
-    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub fn is_identifier_taken(&self, identifier: &[u8; 32]) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM time_identifiers WHERE identifier = ?1";
-        Ok(self.sql.first(sql, values![identifier], |_| Ok(()))?.is_some())
-    }
-
-    /// When the newest proven request of an agent reached a server.
-    ///
-    /// # Errors
-    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub fn last_proven(&self, agent: AgentId, server: NtpServerId) -> Result<Option<UnixTime>, StoreError> {
-        self.sql.first(
-            "SELECT received FROM time_proven WHERE agent_id = ?1 AND server_id = ?2",
-            values![agent, server],
-            |row| column(row, 0),
-        )
     }
 
     fn open_epoch(&self, (number, sealed, made): (u64, Vec<u8>, UnixTime)) -> Result<EpochRow, StoreError> {
@@ -95,10 +85,10 @@ impl Tx<'_> {
         )
     }
 
-    /// Notes that an exchange is proven: its identifier proves no other, and the next one's request reaches the server later.
+    /// Takes the identifier of an exchange, so that it proves no other one, and notes when the request reached the server.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] where either is not so any more: read them again.
+    /// As every write: [`StoreError::Unavailable`].
     pub fn take_identifier(
         &mut self,
         agent: AgentId,
@@ -106,20 +96,21 @@ impl Tx<'_> {
         identifier: &[u8; 32],
         received: UnixTime,
         now: UnixTime,
-    ) -> Result<(), StoreError> {
-        let conflict = || StoreError::Conflict { what: "the proof of an exchange" };
-        self.sql.execute_one(
+    ) -> Result<Taken, StoreError> {
+        let taken = self.sql.execute(
             "INSERT INTO time_identifiers (identifier, taken) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
             values![identifier, now],
-            conflict(),
         )?;
-        self.sql.execute_one(
+        if taken == 0 {
+            return Ok(Taken::Before);
+        }
+        let noted = self.sql.execute(
             "INSERT INTO time_proven (agent_id, server_id, received) VALUES (?1, ?2, ?3)
              ON CONFLICT (agent_id, server_id) DO UPDATE SET received = excluded.received
              WHERE time_proven.received < excluded.received",
             values![agent, server, received],
-            conflict(),
-        )
+        )?;
+        Ok(if noted == 0 { Taken::OutOfOrder } else { Taken::Now })
     }
 
     /// Forgets the identifiers that were taken before an instant, and says how many.

@@ -68,8 +68,9 @@ pub fn answer(
     let is_v4 = request.first().is_some_and(|first| first >> 3 & 7 == 4);
     let Some((keys, rng)) = protection.filter(|_| is_v4 && request.len() > LENGTH) else { return Ok(plain) };
     let Some(protected) = Protected::read(request)? else { return Ok(plain) };
-    let mut plaintext = [0; LONGEST_CIPHERTEXT];
-    let Some((contents, asked)) = protected.open(request, keys, &mut plaintext) else {
+    let opened = keys.open(protected.cookie);
+    let opened = opened.and_then(|contents| Some((protected.open(request, &contents)?, contents)));
+    let Some((asked, contents)) = opened else {
         return nak(&protected, request, received, transmit, state, out);
     };
     let header: &[u8; LENGTH] = out.first_chunk().ok_or(Drop::Short)?;
@@ -80,9 +81,9 @@ pub fn answer(
 }
 
 /// The fields of a protected request.
-struct Protected<'a> {
-    identifier: &'a [u8],
-    cookie: &'a [u8],
+pub(crate) struct Protected<'a> {
+    pub(crate) identifier: &'a [u8],
+    pub(crate) cookie: &'a [u8],
     cookies: usize,
     authenticator: Authenticator<'a>,
     /// Where the authenticator begins: all before it is authenticated.
@@ -92,7 +93,7 @@ struct Protected<'a> {
 impl<'a> Protected<'a> {
     /// Reads a request's fields up to its authenticator; whatever follows that is not authenticated and left alone.
     /// None where there is nothing of NTS in it: a plain request, with or without another's fields or MAC.
-    fn read(request: &'a [u8]) -> Result<Option<Self>, Drop> {
+    pub(crate) fn read(request: &'a [u8]) -> Result<Option<Self>, Drop> {
         let (mut identifier, mut cookie) = (None, None);
         let mut placeholders = 0;
         let mut begun = false;
@@ -127,22 +128,16 @@ impl<'a> Protected<'a> {
         if begun { Err(Drop::Protection) } else { Ok(None) }
     }
 
-    /// The client's keys and what it asks for besides the time; none where the cookie does not open or the request
-    /// is not authentic.
-    fn open(
-        &self,
-        request: &[u8],
-        keys: &mut Keys,
-        plaintext: &mut [u8; LONGEST_CIPHERTEXT],
-    ) -> Option<(Contents, Option<Asked>)> {
-        let contents = keys.open(self.cookie)?;
+    /// What the client asks for besides the time; none where the request is not authentic.
+    pub(crate) fn open(&self, request: &[u8], contents: &Contents) -> Option<Option<Asked>> {
+        let mut plaintext = [0; LONGEST_CIPHERTEXT];
         let text = plaintext.get_mut(..self.authenticator.ciphertext.len())?;
         text.copy_from_slice(self.authenticator.ciphertext);
         let associated = request.get(..self.protected)?;
         let mut sealer = contents.client_to_server.prepare();
         let text = sealer.open([associated, self.authenticator.nonce], text)?;
         let asked = Fields::of_plaintext(text).flatten().find(|field| field.kind == proof::FIELD);
-        Some((contents, asked.and_then(|field| Asked::decode(field.body))))
+        Some(asked.and_then(|field| Asked::decode(field.body)))
     }
 }
 

@@ -4,6 +4,7 @@ use angbu_evidence::Kind;
 use angbu_time::events::{self, Enrolment};
 use angbu_time::exchange::{Exchange, Source};
 use angbu_time::packet::Leap;
+use angbu_time::proof::Proof;
 use angbu_time::record::{Alarm, AlarmKind, Dropped, Fact, Measured, Record, Software, Start, Stop, When};
 use angbu_time::report::CUSTOMER;
 use angbu_time::segment::{self, Kept, Segment};
@@ -157,7 +158,13 @@ impl Life<'_> {
             judgement,
             poll: self.server.poll,
         };
-        self.open.push(Kept { seq: self.seq, measured, arrived: t3, clock_state: Some(clock_state) });
+        self.open.push(Kept {
+            seq: self.seq,
+            measured,
+            arrived: t3,
+            clock_state: Some(clock_state),
+            proof: Proof::NotShown,
+        });
         self.seq += 1;
     }
 

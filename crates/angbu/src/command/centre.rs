@@ -108,16 +108,18 @@ fn announce(site: &RunningSite, data: &Path, output: Output, token: Option<&str>
     output.object(&json!({
         "http": facts.url,
         "ntp": facts.ntp_address.to_string(),
+        "nts": facts.nts_address.to_string(),
         "token": token,
         "log_key": log_key,
         "customer": customer,
         "pid": std::process::id(),
     }));
     output.words(&format!(
-        "angbu {} is ready\n\n  console   {}/\n  time      {} (NTP)\n  data      {}\n  log key   {}",
+        "angbu {} is ready\n\n  console   {}/\n  time      {} (NTP), keys for NTS at {}\n  data      {}\n  log key   {}",
         env!("CARGO_PKG_VERSION"),
         facts.url,
         facts.ntp_address,
+        facts.nts_address,
         data.display(),
         log_key
     ));

@@ -26,12 +26,21 @@ use zeroize::Zeroizing;
 
 use crate::listener::{self, Limits, Sources};
 
-/// How long a client may take for all of it.
-const DEADLINE: Duration = Duration::from_secs(5);
+/// What one centre gives strangers who exchange keys.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// How many exchanges go on at once: enough for some thousands a second, and few enough that whoever only holds
+    /// connections open holds nothing but these, and each no longer than the deadline.
+    pub(crate) limits: Limits,
+    /// How long a client may take for all of it.
+    pub(crate) deadline: Duration,
+}
 
-/// How many exchanges go on at once: enough for some thousands a second, and few enough that whoever only holds
-/// connections open holds nothing but these, and each no longer than the deadline.
-const LIMITS: Limits = Limits { connections: 512, each_source: 64 };
+impl Bounds {
+    /// A centre's.
+    pub(crate) const CENTRE: Self =
+        Self { limits: Limits { connections: 512, each_source: 64 }, deadline: Duration::from_secs(5) };
+}
 
 /// What is served, and to whom it is counted.
 #[derive(Clone)]
@@ -82,8 +91,13 @@ pub(crate) fn bind(
 }
 
 /// Serves until `stop` turns true.
-pub(crate) async fn serve(listener: TcpListener, service: Service, mut stop: watch::Receiver<bool>) {
-    let places = Arc::new(Semaphore::new(LIMITS.connections));
+pub(crate) async fn serve(
+    listener: TcpListener,
+    service: Service,
+    Bounds { limits, deadline }: Bounds,
+    mut stop: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections));
     let sources = Sources::default();
     let acceptor = TlsAcceptor::from(Arc::clone(&service.tls));
     loop {
@@ -104,13 +118,13 @@ pub(crate) async fn serve(listener: TcpListener, service: Service, mut stop: wat
                 continue;
             }
         };
-        let Some(source) = sources.enter(peer.ip(), LIMITS.each_source) else {
+        let Some(source) = sources.enter(peer.ip(), limits.each_source) else {
             service.counts.crowded.fetch_add(1, Ordering::Relaxed);
             continue;
         };
         let (service, acceptor) = (service.clone(), acceptor.clone());
         tokio::spawn(async move {
-            let outcome = tokio::time::timeout(DEADLINE, exchange(stream, &acceptor, &service)).await;
+            let outcome = tokio::time::timeout(deadline, exchange(stream, &acceptor, &service)).await;
             let counter = match outcome {
                 Ok(Ok(true)) => &service.counts.served,
                 Ok(Ok(false)) => &service.counts.refused,

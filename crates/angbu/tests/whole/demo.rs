@@ -53,9 +53,11 @@ fn the_demo_watches_this_machine_and_carries_on_after_a_stop() {
 fn serve_and_agent_do_the_same_from_the_sample_files_over_https() {
     let folder = tempfile::tempdir().unwrap();
     let serve = folder.path().join("serve.toml");
-    // As it stands, but for the reference: the sample's upstreams are nobody's.
+    // As it stands, but for the reference, since the sample's upstreams are nobody's, and for a port that may be in use.
     let reference = toml::toml! { reference = "declared" };
-    std::fs::write(&serve, sample("serve.toml", [("clock", reference.into())])).unwrap();
+    let nts = toml::toml! { listen = "127.0.0.1:0" };
+    let own = [("clock", reference.into()), ("nts", nts.into())];
+    std::fs::write(&serve, sample("serve.toml", own)).unwrap();
     let data = folder.path().join("data");
     let mut centre = Process::start(
         angbu(["serve", "--json", "--http", "127.0.0.1:0", "--ntp", "127.0.0.1:0", "--config"])

@@ -13,6 +13,7 @@ mod faults;
 mod load;
 mod log;
 mod ntp;
+mod nts;
 mod planted;
 mod process;
 mod refusals;

@@ -132,6 +132,26 @@ impl Process {
         self.seen.iter().any(|value| value["event"] == name)
     }
 
+    /// Waits for the next event of one of these names.
+    pub(crate) fn either(&mut self, names: &[&str]) -> Value {
+        let wanted = |value: &Value| value["event"].as_str().is_some_and(|name| names.contains(&name));
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let next = self.seen.pop_front().or_else(|| self.lines.recv_timeout(left).ok());
+            let value = next.unwrap_or_else(|| panic!("none of the events {names:?}"));
+            if wanted(&value) {
+                return value;
+            }
+        }
+    }
+
+    /// Forgets every event until now.
+    pub(crate) fn forget(&mut self) {
+        self.seen.clear();
+        while self.lines.try_recv().is_ok() {}
+    }
+
     /// What it said on standard error until now.
     pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()

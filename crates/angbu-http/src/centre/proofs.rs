@@ -1,0 +1,126 @@
+//! What an upload shows of its exchanges, held against the keys of the time server: what is proven of each.
+//!
+//! What needs no memory is [`angbu_time::proof`]'s. Here are the epochs' keys, and what takes effect in the upload's own
+//! transaction: an identifier proves once, and requests of one agent reach a centre one after the other.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use angbu_store::time::{AcceptedUpload, AgentRow, Taken};
+use angbu_store::{StoreError, Tx};
+use angbu_time::ingest::Accepted;
+use angbu_time::nts::cookie::{EpochKeys, EpochSecret};
+use angbu_time::proof::{self, Checked, OLDEST, Proof, Refused, Witness};
+use angbu_time::record::{Fact, Measured, Record};
+use angbu_units::{Nanos, NtpServerId, UnixTime};
+
+use super::Centre;
+
+/// How long identifiers are remembered: as long as an exchange can be proven, and some clock's error more.
+pub(super) const REMEMBERED: Nanos = Nanos::from_secs(OLDEST.count() / 1_000_000_000 + 86_400);
+
+/// How many epochs' secrets are kept at hand: more than are needed for what is not yet too old to be proven.
+const EPOCHS: usize = 64;
+
+/// Where in a row's flags the number of what is proven stands.
+const SHIFT: u32 = 8;
+
+/// The secrets of epochs that uploads were checked with.
+#[derive(Default)]
+pub(super) struct KnownEpochs(Mutex<BTreeMap<u32, EpochSecret>>);
+
+impl KnownEpochs {
+    fn find(&self, epoch: u32) -> Option<EpochSecret> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&epoch).cloned()
+    }
+
+    fn keep(&self, secret: EpochSecret) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(secret.epoch, secret);
+        while known.len() > EPOCHS {
+            known.pop_first();
+        }
+    }
+}
+
+/// What is proven of the exchanges of one upload.
+pub(super) struct Proofs(BTreeMap<u64, Checking>);
+
+#[derive(Clone, Copy)]
+enum Checking {
+    /// Nothing more has to be known.
+    Refused(Refused),
+    /// Proven if its identifier is new and its request later than the one before.
+    Open(NtpServerId, Checked),
+}
+
+impl Centre {
+    /// Checks what an upload shows of its exchanges.
+    pub(super) async fn check_proofs(
+        &self,
+        agent: &AgentRow,
+        accepted: &Accepted,
+        arrived: UnixTime,
+    ) -> Result<Proofs, StoreError> {
+        let mut checked = BTreeMap::new();
+        for Record { seq, fact } in &accepted.records {
+            let (Fact::Exchange(measured), Some(witness)) = (fact, accepted.witnesses.get(seq)) else {
+                continue;
+            };
+            checked.insert(*seq, self.check_proof(agent, measured, witness, arrived).await?);
+        }
+        Ok(Proofs(checked))
+    }
+
+    async fn check_proof(
+        &self,
+        agent: &AgentRow,
+        measured: &Measured,
+        witness: &Witness,
+        arrived: UnixTime,
+    ) -> Result<Checking, StoreError> {
+        for epoch in witness.epochs() {
+            self.learn_epoch(epoch).await?;
+        }
+        let keys = |epoch| self.epochs.find(epoch).map(|secret| EpochKeys::prepare(&secret));
+        Ok(match proof::check(witness, measured, &agent.public_key, arrived, keys) {
+            Ok(checked) => Checking::Open(measured.server, checked),
+            Err(refused) => Checking::Refused(refused),
+        })
+    }
+
+    async fn learn_epoch(&self, epoch: u32) -> Result<(), StoreError> {
+        if self.epochs.find(epoch).is_none()
+            && let Some(row) = self.store.read(move |snapshot| snapshot.epoch(epoch)).await?
+        {
+            self.epochs.keep(EpochSecret::new(row.epoch, *row.secret));
+        }
+        Ok(())
+    }
+}
+
+impl Proofs {
+    /// Settles what is proven, in the transaction that takes the upload into effect, and notes it in the rows' flags.
+    pub(super) fn take(&self, tx: &mut Tx<'_>, upload: &mut AcceptedUpload) -> Result<(), StoreError> {
+        for row in &mut upload.exchanges {
+            let Some(checking) = self.0.get(&row.seq) else { continue };
+            let proof = match *checking {
+                Checking::Refused(why) => Proof::Refused(why),
+                Checking::Open(server, Checked { identifier, received, proof }) => {
+                    match tx.take_identifier(row.agent, server, &identifier, received, row.arrived)? {
+                        Taken::Now => proof,
+                        Taken::Before => Proof::Refused(Refused::Repeated),
+                        Taken::OutOfOrder => Proof::Refused(Refused::Order),
+                    }
+                }
+            };
+            row.flags |= u16::from(proof.code()) << SHIFT;
+        }
+        Ok(())
+    }
+}
+
+/// What a row's flags say of what is proven.
+pub(super) fn of_flags(flags: u16) -> Option<Proof> {
+    u8::try_from(flags >> SHIFT).ok().and_then(Proof::from_code)
+}

@@ -1,0 +1,258 @@
+//! Protected time before real clients and servers, and before somebody on the way.
+
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use serde_json::json;
+
+use super::process::{Process, angbu, call, demo, http, serve_command_with, until};
+
+/// A process of somebody else's, ended with the test.
+struct Other(Child);
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// chronyd with a configuration of its own; -x says that the clock is not ours to touch.
+fn chronyd(folder: &Path, name: &str, config: &str) -> Other {
+    let file = folder.join(format!("{name}.conf"));
+    let text = format!(
+        "{config}\npidfile {0}/{name}.pid\nbindcmdaddress {0}/{name}.sock\ncmdport 0\nuser root\n",
+        folder.display()
+    );
+    std::fs::write(&file, text).unwrap();
+    let child = Command::new("chronyd")
+        .args(["-x", "-d", "-f"])
+        .arg(&file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("chronyd is installed: apt-get install chrony");
+    Other(child)
+}
+
+/// A number of `/metrics`.
+fn metric(centre: &Process, name: &str) -> u64 {
+    let text = http(centre.text("http"), "GET", "/metrics", "", b"").text();
+    let line =
+        text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}:\n{text}"));
+    line.rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
+const PROTECTED: &str = "angbu_nts_replies_total{kind=\"protected\"}";
+const WITNESSED: &str = "angbu_nts_replies_total{kind=\"witnessed\"}";
+const NAK: &str = "angbu_nts_replies_total{kind=\"nak\"}";
+const EXCHANGED: &str = "angbu_nts_key_exchanges_total{outcome=\"served\"}";
+
+fn port(address: &str) -> &str {
+    address.rsplit(':').next().unwrap()
+}
+
+#[test]
+fn chrony_takes_protected_time_and_its_cookies_outlast_many_epochs() {
+    let folder = tempfile::tempdir().unwrap();
+    let centre = Process::start(&mut serve_command_with(folder.path(), "[nts]\nrotate = \"2 s\"\n"));
+    let certificate = folder.path().join("data/site-certificate.pem");
+    let _chrony = chronyd(
+        folder.path(),
+        "client",
+        &format!(
+            "server localhost port 1 nts ntsport {} minpoll -2 maxpoll -2 maxsamples 8\nntstrustedcerts {}\n\
+             port 0\n",
+            port(centre.text("nts")),
+            certificate.display()
+        ),
+    );
+    until("the first protected reply", || (metric(&centre, PROTECTED) > 0).then_some(()));
+    let epoch = || metric(&centre, "angbu_nts_epoch");
+    let first = epoch();
+    until("four epochs", || (epoch() >= first + 4).then_some(()));
+    let answered = metric(&centre, PROTECTED);
+    until("ten more replies", || (metric(&centre, PROTECTED) >= answered + 10).then_some(()));
+    assert_eq!(metric(&centre, EXCHANGED), 1, "the keys of the beginning still hold");
+    assert_eq!(metric(&centre, NAK), 0, "every cookie was opened");
+    assert_eq!(metric(&centre, WITNESSED), 0, "chrony asks for no proof");
+    centre.interrupt();
+}
+
+/// A port that is free for TCP just now.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// An agent's configuration and state for a centre whose demo customer it joins.
+fn agent(centre: &Process, folder: &Path, more: &str) -> Process {
+    let wish = json!({"kind": "agent", "customer": "demo", "name": "db-3"});
+    let said = call(centre, "POST", "/api/v1/enrolments", Some(&wish)).json();
+    let file = folder.join("agent.toml");
+    let text = format!(
+        "centre = {:?}\nname = \"db-3\"\ncode = {:?}\nstate = {:?}\npoll_interval = \"300 ms\"\nretry_interval = \"50 ms\"\n{more}",
+        centre.text("http"),
+        said["code"].as_str().unwrap_or_else(|| panic!("no code in {said}")),
+        folder.join("agent").display().to_string(),
+    );
+    std::fs::write(&file, text).unwrap();
+    Process::start(angbu(["agent", "--json", "--config"]).arg(file))
+}
+
+#[test]
+fn an_agent_takes_protected_time_from_chrony() {
+    let folder = tempfile::tempdir().unwrap();
+    let centre = Process::start(&mut serve_command_with(folder.path(), ""));
+    let (certificate, key) = certificate(folder.path());
+    let (ntp, keys) = (UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port(), free_port());
+    let _chrony = chronyd(
+        folder.path(),
+        "server",
+        &format!(
+            "local stratum 8\nallow 127.0.0.1\nbindaddress 127.0.0.1\nport {ntp}\nntsport {keys}\n\
+             ntsservercert {}\nntsserverkey {}\n",
+            certificate.display(),
+            key.display()
+        ),
+    );
+    let server = format!("nts://localhost:{keys}");
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let more = format!(
+        "centre_ntp = \"{}\"\ncertificate_authorities = {:?}\nservers = [\"{server}\"]\n",
+        silent.local_addr().unwrap(),
+        certificate.display().to_string()
+    );
+    let mut agent = agent(&centre, folder.path(), &more);
+    for _ in 0..3 {
+        assert_eq!(agent.event("exchange")["server"], server.as_str());
+    }
+    agent.interrupt();
+    centre.interrupt();
+}
+
+/// A certificate for this machine with its key.
+fn certificate(folder: &Path) -> (PathBuf, PathBuf) {
+    let pair = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let signed = params.self_signed(&pair).unwrap();
+    let files = (folder.join("chrony.pem"), folder.join("chrony.key"));
+    std::fs::write(&files.0, signed.pem()).unwrap();
+    std::fs::write(&files.1, pair.serialize_pem()).unwrap();
+    files
+}
+
+/// What somebody on the way between an agent and the centre does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Deed {
+    Nothing,
+    MovesT2AndT3,
+    Replays,
+    Strips,
+    Answers,
+    Forges,
+}
+
+impl Deed {
+    const EVIL: [Self; 5] = [Self::MovesT2AndT3, Self::Replays, Self::Strips, Self::Answers, Self::Forges];
+
+    fn of(number: u8) -> Self {
+        Self::EVIL.into_iter().find(|deed| *deed as u8 == number).unwrap_or(Self::Nothing)
+    }
+
+    /// What the agent is sent instead of the centre's reply.
+    fn done(self, request: &[u8], reply: &[u8], first: &[u8]) -> Vec<u8> {
+        let mut made = reply.to_vec();
+        match self {
+            Self::Nothing => {}
+            // Five seconds on, in both.
+            Self::MovesT2AndT3 => {
+                for at in [32, 40] {
+                    let seconds = u32::from_be_bytes(made[at..at + 4].try_into().unwrap());
+                    made[at..at + 4].copy_from_slice(&(seconds + 5).to_be_bytes());
+                }
+            }
+            // An old reply, told to answer this very question.
+            Self::Replays => {
+                made = first.to_vec();
+                made[24..32].copy_from_slice(&request[40..48]);
+            }
+            Self::Strips => made.truncate(48),
+            // A server of his own, which knows no key.
+            Self::Answers => {
+                made.truncate(48);
+                made[32] ^= 1;
+                made.extend(&request[48..84]);
+                made.extend(&reply[84..]);
+            }
+            // The centre's own word that it cannot open the cookie.
+            Self::Forges => {
+                made.truncate(84);
+                made[1] = 0;
+                made[12..16].copy_from_slice(b"NTSN");
+            }
+        }
+        made
+    }
+}
+
+/// Somebody between an agent and the centre: passes what the agent asks on, and does what he is told with the replies.
+fn somebody_on_the_way(centre: SocketAddr, deed: Arc<AtomicU8>) -> SocketAddr {
+    let to_agent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = to_agent.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let to_centre = UdpSocket::bind("127.0.0.1:0").unwrap();
+        to_centre.connect(centre).unwrap();
+        let (mut request, mut reply) = ([0; 2_048], [0; 2_048]);
+        let mut first = None;
+        while let Ok((asked, agent)) = to_agent.recv_from(&mut request) {
+            to_centre.send(&request[..asked]).unwrap();
+            let Ok(length) = to_centre.recv(&mut reply) else { continue };
+            let first = first.get_or_insert_with(|| reply[..length].to_vec());
+            let deed = Deed::of(deed.load(Ordering::SeqCst));
+            let _ = to_agent.send_to(&deed.done(&request[..asked], &reply[..length], first), agent);
+        }
+    });
+    address
+}
+
+#[test]
+fn somebody_on_the_way_gets_nowhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let centre = Process::start(&mut serve_command_with(folder.path(), ""));
+    let deed = Arc::new(AtomicU8::new(0));
+    let way = somebody_on_the_way(centre.text("ntp").parse().unwrap(), Arc::clone(&deed));
+    let mut agent = agent(&centre, folder.path(), &format!("centre_ntp = \"{way}\"\n"));
+    agent.event("exchange");
+    for evil in Deed::EVIL {
+        deed.store(evil as u8, Ordering::SeqCst);
+        agent.forget();
+        // One exchange may have been under way.
+        let told = std::iter::repeat_with(|| agent.either(&["exchange", "no-exchange"])).skip(1).take(1);
+        for event in told.collect::<Vec<_>>() {
+            assert_eq!(event["event"], "no-exchange", "{evil:?}: {event}");
+            let reason = event["reason"].as_str().unwrap();
+            let words = ["not protected", "not authentic", "another request", "NTSN", "exchanged with"];
+            assert!(words.iter().any(|word| reason.contains(word)), "{evil:?}: {reason}");
+        }
+        deed.store(Deed::Nothing as u8, Ordering::SeqCst);
+        agent.event("exchange");
+    }
+    assert!(metric(&centre, WITNESSED) > 5);
+    agent.interrupt();
+    centre.interrupt();
+}
+
+#[test]
+fn the_demo_is_protected_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut centre = demo(folder.path());
+    centre.event("exchange");
+    assert!(metric(&centre, WITNESSED) > 0);
+    assert_eq!(metric(&centre, NAK), 0);
+    centre.interrupt();
+}
