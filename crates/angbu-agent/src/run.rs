@@ -410,8 +410,8 @@ fn watch(shared: &Shared, interval: Duration) {
         }
         // Read under the lock, so that the core sees readings in their order.
         let now = shared.clock.read();
-        if let Some(alarm) = core.agent.on_check(now) {
-            shared.keep(&mut core, alarm, "", now);
+        for record in core.agent.on_check(now) {
+            shared.keep(&mut core, record, "", now);
         }
     }
 }

@@ -5,9 +5,11 @@
 use angbu_units::{Monotonic, Nanos, NtpServerId, Reading, UnixTime};
 
 use crate::exchange::{Exchange, Refusal};
-use crate::record::{Alarm, AlarmKind, Dropped, Fact, Measured, Record, Software, Start, Stop, When};
-use crate::soft_clock::{Check, Limits, SoftClock};
+use crate::periods;
+use crate::record::{Alarm, AlarmKind, Dropped, Fact, Measured, Pause, PauseReason, Record, Software, Start, Stop, When};
+use crate::soft_clock::Limits;
 use crate::sync::{Judgement, Policy, Sync};
+use crate::watch::{Finding, Look, Memory, Shown, Undo, Watch};
 
 /// How an agent works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,20 +73,22 @@ pub struct Status {
 pub struct Agent {
     settings: Settings,
     next_seq: u64,
-    soft_clock: SoftClock,
+    watch: Watch,
     sync: Sync,
     server: Option<NtpServerId>,
     status: Status,
-    /// What the centre's clock showed, and the monotonic clock with it, at the last exchange.
-    centre: Option<(UnixTime, Monotonic)>,
+    /// What the centre's clock showed, the monotonic clock with it, and how far that can be wrong, at the last exchange.
+    centre: Option<(UnixTime, Monotonic, Nanos)>,
 }
 
 impl Agent {
     /// Starts a run: nothing is shown yet. `next_seq` is the number of its first record, the start itself;
     /// `clean` says whether the run before ended with its stop on record.
-    pub fn start(settings: Settings, next_seq: u64, clean: bool, now: Reading) -> (Self, Record) {
+    pub fn start(settings: Settings, next_seq: u64, clean: bool, now: impl Into<Look>) -> (Self, Record) {
+        let look = now.into();
+        let now = look.reading;
         let mut agent = Self {
-            soft_clock: SoftClock::start(settings.limits, now),
+            watch: Watch::start(settings.limits, look),
             next_seq,
             sync: Sync::new(),
             server: None,
@@ -98,30 +102,65 @@ impl Agent {
         (agent, record)
     }
 
+    /// What the run before left behind: whether the clock was moved since. Right after the start. `boot` differs from one start
+    /// of the machine to the next.
+    pub fn recall(&mut self, memory: &Memory, boot: [u8; 16]) -> Vec<Record> {
+        let now = self.watch.last().reading;
+        let finding = self.watch.recall(memory, boot);
+        self.tell(finding, now)
+    }
+
+    /// What the next run should know of this one, as of the last look.
+    pub fn memory(&self, boot: [u8; 16]) -> Memory {
+        let now = self.watch.last().reading;
+        let shown = self.server.zip(self.centre).map(|(server, (time, then, bound))| {
+            let age = now.monotonic - then;
+            (server, time + age - now.wall, bound + periods::DRIFT.over(age))
+        });
+        self.watch.memory(boot, shown)
+    }
+
     /// A reply arrived. `now` is read after it; the clock is checked first, since an exchange with a clock
     /// that was moved meanwhile says nothing.
-    pub fn on_reply(&mut self, packets: &Packets<'_>, now: Reading) -> Outcome {
-        if let Some(alarm) = self.on_check(now) {
-            return Outcome { records: vec![alarm], refused: Some(Unusable::ClockMoved) };
+    pub fn on_reply(&mut self, packets: &Packets<'_>, now: impl Into<Look>) -> Outcome {
+        let look = now.into();
+        let mut records = self.on_check(look);
+        if records.iter().any(|record| matches!(record.fact, Fact::Alarm(_))) {
+            return Outcome { records, refused: Some(Unusable::ClockMoved) };
         }
         match Exchange::read(packets.request, packets.reply, packets.sent, packets.received) {
             Ok(exchange) => {
-                Outcome { records: vec![self.on_exchange(packets.server, exchange, now)], refused: None }
+                records.extend(self.on_exchange(packets.server, exchange, look.reading));
+                Outcome { records, refused: None }
             }
-            Err(refusal) => Outcome { records: vec![], refused: Some(refusal.into()) },
+            Err(refusal) => Outcome { records, refused: Some(refusal.into()) },
         }
     }
 
     /// The regular look at the clock, about once a second and before anything that relies on it.
-    pub fn on_check(&mut self, now: Reading) -> Option<Record> {
-        let (kind, difference, since) = match self.soft_clock.check(now) {
-            Check::Passed => return None,
-            Check::Stepped { difference, since } => (AlarmKind::Step, difference, since),
-            Check::Slewed { difference, since } => (AlarmKind::Slew, difference, since),
-        };
-        self.nothing_is_shown();
-        let alarm = Alarm { at: self.when(now), kind, difference, since };
-        Some(self.record(Fact::Alarm(alarm)))
+    pub fn on_check(&mut self, now: impl Into<Look>) -> Vec<Record> {
+        let look = now.into();
+        let findings = self.watch.check(look);
+        self.tell(findings, look.reading)
+    }
+
+    /// This agent itself has just changed the clock or the kernel's state. [`Self::on_check`] must have been called right before
+    /// the change, and `now` is read right after it.
+    pub fn on_corrected(&mut self, now: impl Into<Look>) {
+        self.watch.corrected(now.into());
+    }
+
+    /// What would put the clock back to where it would be if nobody had touched it, since this was last asked: for
+    /// `on_tamper = "restore"`.
+    pub fn take_undo(&mut self) -> Option<Undo> {
+        self.watch.take_undo()
+    }
+
+    /// The centre has records of this agent that the agent itself does not know: it was put back to an earlier state.
+    pub fn on_rolled_back(&mut self, now: Reading) -> Vec<Record> {
+        let alarm =
+            Finding::Alarm { kind: AlarmKind::Restored, difference: Nanos::ZERO, since: Nanos::ZERO };
+        self.tell([alarm], now)
     }
 
     /// The server has not answered for longer than its exchanges cover: nothing is in sync any more.
@@ -136,10 +175,12 @@ impl Agent {
     }
 
     /// The run ends in good order.
-    pub fn on_stop(mut self, now: Reading) -> Vec<Record> {
-        let alarm = self.on_check(now);
-        let stop = Stop { at: self.when(now) };
-        alarm.into_iter().chain([self.record(Fact::Stop(stop))]).collect()
+    pub fn on_stop(mut self, now: impl Into<Look>) -> Vec<Record> {
+        let look = now.into();
+        let mut records = self.on_check(look);
+        let stop = Stop { at: self.when(look.reading) };
+        records.push(self.record(Fact::Stop(stop)));
+        records
     }
 
     /// The customer's tolerance, as the centre last said it.
@@ -163,15 +204,37 @@ impl Agent {
         self.when(now).best()
     }
 
-    fn on_exchange(&mut self, server: NtpServerId, exchange: Exchange, now: Reading) -> Record {
+    fn on_exchange(&mut self, server: NtpServerId, exchange: Exchange, now: Reading) -> Vec<Record> {
+        let (offset, bound) = (exchange.offset(), exchange.bound());
+        let leap = exchange.source().leap;
+        let findings = self.watch.shown(Shown { server, offset, bound, leap });
+        let mut records = self.tell(findings, now);
         if self.server.replace(server) != Some(server) {
             self.sync = Sync::new();
         }
         let judgement = self.sync.judge(&exchange, &self.settings.policy);
         self.status = Status { last: Some(exchange), judgement };
-        self.soft_clock.shown(now);
-        self.centre = Some((now.wall + exchange.offset(), now.monotonic));
-        self.record(Fact::Exchange(Measured { server, exchange, judgement, poll: self.settings.poll }))
+        self.centre = Some((now.wall + offset, now.monotonic, bound));
+        let measured = Measured { server, exchange, judgement, poll: self.settings.poll };
+        records.push(self.record(Fact::Exchange(measured)));
+        records
+    }
+
+    /// The records of what was found. After an alarm nothing is shown, nor after a pause in which the machine itself stood still.
+    fn tell(&mut self, findings: impl IntoIterator<Item = Finding>, now: Reading) -> Vec<Record> {
+        let at = self.when(now);
+        let fact = |finding| match finding {
+            Finding::Alarm { kind, difference, since } => Fact::Alarm(Alarm { at, kind, difference, since }),
+            Finding::Pause { length, reason } => Fact::Pause(Pause { at, length, reason }),
+        };
+        let mut records = Vec::new();
+        for finding in findings {
+            if !matches!(finding, Finding::Pause { reason: PauseReason::Stopped, .. }) {
+                self.nothing_is_shown();
+            }
+            records.push(self.record(fact(finding)));
+        }
+        records
     }
 
     fn nothing_is_shown(&mut self) {
@@ -180,7 +243,7 @@ impl Agent {
     }
 
     fn when(&self, now: Reading) -> When {
-        let centre = self.centre.map(|(time, then)| time + (now.monotonic - then));
+        let centre = self.centre.map(|(time, then, _)| time + (now.monotonic - then));
         When { system: now.wall, centre }
     }
 

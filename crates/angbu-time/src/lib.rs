@@ -16,6 +16,7 @@ pub mod segment;
 pub mod server;
 pub mod soft_clock;
 pub mod sync;
+pub mod watch;
 mod wire;
 
 #[cfg(test)]

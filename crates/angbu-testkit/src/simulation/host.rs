@@ -6,7 +6,9 @@ use angbu_time::agent::{Agent, Packets, Settings};
 use angbu_time::record::{Fact, Record, Software};
 use angbu_time::soft_clock::Limits;
 use angbu_time::sync::Policy;
-use angbu_units::{Clock as _, Nanos, UnixTime};
+use angbu_time::kernel_clock::KernelClock as _;
+use angbu_time::watch::Look;
+use angbu_units::{Clock as _, Nanos, Reading, UnixTime};
 
 use super::network::{self, Asked, Leaping, Upstream};
 use super::{Chance, Machine, Oscillator};
@@ -77,7 +79,7 @@ impl Host {
             poll,
             software: Software::new("simulation/1").expect("broken invariant: it is short and visible"),
         };
-        let (agent, start) = Agent::start(settings, 1, true, machine.read());
+        let (agent, start) = Agent::start(settings, 1, true, look(&machine, machine.read()));
         Self {
             machine,
             upstreams: Vec::new(),
@@ -111,9 +113,8 @@ impl Host {
                     self.machine.elapsed() + Nanos::new((self.poll.count() as f64 * spread) as i64);
             }
             self.machine.advance(self.check.min(until - self.machine.elapsed()));
-            let now = self.machine.read();
-            let alarm = self.agent.on_check(now);
-            self.records.extend(alarm);
+            let found = self.agent.on_check(look(&self.machine, self.machine.read()));
+            self.records.extend(found);
             let point = self.point();
             self.truth.push(point);
         }
@@ -163,7 +164,7 @@ impl Host {
                 sent: asked.sent,
                 received: asked.received,
             };
-            let outcome = self.agent.on_reply(&packets, asked.now);
+            let outcome = self.agent.on_reply(&packets, look(&self.machine, asked.now));
             let point = self.point();
             for record in &outcome.records {
                 if let (Fact::Exchange(_), Some(witness)) = (&record.fact, &mut self.witness) {
@@ -172,5 +173,15 @@ impl Host {
             }
             self.records.extend(outcome.records);
         }
+    }
+}
+
+/// A look at a simulated machine, as an agent's shell takes it: both clocks, its suspension, and what its kernel says.
+pub fn look(machine: &Machine, reading: Reading) -> Look {
+    Look {
+        noise: machine.reading_noise(),
+        suspended: machine.suspended(),
+        kernel: machine.state().ok(),
+        ..Look::from(reading)
     }
 }

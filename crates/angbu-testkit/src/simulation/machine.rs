@@ -81,6 +81,8 @@ struct State {
     /// True seconds since then, leap seconds counted.
     elapsed: i64,
     walked: f64,
+    /// What the clock that nobody can set counts as spent suspended.
+    slept: i64,
     /// The bare oscillator, and what is below its nanosecond.
     raw: (i64, f64),
     /// The wall clock, and what is below its nanosecond.
@@ -116,6 +118,7 @@ impl Machine {
             epoch,
             elapsed: 0,
             walked: 0.0,
+            slept: 0,
             raw: (5_000_000_000, 0.0),
             wall: (epoch.nanos(), 0.0),
             latest: i64::MIN,
@@ -134,8 +137,24 @@ impl Machine {
         let mut state = self.state();
         state.elapsed += length.count();
         let slept = (length + wrong_by).count();
+        state.slept += slept;
         state.raw.0 += slept;
         state.wall.0 += slept;
+    }
+
+    /// True time passes and the machine stands still without knowing it, as a virtual machine does that is held or moved.
+    pub fn stand_still(&self, length: Nanos) {
+        self.state().elapsed += length.count();
+    }
+
+    /// What the machine counts as spent suspended.
+    pub fn suspended(&self) -> Nanos {
+        Nanos::new(self.state().slept)
+    }
+
+    /// How far apart the two clocks of a reading may be read.
+    pub fn reading_noise(&self) -> Nanos {
+        self.state().oscillator.reading_jitter.times(5)
     }
 
     /// Somebody sets the clock forward by this (`settimeofday`), or back.

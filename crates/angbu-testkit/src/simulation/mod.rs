@@ -24,7 +24,7 @@ mod host;
 mod machine;
 mod network;
 
-pub use host::{Host, Point, Statistics, Witness};
+pub use host::{Host, Point, Statistics, Witness, look};
 pub use machine::{Kernel, Machine, Oscillator};
 pub use network::{Asked, Congestion, Delay, Leaping, Path, ServerClock, Upstream};
 
