@@ -6,7 +6,9 @@ use angbu_units::{Monotonic, Nanos, NtpServerId, Reading, UnixTime};
 
 use crate::exchange::{Exchange, Refusal};
 use crate::periods;
-use crate::record::{Alarm, AlarmKind, Dropped, Fact, Measured, Pause, PauseReason, Record, Software, Start, Stop, When};
+use crate::record::{
+    Alarm, AlarmKind, Dropped, Fact, Measured, Pause, PauseReason, Record, Software, Start, Stop, When,
+};
 use crate::soft_clock::Limits;
 use crate::sync::{Judgement, Policy, Sync};
 use crate::watch::{Finding, Look, Memory, Shown, Undo, Watch};
@@ -158,8 +160,7 @@ impl Agent {
 
     /// The centre has records of this agent that the agent itself does not know: it was put back to an earlier state.
     pub fn on_rolled_back(&mut self, now: Reading) -> Vec<Record> {
-        let alarm =
-            Finding::Alarm { kind: AlarmKind::Restored, difference: Nanos::ZERO, since: Nanos::ZERO };
+        let alarm = Finding::Alarm { kind: AlarmKind::Restored, difference: Nanos::ZERO, since: Nanos::ZERO };
         self.tell([alarm], now)
     }
 
@@ -224,15 +225,18 @@ impl Agent {
     fn tell(&mut self, findings: impl IntoIterator<Item = Finding>, now: Reading) -> Vec<Record> {
         let at = self.when(now);
         let fact = |finding| match finding {
-            Finding::Alarm { kind, difference, since } => Fact::Alarm(Alarm { at, kind, difference, since }),
-            Finding::Pause { length, reason } => Fact::Pause(Pause { at, length, reason }),
+            Finding::Alarm { kind, difference, since } => {
+                Some(Fact::Alarm(Alarm { at, kind, difference, since }))
+            }
+            Finding::Pause { length, reason } => Some(Fact::Pause(Pause { at, length, reason })),
+            Finding::PutRight => None,
         };
         let mut records = Vec::new();
         for finding in findings {
             if !matches!(finding, Finding::Pause { reason: PauseReason::Stopped, .. }) {
                 self.nothing_is_shown();
             }
-            records.push(self.record(fact(finding)));
+            records.extend(fact(finding).map(|fact| self.record(fact)));
         }
         records
     }

@@ -171,8 +171,8 @@ pub enum What {
         at: When,
         /// How long it was not.
         length: Nanos,
-        /// Whether its last exchange still shows it: the machine itself ran on, and what carries its clock forward with it.
-        ran_on: bool,
+        /// Why not. Only where the process alone was held did the machine run on, and what carries its clock forward with it.
+        reason: PauseReason,
     },
     /// Records were lost.
     Dropped,
@@ -192,11 +192,7 @@ impl Observed {
             Fact::Start(start) => What::Start { at: start.at, clean: start.clean },
             Fact::Stop(stop) => What::Stop { at: stop.at },
             Fact::Dropped(_) => What::Dropped,
-            Fact::Pause(pause) => What::Pause {
-                at: pause.at,
-                length: pause.length,
-                ran_on: pause.reason == PauseReason::Stopped,
-            },
+            Fact::Pause(pause) => What::Pause { at: pause.at, length: pause.length, reason: pause.reason },
         };
         Self { seq: record.seq, next_seq: record.next_seq(), what }
     }
@@ -259,12 +255,14 @@ enum Knowledge {
     Nothing { since: UnixTime, why: Why },
     /// What an exchange shows, from its own instant on or, after a pause, from the pause's end on.
     Exchange { sample: Sample, from: UnixTime },
+    /// Nothing either, but the next exchange is held against what this one showed.
+    Doubted { sample: Sample, since: UnixTime },
 }
 
 impl Knowledge {
     const fn since(&self) -> UnixTime {
         match self {
-            Self::Nothing { since, .. } => *since,
+            Self::Nothing { since, .. } | Self::Doubted { since, .. } => *since,
             Self::Exchange { from, .. } => *from,
         }
     }
@@ -272,7 +270,7 @@ impl Knowledge {
     /// Whether an exchange with the centre still covers this instant.
     fn covers(&self, at: UnixTime) -> bool {
         match self {
-            Self::Nothing { .. } => false,
+            Self::Nothing { .. } | Self::Doubted { .. } => false,
             Self::Exchange { sample, .. } => {
                 sample.centre.is_some() && sample.at <= at && at < sample.at + sample.poll.times(COVERS_POLLS)
             }
@@ -283,7 +281,9 @@ impl Knowledge {
     fn doubt_at(&self, at: UnixTime, drift: Ppb) -> Nanos {
         match self {
             Self::Nothing { .. } => Nanos::ZERO,
-            Self::Exchange { sample, .. } => sample.bound + drift.over((at - sample.at).abs()),
+            Self::Exchange { sample, .. } | Self::Doubted { sample, .. } => {
+                sample.bound + drift.over((at - sample.at).abs())
+            }
         }
     }
 
@@ -360,7 +360,7 @@ impl Painter<'_> {
                 self.until_exchange(known, &sample);
                 Knowledge::Exchange { sample, from: sample.at }
             }
-            What::Pause { at, length, ran_on } => self.pause(known, at.centre.map(place), length, ran_on),
+            What::Pause { at, length, reason } => self.pause(known, at.centre.map(place), length, reason),
             What::Alarm { at, since } => {
                 // The agent's reckoning of the centre's clock is as wrong as the exchange that it rests on.
                 let reckoned = |centre: UnixTime| place(centre - since - known.doubt_at(centre, self.drift));
@@ -387,13 +387,27 @@ impl Painter<'_> {
 
     /// Nobody watched for `length` until `end`, if the agent could reckon that. Where the machine ran on, the clock is afterwards
     /// what its last exchange and the clock that nobody can set make it, or the agent would have raised an alarm.
-    fn pause(&mut self, known: Knowledge, end: Option<UnixTime>, length: Nanos, ran_on: bool) -> Knowledge {
+    fn pause(
+        &mut self,
+        known: Knowledge,
+        end: Option<UnixTime>,
+        length: Nanos,
+        reason: PauseReason,
+    ) -> Knowledge {
         let Some(end) = end else { return known.lost(Why::Paused) };
         let began = (end - length).max(known.since());
         self.until(known, began);
         match known {
-            _ if !ran_on => Knowledge::Nothing { since: began, why: Why::Paused },
-            Knowledge::Nothing { why, .. } => {
+            // The next exchange shows whether the machine stood still, or the centre's clock leapt: either contradicts the last.
+            Knowledge::Exchange { sample, .. } if reason == PauseReason::Migrated => {
+                Knowledge::Doubted { sample, since: began }
+            }
+            Knowledge::Doubted { sample, .. } if reason != PauseReason::Suspended => {
+                Knowledge::Doubted { sample, since: began }
+            }
+            _ if reason != PauseReason::Stopped => Knowledge::Nothing { since: began, why: Why::Paused },
+            Knowledge::Nothing { .. } | Knowledge::Doubted { .. } => {
+                let why = if let Knowledge::Nothing { why, .. } = known { why } else { Why::Paused };
                 self.paint(began, end, Why::Paused, None);
                 Knowledge::Nothing { since: end, why }
             }
@@ -406,7 +420,9 @@ impl Painter<'_> {
 
     fn until_exchange(&mut self, known: Knowledge, next: &Sample) {
         let before = match known {
-            Knowledge::Exchange { sample, .. } if sample.is_usable() => sample,
+            Knowledge::Exchange { sample, .. } | Knowledge::Doubted { sample, .. } if sample.is_usable() => {
+                sample
+            }
             _ => {
                 self.feasible = None;
                 self.until(known, next.at);
@@ -448,6 +464,7 @@ impl Painter<'_> {
     fn until(&mut self, known: Knowledge, end: UnixTime) {
         match known {
             Knowledge::Nothing { since, why } => self.paint(since, end, why, None),
+            Knowledge::Doubted { since, .. } => self.paint(since, end, Why::Paused, None),
             Knowledge::Exchange { sample, from } => {
                 let covered = (sample.at + sample.poll.times(COVERS_POLLS)).min(end).max(from);
                 if !sample.is_usable() {
@@ -717,14 +734,20 @@ mod tests {
     #[test]
     fn a_pause_is_unwatched_and_a_machine_that_ran_on_is_still_shown() {
         let length = Nanos::from_secs(3);
-        for (at, ran_on, last, expected) in [
-            (reckoned(5, 5), true, 1, "2:within:within 3:not-proven:paused 15:within:within"),
-            (reckoned(5, 5), false, 1, "2:within:within 8:not-proven:paused 10:within:within"),
-            (when(5), true, 1, "10:not-proven:paused 10:within:within"),
+        for (at, reason, last, expected) in [
+            (reckoned(5, 5), PauseReason::Stopped, 1, "2:within:within 3:not-proven:paused 15:within:within"),
+            (
+                reckoned(5, 5),
+                PauseReason::Suspended,
+                1,
+                "2:within:within 8:not-proven:paused 10:within:within",
+            ),
+            (when(5), PauseReason::Stopped, 1, "10:not-proven:paused 10:within:within"),
+            (reckoned(5, 5), PauseReason::Migrated, 900, "10:not-proven:moved 10:outside:outside"),
             // What two exchanges contradict stays contradicted, pause or no pause.
-            (reckoned(5, 5), true, 900, "10:not-proven:moved 10:outside:outside"),
+            (reckoned(5, 5), PauseReason::Stopped, 900, "10:not-proven:moved 10:outside:outside"),
         ] {
-            let story = [exchange(0, 0, 1), What::Pause { at, length, ran_on }, exchange(10, last, 1)];
+            let story = [exchange(0, 0, 1), What::Pause { at, length, reason }, exchange(10, last, 1)];
             check(&story, 20, expected);
         }
     }
@@ -914,7 +937,7 @@ mod tests {
             1 => (at.clone(), 0i64..100).prop_map(|(at, since)| What::Alarm { at, since: Nanos::from_secs(since) }),
             1 => (at.clone(), any::<bool>()).prop_map(|(at, clean)| What::Start { at, clean }),
             1 => at.clone().prop_map(|at| What::Stop { at }),
-            1 => (at, 1i64..30, any::<bool>()).prop_map(|(at, length, ran_on)| What::Pause { at, length: Nanos::from_secs(length), ran_on }),
+            1 => (at, 1i64..30, prop::sample::select(&PauseReason::ALL[..])).prop_map(|(at, length, reason)| What::Pause { at, length: Nanos::from_secs(length), reason }),
             1 => Just(What::Dropped),
         ]
     }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use angbu_time::agent::{Agent, Packets, Settings};
+use angbu_time::kernel_clock::KernelClock as _;
 use angbu_time::record::{Fact, Record, Software};
 use angbu_time::soft_clock::Limits;
 use angbu_time::sync::Policy;
-use angbu_time::kernel_clock::KernelClock as _;
-use angbu_time::watch::Look;
+use angbu_time::watch::{Look, Memory};
 use angbu_units::{Clock as _, Nanos, Reading, UnixTime};
 
 use super::network::{self, Asked, Leaping, Upstream};
@@ -73,13 +73,7 @@ impl Host {
     pub fn at(seed: u64, oscillator: Oscillator, epoch: UnixTime) -> Self {
         let machine = Arc::new(Machine::new(seed, oscillator, epoch));
         let poll = Nanos::from_secs(16);
-        let settings = Settings {
-            policy: Policy::with_tolerance(Nanos::from_millis(50)),
-            limits: Limits::default(),
-            poll,
-            software: Software::new("simulation/1").expect("broken invariant: it is short and visible"),
-        };
-        let (agent, start) = Agent::start(settings, 1, true, look(&machine, machine.read()));
+        let (agent, start) = Agent::start(settings(poll), 1, true, look(&machine, machine.read()));
         Self {
             machine,
             upstreams: Vec::new(),
@@ -113,8 +107,7 @@ impl Host {
                     self.machine.elapsed() + Nanos::new((self.poll.count() as f64 * spread) as i64);
             }
             self.machine.advance(self.check.min(until - self.machine.elapsed()));
-            let found = self.agent.on_check(look(&self.machine, self.machine.read()));
-            self.records.extend(found);
+            self.look();
             let point = self.point();
             self.truth.push(point);
         }
@@ -154,7 +147,32 @@ impl Host {
         network::ask(upstream, &self.machine, &mut self.chance, self.leaping)
     }
 
-    fn ask_all(&mut self) {
+    /// The agent looks at the clock.
+    pub fn look(&mut self) {
+        let found = self.agent.on_check(look(&self.machine, self.machine.read()));
+        self.records.extend(found);
+    }
+
+    /// What the agent itself has just done to the clock.
+    pub fn corrected(&mut self) {
+        self.agent.on_corrected(look(&self.machine, self.machine.read()));
+    }
+
+    /// The agent ends without a word, and another run begins with what this one remembered. Returns how many alarms it begins
+    /// with.
+    pub fn restart(&mut self, memory: &Memory, boot: [u8; 16]) -> usize {
+        let now = look(&self.machine, self.machine.read());
+        let (agent, start) = Agent::start(settings(self.poll), self.agent.next_seq(), false, now);
+        self.agent = agent;
+        self.records.push(start);
+        let before = self.alarms();
+        let found = self.agent.recall(memory, boot);
+        self.records.extend(found);
+        self.alarms() - before
+    }
+
+    /// The agent asks every server; true time passes.
+    pub fn ask_all(&mut self) {
         for place in 0..self.upstreams.len() {
             let Some(asked) = self.ask(place) else { continue };
             let packets = Packets {
@@ -183,5 +201,14 @@ pub fn look(machine: &Machine, reading: Reading) -> Look {
         suspended: machine.suspended(),
         kernel: machine.state().ok(),
         ..Look::from(reading)
+    }
+}
+
+fn settings(poll: Nanos) -> Settings {
+    Settings {
+        policy: Policy::with_tolerance(Nanos::from_millis(50)),
+        limits: Limits::default(),
+        poll,
+        software: Software::new("simulation/1").expect("broken invariant: it is short and visible"),
     }
 }

@@ -34,6 +34,10 @@ const LATE: Nanos = Nanos::from_millis(500);
 /// How far a suspension can be wrong by: clocks that run on meanwhile are often kept in whole seconds.
 const SUSPENSION: Nanos = Nanos::from_secs(2);
 
+/// What a time service may put right after the hypervisor said that the clock was disrupted: how long a machine usually stands
+/// still while it is moved.
+const STANDSTILL: Nanos = Nanos::from_secs(5);
+
 /// How long after its announced end of a day a leap second may be carried out: by the kernel at once, by a time service that
 /// does it itself a little later.
 const LEAP_LATE: Nanos = Nanos::from_secs(10);
@@ -103,6 +107,8 @@ pub enum Finding {
         /// Why.
         reason: PauseReason,
     },
+    /// The machine's time service set the clock right, which is no alarm and needs no record: the next exchange shows it.
+    PutRight,
 }
 
 /// What undoes somebody's deed.
@@ -119,7 +125,7 @@ pub struct Undo {
 pub struct Watch {
     limits: Limits,
     last: Look,
-    /// What the kernel's state does not explain, since it was last shown, and since when that is.
+    /// What the kernel's state does not explain, and since when that is.
     unexplained: (Nanos, Monotonic),
     /// The rule for machines whose kernel says nothing.
     blind: SoftClock,
@@ -132,6 +138,8 @@ pub struct Watch {
     references: References,
     /// What the run before left, if the machine was started anew since: its wall clock, and what its server was ahead.
     another_life: Option<(UnixTime, Nanos, Nanos)>,
+    /// How far a pause can have made the clock wrong, until a time service has put that right.
+    uncertain: Nanos,
     /// When the last pause was told, and since when pauses wait to be told.
     pauses: (Option<Monotonic>, Option<Monotonic>),
     quiet: Quiet,
@@ -151,6 +159,7 @@ impl Watch {
             disciplined,
             references: References::default(),
             another_life: None,
+            uncertain: Nanos::ZERO,
             pauses: (None, None),
             quiet: Quiet::default(),
             undo: Undo::default(),
@@ -175,15 +184,25 @@ impl Watch {
         } else {
             None
         };
-        let alarm = self.moved(&before, &look, length, kind).or_else(|| self.adjusted(&before, &look, length));
+        let alarm =
+            self.moved(&before, &look, length, kind).or_else(|| self.adjusted(&before, &look, length));
         let alarm = match alarm {
             None if restored => Some((AlarmKind::Restored, Nanos::ZERO, length)),
             other => other,
         };
-        if restored || pause == Some(PauseReason::Migrated) {
-            self.references.forget_best();
+        if restored || matches!(pause, Some(PauseReason::Migrated | PauseReason::Suspended)) {
+            self.references.forget_best(look.reading.monotonic);
         }
-        if let Some((kind, difference, since)) = alarm {
+        match pause {
+            Some(PauseReason::Suspended) => self.uncertain = SUSPENSION,
+            Some(PauseReason::Migrated) => self.uncertain = STANDSTILL,
+            Some(PauseReason::Stopped) | None => {}
+        }
+        if let Some((_, difference, _)) = alarm.filter(|(kind, ..)| *kind != AlarmKind::ByAnother)
+            && self.put_right(&look, difference)
+        {
+            findings.push(Finding::PutRight);
+        } else if let Some((kind, difference, since)) = alarm {
             self.undo.step = self.undo.step - difference;
             if let Some((kind, difference, since)) =
                 self.quiet.admit(look.reading.monotonic, kind, difference, since)
@@ -204,6 +223,7 @@ impl Watch {
         let mut findings: Vec<_> = self.first_exchange(&shown).into_iter().collect();
         if let Some(length) = found.stood_still {
             self.undo.step = self.undo.step + length;
+            self.uncertain = length.times(2);
             findings.push(Finding::Pause { length, reason: PauseReason::Migrated });
         }
         if let Some((difference, since)) = found.led_away {
@@ -262,12 +282,16 @@ impl Watch {
         };
         let range = explained::range(&was, &is, awake);
         let residual = range.beyond(gained);
-        let (sum, since) = self.unexplained;
-        let sum = sum + residual;
-        self.unexplained.0 = sum;
         let now = look.reading.monotonic;
+        let since =
+            if self.unexplained.0 == Nanos::ZERO { before.reading.monotonic } else { self.unexplained.1 };
+        // What the kernel's own arithmetic is worth goes by itself; a patient hand is quicker.
+        let wandered = self.limits.wander.over(awake).count().max(0);
+        let sum = (self.unexplained.0 + residual).count();
+        let sum = Nanos::new(sum.saturating_sub(sum.clamp(-wandered, wandered)));
+        self.unexplained = (sum, since);
         let noise = before.noise + look.noise;
-        let mut allowed = self.limits.unexplained + self.limits.wander.over(now - since) + noise;
+        let mut allowed = self.limits.unexplained + noise;
         if explained::changed(&was, &is) && self.kept(look) {
             // Between two looks a service may change the rate twice, of which only one is seen.
             allowed = allowed + self.limits.tmax;
@@ -280,7 +304,8 @@ impl Watch {
             return None;
         }
         self.unexplained = (Nanos::ZERO, now);
-        let at_once = residual.abs() > self.limits.slew.over(awake) + noise && residual.abs() >= sum.abs().half();
+        let at_once =
+            residual.abs() > self.limits.slew.over(awake) + noise && residual.abs() >= sum.abs().half();
         let kind = paused.unwrap_or(if at_once { AlarmKind::Step } else { AlarmKind::Slew });
         let since = if kind == AlarmKind::Slew { now - since } else { length };
         Some((kind, sum, since))
@@ -304,15 +329,31 @@ impl Watch {
             Keeper::Auto => {
                 // Soon after the machine's start a service may not have found its servers yet.
                 look.reading.monotonic.nanos() < self.limits.settled.count()
-                    || self
-                        .disciplined
-                        .is_some_and(|at| (look.reading.monotonic - at).count() < DAY)
+                    || self.disciplined.is_some_and(|at| (look.reading.monotonic - at).count() < DAY)
             }
         }
     }
 
     fn nobody_keeps(&self) -> bool {
         !self.kept(&self.last)
+    }
+
+    /// Whether a jump is a time service's work: one is at work, and the clock is righter than it was, or nothing was known of it.
+    fn put_right(&mut self, look: &Look, difference: Nanos) -> bool {
+        if !synchronised(look) || !self.kept(look) {
+            return false;
+        }
+        let right = match self.references.reckon(look) {
+            None => true,
+            Some((offset, bound)) => {
+                let (before, right) = ((offset + difference).abs(), bound + self.limits.tmax);
+                difference.abs() <= self.uncertain || (offset.abs() <= right && before > right)
+            }
+        };
+        if right {
+            self.uncertain = Nanos::ZERO;
+        }
+        right
     }
 
     /// How long nobody looked, and why, if that was too long.

@@ -7,7 +7,7 @@
 
 use angbu_units::{Monotonic, Nanos, NtpServerId, Ppb};
 
-use super::{Look, SUSPENSION};
+use super::{DAY, Look, SUSPENSION};
 use crate::packet::Leap;
 use crate::periods;
 use crate::soft_clock::Limits;
@@ -18,8 +18,18 @@ const MOST_SERVERS: usize = 8;
 /// After how long the best exchange gives way to the newest.
 const BEST_LASTS: Nanos = Nanos::from_secs(6 * 3_600);
 
+/// For how long a time service may still swing as far as the clock once was from right: where one asks every half an hour, what
+/// a suspension made wrong leaves it with a wrong frequency for hours.
+const SWING_LASTS: Nanos = Nanos::from_secs(24 * 3_600);
+
+/// How long a time service is left alone after the machine slept or stood still: it has to find its way first.
+const GRACE: Nanos = Nanos::from_secs(900);
+
 /// A leap second is about this long, whichever clock carried it out first.
 const LEAP: std::ops::Range<Nanos> = Nanos::from_millis(400)..Nanos::from_millis(1_600);
+
+/// How near to a day's end that may be.
+const MIDNIGHT: Nanos = Nanos::from_secs(600);
 
 /// What an exchange has shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,32 +91,50 @@ struct Known {
     last: Anchor,
     /// The exchange that showed the clock best.
     best: Option<Anchor>,
+    /// How far from right the clock came of itself, and when: a time service that finds its way swings about as far back.
+    swing: (Nanos, Monotonic),
 }
 
 /// What the servers have shown last.
 #[derive(Debug, Clone, Default)]
-pub(super) struct References(Vec<Known>);
+pub(super) struct References {
+    servers: Vec<Known>,
+    /// Until when a time service may still be finding its way.
+    grace: Option<Monotonic>,
+}
 
 impl References {
     /// An exchange has ended at this look. `kept`: whether a time service may adjust the clock.
     pub(super) fn shown(&mut self, look: &Look, shown: Shown, limits: &Limits, kept: bool) -> Found {
         let now = Anchor::of(look, &shown);
-        let Some(known) = self.0.iter_mut().find(|known| known.server == shown.server) else {
-            self.0.push(Known { server: shown.server, last: now, best: Some(now) });
-            if self.0.len() > MOST_SERVERS {
-                self.0.remove(0);
+        let Some(known) = self.servers.iter_mut().find(|known| known.server == shown.server) else {
+            self.servers.push(Known {
+                server: shown.server,
+                last: now,
+                best: Some(now),
+                swing: (now.distance(), now.at),
+            });
+            if self.servers.len() > MOST_SERVERS {
+                self.servers.remove(0);
             }
             return Found::default();
         };
         let last = std::mem::replace(&mut known.last, now);
         let stood_still = stood_still(&last, &now, limits, shown.leap != Leap::None);
         if stood_still.is_some() {
+            self.grace = Some(now.at + GRACE);
             known.best = Some(now);
             return Found { stood_still, ..Found::default() };
         }
         let best = known.best.unwrap_or(now);
-        let led_away = if kept { led_away(&best, &now, limits) } else { None };
-        let better = now.distance() <= best.distance();
+        let grace = self.grace.is_some_and(|until| now.at < until);
+        let led = led(&best, &now);
+        let far = best.distance().max(known.swing.0) + limits.tmax;
+        let led_away = led.filter(|_| kept && !grace && now.offset.abs() - now.bound > far);
+        if now.at - known.swing.1 > SWING_LASTS || (led.is_none() && now.distance() > known.swing.0) {
+            known.swing = (now.distance(), now.at);
+        }
+        let better = grace || now.distance() <= best.distance();
         if better || led_away.is_some() || now.at - best.at > BEST_LASTS || now.suspended != best.suspended {
             known.best = Some(now);
         }
@@ -116,14 +144,26 @@ impl References {
     /// What the run before knew of a server, at a look of its own.
     pub(super) fn recall(&mut self, look: &Look, frequency: Option<Ppb>, shown: Shown) {
         let anchor = Anchor { frequency, ..Anchor::of(look, &shown) };
-        self.0.push(Known { server: shown.server, last: anchor, best: Some(anchor) });
+        self.servers.push(Known {
+            server: shown.server,
+            last: anchor,
+            best: Some(anchor),
+            swing: (anchor.distance(), anchor.at),
+        });
+    }
+
+    /// What the server that was asked last would show now, as the bare oscillator reckons, and how far that can be wrong.
+    pub(super) fn reckon(&self, look: &Look) -> Option<(Nanos, Nanos)> {
+        let last = self.servers.iter().map(|known| known.last).max_by_key(|anchor| anchor.at)?;
+        let offset = last.offset - (ahead(look) - last.ahead);
+        Some((offset, last.bound + periods::DRIFT.over(look.reading.monotonic - last.at)))
     }
 
     /// This agent itself changed the clock between two looks: it was no one else's deed.
     pub(super) fn corrected(&mut self, before: &Look, after: &Look) {
         let by = ahead(after) - ahead(before);
         let frequency = after.kernel.map(|state| state.frequency);
-        for known in &mut self.0 {
+        for known in &mut self.servers {
             for anchor in [Some(&mut known.last), known.best.as_mut()].into_iter().flatten() {
                 anchor.offset = anchor.offset - by;
                 anchor.ahead = anchor.ahead + by;
@@ -132,9 +172,10 @@ impl References {
         }
     }
 
-    /// What was best is of another life of this machine.
-    pub(super) fn forget_best(&mut self) {
-        for known in &mut self.0 {
+    /// The machine slept or stood still: what was best says little now.
+    pub(super) fn forget_best(&mut self, now: Monotonic) {
+        self.grace = Some(now + GRACE);
+        for known in &mut self.servers {
             known.best = None;
         }
     }
@@ -151,20 +192,21 @@ fn stood_still(last: &Anchor, now: &Anchor, limits: &Limits, leaping: bool) -> O
     if now.suspended != last.suspended {
         explained = explained + SUSPENSION;
     }
-    if leaping && LEAP.contains(&further) {
+    let wall = now.at.nanos().saturating_add(now.ahead.count());
+    let from_midnight = wall.saturating_add(MIDNIGHT.count()).rem_euclid(DAY);
+    if leaping && from_midnight < 2 * MIDNIGHT.count() && LEAP.contains(&further) {
         return None;
     }
     (further > explained).then_some(further)
 }
 
-/// How far the clock was led away since it was best, if what the kernel was told to do did that.
-fn led_away(best: &Anchor, now: &Anchor, limits: &Limits) -> Option<(Nanos, Nanos)> {
+/// How far the clock went since it was best, and for how long, if what the kernel was told to do led it there.
+fn led(best: &Anchor, now: &Anchor) -> Option<(Nanos, Nanos)> {
     let awake = (now.at - best.at) - (now.suspended - best.suspended);
     // What the kernel did beyond what it did when the clock was best.
     let led = (now.ahead - best.ahead) - best.frequency?.over(awake);
     let error = Nanos::ZERO - now.offset;
     let moved = error - (Nanos::ZERO - best.offset);
-    let proven = now.offset.abs() - now.bound - best.distance();
     let same_way = (led < Nanos::ZERO) == (error < Nanos::ZERO);
-    (proven > limits.tmax && same_way && led.abs() >= moved.abs().half()).then(|| (moved, now.at - best.at))
+    (same_way && led.abs() >= moved.abs().half()).then(|| (moved, now.at - best.at))
 }
