@@ -12,6 +12,7 @@ pub mod periods;
 pub mod proof;
 pub mod record;
 pub mod report;
+pub mod roughtime;
 pub mod segment;
 pub mod server;
 pub mod soft_clock;
