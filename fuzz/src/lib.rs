@@ -5,7 +5,7 @@
 //! tests. An input that once broke something becomes a file there.
 
 use angbu_evidence::fork::ForkProof;
-use angbu_evidence::note::{Note, SignatureLine, VerifierKey};
+use angbu_evidence::note::{Ed25519Signer, Note, SignatureLine, Signer as _, VerifierKey};
 use angbu_evidence::report::{self, Package, Trust};
 use angbu_evidence::tile::{self, TileId};
 use angbu_evidence::witness::{self, AddCheckpoint};
@@ -19,9 +19,12 @@ use angbu_time::nts::extension::Fields;
 use angbu_time::nts::{self, AeadKey, key_exchange};
 use angbu_time::packet::{LENGTH, Mode, Packet};
 use angbu_time::record::{Record, Upload};
+use angbu_time::roughtime::message::{self, Message};
+use angbu_time::roughtime::server::{Delegation, Round};
+use angbu_time::roughtime::{REQUEST, client};
 use angbu_time::segment::Segment;
 use angbu_time::server::{self, ServerState, Unsynchronised};
-use angbu_units::{AgentId, NtpServerId, NtpTimestamp, UnixTime};
+use angbu_units::{AgentId, Nanos, NtpServerId, NtpTimestamp, UnixTime};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
@@ -40,6 +43,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("nts_key_exchange", nts_key_exchange),
     ("receipt", receipt),
     ("report", report),
+    ("roughtime", roughtime),
     ("segment", segment),
     ("tile", tile),
     ("upload", upload),
@@ -184,6 +188,40 @@ pub fn nts_datagram(data: &[u8]) {
         if session.read(&request, data).is_ok() {
             assert!(session.read(&request, data).is_err());
         }
+    }
+}
+
+/// The seed of the long-term key of the Roughtime server in the corpus, and the nonce of its client.
+pub const ROUGHTIME: ([u8; 32], [u8; 32]) = ([5; 32], [6; 32]);
+
+/// A datagram at the port of a Roughtime server, and at that of its client.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn roughtime(data: &[u8]) {
+    if let Ok(message) = message::unframe(data).and_then(Message::read) {
+        let fields: Vec<_> = message.fields().collect();
+        assert_eq!(message::frame(&message::write(&fields)), data, "a packet has one form");
+    }
+    let (seed, nonce) = ROUGHTIME;
+    let Ok(key) = Ed25519Signer::new("roughtime", &seed) else { return };
+    let public_key = *key.verifier_key().public_key();
+    let request = client::request(&public_key, &nonce);
+    if let Ok(reply) = client::verify(&public_key, &request, data) {
+        assert!(reply.earliest() <= reply.midpoint && reply.midpoint <= reply.latest());
+    }
+    // Only what is long enough to be answered needs a server, which is dear to make.
+    if data.len() < REQUEST || !data.starts_with(b"ROUGHTIM") {
+        return;
+    }
+    let (from, until) = (NOW - Nanos::from_secs(60), NOW + Nanos::from_secs(60));
+    let mut rng = StdRng::seed_from_u64(1);
+    let Ok(delegation) = Delegation::new(&[&key], from, until, &mut rng) else { return };
+    let mut round = Round::new(2);
+    if round.add(data, &delegation).is_ok() {
+        round.sign(&delegation, NOW, 1);
+        let reply = round.reply(0, &delegation);
+        assert!(!reply.is_empty() && reply.len() < data.len(), "a reply is never longer than its request");
     }
 }
 

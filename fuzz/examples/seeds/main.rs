@@ -15,7 +15,7 @@ use angbu_evidence::report::Trust;
 use angbu_evidence::tile::{self, TileId};
 use angbu_evidence::witness::AddCheckpoint;
 use angbu_evidence::{Body, Checkpoint, Counter, Entry, Hash, Kind, Manifest, Promise, Receipt, merkle};
-use angbu_fuzz::{NOW, NTS_KEYS};
+use angbu_fuzz::{NOW, NTS_KEYS, ROUGHTIME};
 use angbu_time::exchange::{Exchange, Source};
 use angbu_time::nts::client::Session;
 use angbu_time::nts::cookie::{Contents, EpochSecret, Keys};
@@ -26,6 +26,8 @@ use angbu_time::record::{
     Alarm, AlarmKind, Dropped, Fact, Measured, Record, Software, Start, Stop, Upload, When,
 };
 use angbu_time::report::Language;
+use angbu_time::roughtime::client;
+use angbu_time::roughtime::server::{Delegation, Round};
 use angbu_time::server::{ServerState, Unsynchronised};
 use angbu_time::sync::Judgement;
 use angbu_units::{
@@ -48,6 +50,7 @@ fn main() -> Result<(), Failure> {
     reports()?;
     ntp()?;
     nts()?;
+    roughtime()?;
     uploads()?;
     Ok(())
 }
@@ -152,6 +155,22 @@ fn nts() -> Result<(), Failure> {
     write("nts_key_exchange", "request", key_exchange::Request::encode())?;
     write("nts_key_exchange", "response", key_exchange::respond(&request, [&cookie[..]; 8], 4_123))?;
     write("nts_key_exchange", "refusal", key_exchange::refuse(key_exchange::RequestError::BadRequest))?;
+    Ok(())
+}
+
+fn roughtime() -> Result<(), Failure> {
+    let (seed, nonce) = ROUGHTIME;
+    let key = Ed25519Signer::new("roughtime", &seed)?;
+    let (from, until) = (NOW - Nanos::from_secs(60), NOW + Nanos::from_secs(60));
+    let delegation = Delegation::new(&[&key], from, until, &mut StdRng::seed_from_u64(1))?;
+    let request = client::request(key.verifier_key().public_key(), &nonce);
+    let mut round = Round::new(3);
+    for request in [&client::request(key.verifier_key().public_key(), &[7; 32]), &request] {
+        round.add(request, &delegation).map_err(|why| why.word())?;
+    }
+    round.sign(&delegation, NOW, 1);
+    write("roughtime", "request", &request)?;
+    write("roughtime", "reply", round.reply(1, &delegation))?;
     Ok(())
 }
 
