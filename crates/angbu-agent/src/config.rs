@@ -8,6 +8,8 @@ use angbu_time::sync::Policy;
 use angbu_units::{Nanos, Ppb};
 use serde::{Deserialize, Deserializer};
 
+use crate::roughtime::{MOST_SERVERS, RoughtimeServer};
+
 /// The smallest bound of the spool that holds anything worth holding.
 const SMALLEST_SPOOL: u64 = 64 * 1_024;
 
@@ -33,6 +35,9 @@ pub enum ConfigError {
     /// The poll interval is longer or shorter than records can say.
     #[error("poll_interval is {0}, it must lie between 1 ms and 36 h")]
     PollInterval(Nanos),
+    /// More Roughtime servers than a check takes.
+    #[error("roughtime names {0} servers, and a check takes 16 at most")]
+    Roughtime(usize),
     /// The spool could not hold an hour's records.
     #[error("spool_limit is {0} bytes, it must be 65536 at least")]
     SpoolLimit(u64),
@@ -69,6 +74,13 @@ pub struct Config {
     /// order when the centre does not answer. Records of them show what they say, not what the centre's clock says.
     #[serde(default)]
     pub servers: Vec<String>,
+    /// Roughtime servers (`host[:port] key`, the key in base64) that the time of NTP is held against, best three or more
+    /// that nobody runs alone; at most 16. Each is asked twice in one check.
+    #[serde(default)]
+    pub roughtime: Vec<RoughtimeServer>,
+    /// How often NTP's time is held against Roughtime.
+    #[serde(default = "default_roughtime_interval", deserialize_with = "length")]
+    pub roughtime_interval: Nanos,
     /// How often the server is asked. A verdict holds for twice this long without a new answer.
     #[serde(default = "default_poll_interval", deserialize_with = "length")]
     pub poll_interval: Nanos,
@@ -144,6 +156,8 @@ impl Config {
             nts: default_nts(),
             centre_nts: None,
             servers: Vec::new(),
+            roughtime: Vec::new(),
+            roughtime_interval: default_roughtime_interval(),
             poll_interval: default_poll_interval(),
             check_interval: default_check_interval(),
             retry_interval: default_retry_interval(),
@@ -168,10 +182,13 @@ impl Config {
     /// Checks what a file's form cannot say.
     ///
     /// # Errors
-    /// [`ConfigError::PollInterval`] and [`ConfigError::SpoolLimit`].
+    /// [`ConfigError::PollInterval`], [`ConfigError::Roughtime`] and [`ConfigError::SpoolLimit`].
     pub fn check(&self) -> Result<(), ConfigError> {
         if !POLL.contains(&self.poll_interval) {
             return Err(ConfigError::PollInterval(self.poll_interval));
+        }
+        if self.roughtime.len() > MOST_SERVERS {
+            return Err(ConfigError::Roughtime(self.roughtime.len()));
         }
         if self.spool_limit < SMALLEST_SPOOL {
             return Err(ConfigError::SpoolLimit(self.spool_limit));
@@ -186,6 +203,10 @@ const fn default_nts() -> bool {
 
 const fn default_poll_interval() -> Nanos {
     Nanos::from_secs(16)
+}
+
+const fn default_roughtime_interval() -> Nanos {
+    Nanos::from_secs(3_600)
 }
 
 const fn default_check_interval() -> Nanos {

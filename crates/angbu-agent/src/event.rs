@@ -65,6 +65,40 @@ pub enum Event {
         /// Why there is no exchange.
         reason: String,
     },
+    /// Every Roughtime server that answered agrees with what NTP shows.
+    Roughtime {
+        /// How many replies were held against it.
+        replies: usize,
+    },
+    /// A Roughtime server gave no reply that can be used.
+    NoRoughtime {
+        /// Which was asked.
+        server: String,
+        /// Why there is none.
+        reason: String,
+    },
+    /// What a Roughtime server has signed and what NTP shows cannot both be true.
+    RoughtimeDisagrees {
+        /// Which server.
+        server: String,
+        /// The earliest time that it allows, RFC 3339.
+        earliest: String,
+        /// The latest.
+        latest: String,
+        /// What NTP shows, RFC 3339.
+        ntp: String,
+        /// How far the truth can lie from that.
+        bound_ns: i64,
+    },
+    /// Two replies of Roughtime servers cannot both be true, and a file proves it.
+    RoughtimeLie {
+        /// Whose reply came first and allows only later times.
+        earlier: String,
+        /// Whose came after it and allows only earlier ones.
+        later: String,
+        /// The file.
+        file: String,
+    },
     /// This machine's clock was moved; that is recorded.
     Alarm {
         /// Its number.
@@ -208,6 +242,17 @@ impl fmt::Display for Event {
             Self::Pause { reason, length_ns, .. } => {
                 write!(f, "nobody looked at this machine's clock for {} ({reason})", Nanos::new(*length_ns))
             }
+            Self::Roughtime { replies } => write!(f, "{replies} replies of Roughtime servers agree with NTP"),
+            Self::NoRoughtime { server, reason } => write!(f, "no Roughtime from {server}: {reason}"),
+            Self::RoughtimeDisagrees { server, earliest, latest, ntp, bound_ns } => write!(
+                f,
+                "ALARM: {server} has signed that it was between {earliest} and {latest}, and NTP says {ntp}, give or take {}",
+                Nanos::new(*bound_ns)
+            ),
+            Self::RoughtimeLie { earlier, later, file } => write!(
+                f,
+                "ALARM: the Roughtime servers {earlier} and {later} contradict one another, so one of them lied; the file proves it: angbu verify {file}"
+            ),
             Self::Uploaded { next_seq, waiting } => {
                 write!(f, "the centre has everything before record {next_seq}, {waiting} wait")
             }

@@ -18,6 +18,7 @@ mod log;
 pub mod ntp;
 pub mod nts;
 mod poll;
+pub mod roughtime;
 mod run;
 pub mod spool;
 mod state;

@@ -22,6 +22,7 @@ use crate::nts::{Pace, Protected};
 use crate::poll::{self, Target, Way};
 use crate::state::{Enrolment, Identity, State, StateError};
 use crate::upload::{self, Uploader};
+use crate::roughtime;
 use crate::{Config, ConfigError, Event, Spool, SpoolError, Stop};
 
 /// How long the last records may take to reach the centre after a stop.
@@ -367,6 +368,10 @@ fn start_threads(
     let (poll_interval, check_interval) = (config.poll_interval, config.check_interval.to_duration());
     start_thread("angbu-watch", shared, move |shared| watch(shared, check_interval))?;
     start_thread("angbu-upload", shared, move |shared| upload::upload(shared, uploader))?;
+    if !config.roughtime.is_empty() {
+        let (servers, interval) = (config.roughtime.clone(), config.roughtime_interval.to_duration());
+        start_thread("angbu-roughtime", shared, move |shared| roughtime::check(shared, &servers, interval))?;
+    }
     start_thread("angbu-poll", shared, move |shared| poll::poll(shared, targets, poll_interval))
 }
 

@@ -109,6 +109,11 @@ impl State {
         self.folder.join("fork.txt")
     }
 
+    /// Where the proof is kept that a Roughtime server lied, if one did.
+    pub(crate) fn malfeasance(&self) -> PathBuf {
+        self.folder.join("malfeasance.json")
+    }
+
     /// The agent's secrets, made at the first call.
     pub(crate) fn identity(&self) -> Result<Identity, StateError> {
         let path = self.folder.join("identity");

@@ -31,6 +31,8 @@ pub enum SigningKey {
     Log,
     /// The key that signs promises.
     Promise,
+    /// The long-term key of the Roughtime server, which signs short-lived ones.
+    Roughtime,
 }
 
 impl SigningKey {
@@ -38,6 +40,7 @@ impl SigningKey {
         match self {
             Self::Log => Purpose::Log,
             Self::Promise => Purpose::Promise,
+            Self::Roughtime => Purpose::Roughtime,
         }
     }
 }
@@ -57,12 +60,21 @@ pub enum Purpose {
     Log,
     /// Signs promises.
     Promise,
+    /// Signs the Roughtime server's short-lived keys.
+    Roughtime,
 }
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 6] =
-        [Self::Bodies, Self::Records, Self::Personal, Self::Index, Self::Log, Self::Promise];
+    pub const ALL: [Self; 7] = [
+        Self::Bodies,
+        Self::Records,
+        Self::Personal,
+        Self::Index,
+        Self::Log,
+        Self::Promise,
+        Self::Roughtime,
+    ];
 
     /// Its word, in the database and everywhere else. It never changes.
     pub const fn word(self) -> &'static str {
@@ -73,6 +85,7 @@ impl Purpose {
             Self::Index => "index",
             Self::Log => "log",
             Self::Promise => "promise",
+            Self::Roughtime => "roughtime",
         }
     }
 
@@ -90,12 +103,13 @@ impl Purpose {
             Self::Index => "the key by which sealed values are found",
             Self::Log => "the log's key",
             Self::Promise => "the key that signs promises",
+            Self::Roughtime => "the Roughtime server's key",
         }
     }
 
     /// Whether its keys sign, and have a public half.
     pub const fn signs(self) -> bool {
-        matches!(self, Self::Log | Self::Promise)
+        matches!(self, Self::Log | Self::Promise | Self::Roughtime)
     }
 }
 

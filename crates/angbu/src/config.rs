@@ -113,6 +113,8 @@ pub struct ServeConfig {
     /// Protected time: the exchange of keys for NTS.
     #[serde(default)]
     pub nts: NtsConfig,
+    /// Signed, chainable time, if it is served.
+    pub roughtime: Option<RoughtimeConfig>,
     /// What this centre's own clock rests on.
     #[serde(default)]
     pub clock: ClockConfig,
@@ -228,6 +230,14 @@ pub struct NtsConfig {
     pub rotate: Nanos,
 }
 
+/// Signed, chainable time (RFC 10049).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoughtimeConfig {
+    /// Address and port (UDP); Roughtime's own is 5319. Port 0 takes any free one.
+    pub listen: SocketAddr,
+}
+
 /// How many threads answer NTP: 1 to 64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u8")]
@@ -328,6 +338,7 @@ impl Default for ServeConfig {
             http: HttpConfig::default(),
             ntp: NtpConfig::default(),
             nts: NtsConfig::default(),
+            roughtime: None,
             clock: ClockConfig::default(),
             customers: Vec::new(),
             witnesses: Vec::new(),

@@ -12,6 +12,7 @@ mod console;
 mod jobs;
 mod listener;
 pub mod ntp;
+pub mod roughtime;
 pub mod site;
 mod tls;
 mod upstreams;

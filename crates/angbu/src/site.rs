@@ -22,11 +22,12 @@ use angbu_store::{Engine, Options, Sequencer, Store, StoreError};
 use angbu_units::{CentreId, Clock, NtpServerId, TokenId};
 
 use crate::clock_job::{self, ClockJob};
-use crate::config::ServeConfig;
+use crate::config::{RoughtimeConfig, ServeConfig};
 use crate::listener::{self, Limits};
 use crate::ntp::epochs::EpochKeeper;
 use crate::ntp::key_exchange::{self, Bounds};
 use crate::tls::SiteTls;
+use crate::roughtime::{self, RoughtimeServer};
 use crate::upstreams::Upstreams;
 use crate::{console, jobs, tls, witness};
 use angbu_agent::ntp::server::{Listen, Published, PublishedEpochs, Server};
@@ -50,6 +51,7 @@ pub struct RunningSite {
     tasks: JoinSet<()>,
     clock_job: ClockJob,
     ntp: Arc<Server>,
+    roughtime: Option<Arc<RoughtimeServer>>,
     sequencer: Sequencer,
     store: Store,
 }
@@ -92,6 +94,7 @@ impl RunningSite {
         let ntp = Arc::new(ntp);
         let ntp_address = ntp.addresses().first().copied().unwrap_or(config.ntp.listen);
         let nts = Nts::open(config, epochs, ntp_address)?;
+        let roughtime = roughtime(config, &store, &announced)?;
         let (stop, stopped) = watch::channel(false);
         let centre = Centre::new(Parts {
             clock: Arc::clone(&clock),
@@ -110,6 +113,7 @@ impl RunningSite {
                 ntp: Arc::clone(&ntp),
                 epochs: Arc::clone(&nts.service.epochs),
                 key_exchanges: Arc::clone(&nts.service.counts),
+                roughtime: roughtime.clone(),
                 upstreams: upstreams.clone(),
             }),
             published: store.head(),
@@ -151,6 +155,7 @@ impl RunningSite {
             tasks,
             clock_job,
             ntp,
+            roughtime,
             sequencer,
             store,
         })
@@ -164,6 +169,11 @@ impl RunningSite {
     /// Where the web interface listens.
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// The Roughtime server, if there is one.
+    pub fn roughtime(&self) -> Option<&RoughtimeServer> {
+        self.roughtime.as_deref()
     }
 
     /// The first operator's one-time password, when this start made the site.
@@ -204,6 +214,7 @@ impl RunningSite {
         }
         drop(self.sequencer);
         drop(self.ntp);
+        drop(self.roughtime);
         Ok(())
     }
 }
@@ -231,6 +242,23 @@ fn open_store(config: &ServeConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<St
         Engine::Sqlite => format!("cannot open the site in {}", config.data.display()),
         Engine::Postgres(url) => format!("cannot open the site in {} and {url}", config.data.display()),
     })
+}
+
+/// The Roughtime server, if one is configured.
+fn roughtime(
+    config: &ServeConfig,
+    store: &Store,
+    published: &Arc<Published>,
+) -> anyhow::Result<Option<Arc<RoughtimeServer>>> {
+    let Some(RoughtimeConfig { listen }) = config.roughtime else { return Ok(None) };
+    let server = RoughtimeServer::start(roughtime::Parts {
+        listen,
+        store: store.clone(),
+        published: Arc::clone(published),
+        clock: Arc::new(SystemClock),
+        announces_leaps: !config.clock.upstreams.is_empty(),
+    })?;
+    Ok(Some(Arc::new(server)))
 }
 
 /// Makes what the first start makes: an operator, whose one-time password is returned, and the configured customers.
@@ -331,6 +359,7 @@ struct Counters {
     ntp: Arc<Server>,
     epochs: Arc<PublishedEpochs>,
     key_exchanges: Arc<key_exchange::Counts>,
+    roughtime: Option<Arc<RoughtimeServer>>,
     upstreams: Upstreams,
 }
 
@@ -356,5 +385,9 @@ impl TimeService for Counters {
 
     fn upstreams(&self) -> Vec<UpstreamState> {
         self.upstreams.states()
+    }
+
+    fn roughtime(&self) -> Option<(u64, BTreeMap<&'static str, u64>)> {
+        self.roughtime.as_ref().map(|server| server.counts())
     }
 }

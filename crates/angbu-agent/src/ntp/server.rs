@@ -399,8 +399,12 @@ fn answer(
     Ok(kind)
 }
 
-/// A socket that stamps what it receives and, on a wildcard address, says where each datagram came to.
-fn open(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
+/// A socket that stamps what it receives and, on a wildcard address, says where each datagram came to. With `shared` several
+/// sockets can be had for one address.
+///
+/// # Errors
+/// What the system said.
+pub fn open(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(false)?;

@@ -79,6 +79,10 @@ pub trait TimeService: Send + Sync {
     fn protected(&self) -> Protected;
     /// The upstreams and their newest measurement.
     fn upstreams(&self) -> Vec<UpstreamState>;
+    /// What the Roughtime server has answered and what it has not, by reason; none where there is no such server.
+    fn roughtime(&self) -> Option<(u64, BTreeMap<&'static str, u64>)> {
+        None
+    }
 }
 
 /// What was protected (NTS) since the start.

@@ -137,6 +137,7 @@ fn announce(
 fn verifier_key(origin: &str, purpose: Purpose, public_key: Option<[u8; 32]>) -> Option<String> {
     let name = match purpose {
         Purpose::Promise => Promise::key_name(origin),
+        Purpose::Roughtime => format!("{origin}/roughtime"),
         _ => origin.to_owned(),
     };
     VerifierKey::new(&name, &public_key?).ok().map(|key| key.to_string())

@@ -1,5 +1,7 @@
 //! The centre's own state, as pages and numbers show it, and the entries about its clock.
 
+use std::collections::BTreeMap;
+
 use angbu_evidence::{Body, Draft, Entry, Kind};
 use angbu_store::{Snapshot, StoreError};
 use angbu_time::centre_clock::{History, Reason, State};
@@ -45,6 +47,11 @@ impl Centre {
     /// What the time server protected since the start.
     pub(crate) fn protected(&self) -> super::Protected {
         self.time_service.protected()
+    }
+
+    /// What the Roughtime server counts, where there is one.
+    pub(crate) fn roughtime(&self) -> Option<(u64, BTreeMap<&'static str, u64>)> {
+        self.time_service.roughtime()
     }
 
     /// What the centre can say of its own clock now.

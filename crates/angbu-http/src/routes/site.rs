@@ -103,6 +103,12 @@ async fn metrics(State(centre): State<Arc<RunningCentre>>) -> Response {
         .map(|(outcome, count)| (format!("{{outcome=\"{outcome}\"}}"), count.to_string()))
         .collect();
     number("angbu_nts_key_exchanges_total", "counter", "Exchanges of keys for protected time.", &exchanges);
+    if let Some((answered, dropped)) = centre.roughtime() {
+        number("angbu_roughtime_answered_total", "counter", "Roughtime replies.", &one(answered.to_string()));
+        let dropped: Vec<_> =
+            dropped.iter().map(|(why, count)| (format!("{{reason=\"{why}\"}}"), count.to_string())).collect();
+        number("angbu_roughtime_dropped_total", "counter", "Roughtime requests left unanswered.", &dropped);
+    }
     let verdicts = ["proven", "declared", "unproven"].map(|word| {
         let holds = serde_json::to_value(now.clock.verdict).is_ok_and(|verdict| verdict == word);
         (format!("{{verdict=\"{word}\"}}"), u8::from(holds).to_string())

@@ -125,7 +125,7 @@ const fn tables(purpose: Purpose) -> &'static [Table] {
             by_id!("accounts_people", "person_id", "sealed"),
             by_id!("accounts_codes", "code_id", "name"),
         ],
-        Purpose::Index | Purpose::Log | Purpose::Promise => &[],
+        Purpose::Index | Purpose::Log | Purpose::Promise | Purpose::Roughtime => &[],
     }
 }
 

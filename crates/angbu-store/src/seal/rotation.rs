@@ -2,7 +2,7 @@
 //!
 //! A new key is made beside the old one, which from then on is retired: it still opens what it sealed, and seals nothing new.
 //! What it sealed is sealed anew in the background (see [`super::reseal`]), and then it is deleted. Keys that sign have
-//! no such remains: the old promise key ends at once; the old log key signs beside the new one until it is retired, so
+//! no such remains: the old promise key and the old Roughtime key end at once; the old log key signs beside the new one until it is retired, so
 //! that whoever trusts the one learns the other.
 
 use std::sync::Arc;
@@ -88,7 +88,7 @@ impl Tx<'_> {
             self.site_keys()?.into_iter().filter(|key| key.purpose == purpose).collect();
         let is_under_way = match purpose {
             Purpose::Log => of_purpose.iter().filter(|key| key.retired.is_none()).count() > 1,
-            Purpose::Promise => false,
+            Purpose::Promise | Purpose::Roughtime => false,
             _ => of_purpose.len() > 1,
         };
         if is_under_way {
@@ -96,7 +96,7 @@ impl Tx<'_> {
         }
         match purpose {
             Purpose::Log => {}
-            Purpose::Promise => self.end_signing(purpose, i64::MAX, now)?,
+            Purpose::Promise | Purpose::Roughtime => self.end_signing(purpose, i64::MAX, now)?,
             _ => {
                 self.sql.execute(
                     "UPDATE site_keys SET retired = ?2 WHERE purpose = ?1 AND retired IS NULL",
@@ -136,7 +136,8 @@ impl Tx<'_> {
 
 impl Store {
     /// The signers of one of the site's keys, the newest first, under the name that their signatures carry: the log's
-    /// origin for [`SigningKey::Log`], [`angbu_evidence::Promise::key_name`] of it for [`SigningKey::Promise`]. There are
+    /// origin for [`SigningKey::Log`], [`angbu_evidence::Promise::key_name`] of it for [`SigningKey::Promise`], any name for
+    /// [`SigningKey::Roughtime`], whose signatures carry none. There are
     /// two while the log's key is being replaced: both sign every checkpoint.
     ///
     /// They are those of the newest transaction that this store has begun.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -109,6 +111,8 @@ fn announce(site: &RunningSite, data: &Path, output: Output, token: Option<&str>
         "http": facts.url,
         "ntp": facts.ntp_address.to_string(),
         "nts": facts.nts_address.to_string(),
+        "roughtime": site.roughtime().map(|server| server.address().to_string()),
+        "roughtime_key": site.roughtime().map(|server| STANDARD.encode(server.public_key())),
         "token": token,
         "log_key": log_key,
         "customer": customer,
@@ -123,6 +127,13 @@ fn announce(site: &RunningSite, data: &Path, output: Output, token: Option<&str>
         data.display(),
         log_key
     ));
+    if let Some(server) = site.roughtime() {
+        output.words(&format!(
+            "  roughtime {} (key {})",
+            server.address(),
+            STANDARD.encode(server.public_key())
+        ));
+    }
     if let Some(password) = site.first_password() {
         output.object(&json!({
             "event": "operator-made", "name": "operator", "one_time_password": password.reveal()

@@ -41,7 +41,7 @@ enum Command {
     /// Make a report that a stranger can check
     #[command(subcommand)]
     Report(Report),
-    /// Check a report, a receipt or the proof of a fork, offline
+    /// Check a report, a receipt, or the proof of a fork or of a Roughtime server's lie, offline
     Verify(VerifyArguments),
     /// Go on with a log that stands still
     #[command(subcommand)]
@@ -236,7 +236,7 @@ enum Evidence {
 
 #[derive(Debug, Args)]
 struct VerifyArguments {
-    /// The report, the receipt of an entry, or the proof that a log has signed two histories
+    /// The report, the receipt of an entry, or the proof that a log has signed two histories or a Roughtime server lied
     file: PathBuf,
     /// The log's verifier key, from somewhere else than the file; several where it has changed
     #[arg(long, value_name = "VKEY")]

@@ -1,9 +1,11 @@
-//! `angbu verify`: checks a report, a receipt or a proof of a fork, offline.
+//! `angbu verify`: checks a report, a receipt, a proof of a fork or of a Roughtime server's lie, offline.
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use angbu_client::verify_report;
+use angbu_client::{is_malfeasance, read_malfeasance, verify_report};
 use angbu_evidence::fork::{self, ForkProof};
 use angbu_evidence::note::{KeyType, VerifierKey};
 use angbu_evidence::report::{Proven, Trust};
@@ -38,6 +40,7 @@ pub(super) fn run(arguments: &VerifyArguments) -> Result<(), Failure> {
             prove a fork by themselves; keep the file, and compare both with what others hold"
                 .to_owned())
         }
+        _ if is_malfeasance(&file) => check_malfeasance(&file),
         _ => verify_report(&file, &trust).map(|proven| told(&proven)).map_err(|refusal| refusal.to_string()),
     };
     match told {
@@ -112,6 +115,31 @@ fn check_fork(text: &str, trust: &Trust) -> Result<Told, String> {
         "other": { "size": fork.larger.size, "root": fork.larger.root.to_string(), "root_at_size": fork.instead.to_string() },
     });
     Ok((object, format!("proven: {fork}")))
+}
+
+/// No key is needed: which keys contradict one another is what the file shows, and whose they are is for the reader to know.
+fn check_malfeasance(file: &[u8]) -> Result<Told, String> {
+    let (chain, contradiction) = read_malfeasance(file).map_err(|error| error.to_string())?;
+    let of = |number: usize| {
+        let (link, reply) = chain.links().get(number).zip(chain.replies().get(number))?;
+        let (earliest, latest) = reply.interval();
+        let key = STANDARD.encode(link.public_key);
+        let object = json!({ "reply": number + 1, "public_key": key, "midpoint": reply.midpoint, "radius": reply.radius });
+        Some((object, format!("{} to {} (key {key})", earliest.rfc3339(0), latest.rfc3339(0))))
+    };
+    let (earlier, later) = of(contradiction.earlier)
+        .zip(of(contradiction.later))
+        .ok_or("the contradiction is not among the replies")?;
+    let object = json!({ "proven": true, "kind": "malfeasance", "earlier": earlier.0, "later": later.0 });
+    let words = format!(
+        "proven: a Roughtime server lied\nreply {} says that it was\n  {}\nreply {}, which was asked for after that, says that it was\n  {}\n\
+         both cannot be true; which of the two lied, other clocks tell",
+        contradiction.earlier + 1,
+        earlier.1,
+        contradiction.later + 1,
+        later.1,
+    );
+    Ok((object, words))
 }
 
 fn told(proven: &Proven) -> Told {

@@ -18,5 +18,6 @@ mod planted;
 mod process;
 mod refusals;
 mod report;
+mod roughtime;
 mod two_histories;
 mod witness;

@@ -11,7 +11,7 @@ import { useResource } from "../../resource";
 import { entryPath, Link, useRouter } from "../../router";
 import { useSpeech } from "../../words";
 
-const PURPOSES = ["log", "promise", "bodies", "records", "personal", "index"] as const;
+const PURPOSES = ["log", "promise", "roughtime", "bodies", "records", "personal", "index"] as const;
 type Purpose = (typeof PURPOSES)[number];
 
 interface Asking {
@@ -112,7 +112,7 @@ function Ask(props: {
   const { words } = useSpeech();
   const { what, purpose } = props.asking;
   const retire = what === "retire";
-  const signs = purpose === "log" || purpose === "promise";
+  const signs = purpose === "log" || purpose === "promise" || purpose === "roughtime";
   const run = async (): Promise<void> => {
     const path = { purpose };
     const changed = retire
