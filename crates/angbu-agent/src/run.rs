@@ -20,9 +20,9 @@ use crate::log::LogWatch;
 use crate::ntp::client;
 use crate::nts::{Pace, Protected};
 use crate::poll::{self, Target, Way};
+use crate::roughtime;
 use crate::state::{Enrolment, Identity, State, StateError};
 use crate::upload::{self, Uploader};
-use crate::roughtime;
 use crate::{Config, ConfigError, Event, Spool, SpoolError, Stop};
 
 /// How long the last records may take to reach the centre after a stop.
