@@ -214,7 +214,7 @@ impl Event {
                 length_ns: pause.length.count(),
                 at: pause.at.best().to_string(),
             }),
-            Fact::Start(_) | Fact::Stop(_) | Fact::Dropped(_) => None,
+            Fact::Corrections(_) | Fact::Start(_) | Fact::Stop(_) | Fact::Dropped(_) => None,
         }
     }
 }

@@ -78,6 +78,7 @@ fn kinds(records: &[Record]) -> String {
         Fact::Stop(_) => 'e',
         Fact::Dropped(_) => 'd',
         Fact::Pause(_) => 'p',
+        Fact::Corrections(_) => 'c',
     };
     records.iter().map(kind).collect()
 }

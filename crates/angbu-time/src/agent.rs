@@ -4,6 +4,8 @@
 
 use angbu_units::{Monotonic, Nanos, NtpServerId, Reading, UnixTime};
 
+use crate::correction::{Correction, CorrectionKind, Corrections, MAX_CORRECTIONS};
+use crate::discipline;
 use crate::exchange::{Exchange, Refusal};
 use crate::periods;
 use crate::record::{
@@ -12,6 +14,9 @@ use crate::record::{
 use crate::soft_clock::Limits;
 use crate::sync::{Judgement, Policy, Sync};
 use crate::watch::{Finding, Look, Memory, Shown, Undo, Watch};
+
+/// For how long corrections are recorded together.
+const TOGETHER: Nanos = Nanos::from_secs(300);
 
 /// How an agent works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,6 +86,8 @@ pub struct Agent {
     status: Status,
     /// What the centre's clock showed, the monotonic clock with it, and how far that can be wrong, at the last exchange.
     centre: Option<(UnixTime, Monotonic, Nanos)>,
+    /// Corrections that are not on record yet.
+    corrections: Vec<(Correction, Monotonic)>,
 }
 
 impl Agent {
@@ -96,6 +103,7 @@ impl Agent {
             server: None,
             status: Status { last: None, judgement: Judgement::NONE },
             centre: None,
+            corrections: Vec::new(),
             settings,
         };
         let (poll, software) = (agent.settings.poll, agent.settings.software.clone());
@@ -164,6 +172,41 @@ impl Agent {
         self.tell([alarm], now)
     }
 
+    /// A reply of a server that is not the centre: its exchange is recorded, and shows nothing of being in sync with the centre.
+    pub fn on_other_reply(&mut self, packets: &Packets<'_>, now: impl Into<Look>) -> Outcome {
+        let mut records = self.on_check(now);
+        if records.iter().any(|record| matches!(record.fact, Fact::Alarm(_))) {
+            return Outcome { records, refused: Some(Unusable::ClockMoved) };
+        }
+        match Exchange::read(packets.request, packets.reply, packets.sent, packets.received) {
+            Ok(exchange) => {
+                let (server, poll) = (packets.server, self.settings.poll);
+                let measured = Measured { server, exchange, judgement: Judgement::NONE, poll };
+                records.push(self.record(Fact::Exchange(measured)));
+                Outcome { records, refused: None }
+            }
+            Err(refusal) => Outcome { records, refused: Some(refusal.into()) },
+        }
+    }
+
+    /// The agent has corrected the clock, or armed a leap second. A step is recorded at once, with the slews before it; slews are
+    /// recorded together, [`MAX_CORRECTIONS`] or five minutes of them.
+    pub fn on_correction(&mut self, made: &discipline::Correction, now: Reading) -> Option<Record> {
+        let discipline::Correction { kind, amount, frequency, rests_on, .. } = *made;
+        let at = self.when(now).best();
+        self.corrections.push((Correction { at, kind, amount, frequency, rests_on }, now.monotonic));
+        let full = self.corrections.len() >= MAX_CORRECTIONS;
+        let old = self.corrections.first().is_some_and(|(_, then)| now.monotonic - *then >= TOGETHER);
+        let told = matches!(kind, CorrectionKind::Step | CorrectionKind::LeapArmed);
+        if full || old || told { self.tell_corrections(now) } else { None }
+    }
+
+    fn tell_corrections(&mut self, now: Reading) -> Option<Record> {
+        let made: Vec<_> = self.corrections.drain(..).map(|(made, _)| made).collect();
+        let corrections = Corrections { at: self.when(now), made };
+        (!corrections.made.is_empty()).then(|| self.record(Fact::Corrections(corrections)))
+    }
+
     /// The server has not answered for longer than its exchanges cover: nothing is in sync any more.
     pub fn on_silence(&mut self) {
         self.nothing_is_shown();
@@ -179,6 +222,7 @@ impl Agent {
     pub fn on_stop(mut self, now: impl Into<Look>) -> Vec<Record> {
         let look = now.into();
         let mut records = self.on_check(look);
+        records.extend(self.tell_corrections(look.reading));
         let stop = Stop { at: self.when(look.reading) };
         records.push(self.record(Fact::Stop(stop)));
         records
@@ -346,6 +390,7 @@ mod tests {
                 Fact::Stop(_) => 'e',
                 Fact::Dropped(_) => 'd',
                 Fact::Pause(_) => 'p',
+                Fact::Corrections(_) => 'c',
                 Fact::Alarm(_) => '!',
             })
             .collect()

@@ -3,6 +3,7 @@
 use angbu_units::{AgentId, EntryId, Nanos, NtpServerId, NtpShort, Ppb, UnixTime};
 use proptest::prelude::*;
 
+use crate::correction::{Correction, CorrectionKind, Corrections, MAX_CORRECTIONS};
 use crate::exchange::{Exchange, Source};
 use crate::packet::Leap;
 use crate::proof::{Proof, Seal, Witness};
@@ -51,6 +52,23 @@ fn fact() -> impl Strategy<Value = Fact> {
         ),
         (when(), 1..i64::MAX, prop::sample::select(&PauseReason::ALL[..]))
             .prop_map(|(at, length, reason)| Fact::Pause(Pause { at, length: Nanos::new(length), reason })),
+        (
+            when(),
+            prop::collection::vec(
+                (any::<[i64; 3]>(), prop::sample::select(CorrectionKind::ALL.to_vec()), any::<u64>()),
+                1..=MAX_CORRECTIONS
+            )
+        )
+            .prop_map(|(at, made)| {
+                let made = made.into_iter().map(|([time, amount, frequency], kind, rests_on)| Correction {
+                    at: UnixTime::from_nanos(time),
+                    kind,
+                    amount: Nanos::new(amount),
+                    frequency: Ppb::new(frequency),
+                    rests_on,
+                });
+                Fact::Corrections(Corrections { at, made: made.collect() })
+            }),
         (when(), 1_000_000i64..1_000_000_000_000, any::<bool>(), "[!-~]{1,32}").prop_map(
             |(at, poll, clean, text)| {
                 Fact::Start(Start {

@@ -16,6 +16,7 @@ use angbu_units::{
 
 use crate::exchange::{Exchange, precision_length};
 use crate::packet::Leap;
+use crate::selection;
 use crate::server::{MAX_STRATUM, ServerState, Unsynchronised};
 use crate::soft_clock::{Check, Limits, SoftClock};
 
@@ -408,21 +409,17 @@ impl CentreClock {
     }
 }
 
-/// What most of the intervals have in common (Marzullo's algorithm, as in RFC 5905, section 11.2.1), and the
-/// tightest interval that contains it. None when no stretch lies in more than half of them.
+/// What most of the intervals have in common, and the tightest interval that contains it. None when no stretch lies in more
+/// than half of them.
 fn agreement<'a>(intervals: &[Interval<'a>]) -> Option<(Nanos, Nanos, Interval<'a>)> {
-    let containing = |point: Nanos| {
-        intervals.iter().filter(move |interval| interval.low <= point && point <= interval.high)
-    };
-    // The largest overlap begins at some interval's lower end.
-    let low =
-        intervals.iter().map(|interval| interval.low).max_by_key(|low| (containing(*low).count(), *low))?;
-    if containing(low).count() * 2 <= intervals.len() {
-        return None;
-    }
-    let high = containing(low).map(|interval| interval.high).min()?;
-    let best = containing(low).min_by_key(|interval| interval.bound)?;
-    Some((low, high, *best))
+    let ends: Vec<_> = intervals
+        .iter()
+        .map(|interval| selection::Interval { low: interval.low, high: interval.high })
+        .collect();
+    let agreed = selection::agreement(&ends)?;
+    let members = agreed.members.iter().filter_map(|place| intervals.get(*place));
+    let best = members.min_by_key(|interval| interval.bound)?;
+    Some((agreed.common.low, agreed.common.high, *best))
 }
 
 /// Which clock state was in force at which instant of the centre's clock, for what is judged later than it happened.

@@ -1,9 +1,10 @@
 //! The fields of the entries that stand alone: `time.enrolment`, and `time.alarm`, `time.start`, `time.stop`,
-//! `time.dropped` and `time.pause`, each made of one record of an agent.
+//! `time.dropped`, `time.pause` and `time.correction`, each made of one record of an agent.
 
 use angbu_evidence::Kind;
-use angbu_units::{AgentId, Nanos, UnixTime};
+use angbu_units::{AgentId, Nanos, Ppb, UnixTime};
 
+use crate::correction::{Correction, CorrectionKind, Corrections, MAX_CORRECTIONS};
 use crate::record::{
     Alarm, AlarmKind, Dropped, Fact, POLL, Pause, PauseReason, Record, Software, Start, Stop, When,
 };
@@ -21,8 +22,11 @@ pub const DROPPED: Kind = Kind::constant("time.dropped");
 /// Nobody looked at an agent's clock for a while.
 pub const PAUSE: Kind = Kind::constant("time.pause");
 
+/// An agent corrected its clock.
+pub const CORRECTION: Kind = Kind::constant("time.correction");
+
 /// Every kind of entry that one record of an agent becomes.
-pub const KINDS: [Kind; 5] = [ALARM, START, STOP, DROPPED, PAUSE];
+pub const KINDS: [Kind; 6] = [ALARM, START, STOP, DROPPED, PAUSE, CORRECTION];
 
 /// The longest name of an agent, in bytes.
 pub const LONGEST_NAME: usize = 255;
@@ -114,6 +118,10 @@ pub fn entry(agent: AgentId, record: &Record) -> Option<(Kind, Fields)> {
             fields.push(("length-ns", pause.length.count().to_string()));
             (PAUSE, pause.at)
         }
+        Fact::Corrections(corrections) => {
+            fields.push(("corrections", corrections.made.iter().map(line).collect::<Vec<_>>().join("\n")));
+            (CORRECTION, corrections.at)
+        }
     };
     fields.push(("at", at.system.nanos().to_string()));
     fields.push(("centre-at", at.centre.map_or("-".to_owned(), |at| at.nanos().to_string())));
@@ -137,6 +145,7 @@ pub fn read<'a>(
             Fact::Dropped(Dropped { at: reader.when()?, last: reader.parsed("last")? })
         }
         kind if *kind == PAUSE => Fact::Pause(reader.pause()?),
+        kind if *kind == CORRECTION => Fact::Corrections(reader.corrections()?),
         other => return Err(EventError::Kind(other.clone())),
     };
     let record = Record { seq: reader.parsed("seq")?, fact };
@@ -144,6 +153,24 @@ pub fn read<'a>(
         return Err(EventError::Field("last"));
     }
     Ok((reader.parsed("agent")?, record))
+}
+
+/// A correction as one line: when, how, the amount, the frequency after it, and the record that it rests on.
+fn line(made: &Correction) -> String {
+    let Correction { at, kind, amount, frequency, rests_on } = made;
+    format!("{} {} {} {} {rests_on}", at.nanos(), kind.word(), amount.count(), frequency.count())
+}
+
+fn read_line(line: &str) -> Option<Correction> {
+    let parts: Vec<&str> = line.split(' ').collect();
+    let [at, kind, amount, frequency, rests_on] = parts.as_slice() else { return None };
+    Some(Correction {
+        at: UnixTime::from_nanos(at.parse().ok()?),
+        kind: CorrectionKind::from_word(kind)?,
+        amount: Nanos::new(amount.parse().ok()?),
+        frequency: Ppb::new(frequency.parse().ok()?),
+        rests_on: rests_on.parse().ok()?,
+    })
 }
 
 struct FieldReader<'f, F>(&'f F);
@@ -186,6 +213,13 @@ impl<'a, F: Fn(&str) -> Option<&'a [u8]>> FieldReader<'_, F> {
             return Err(EventError::Field("length-ns"));
         }
         Ok(Pause { at: self.when()?, length, reason })
+    }
+
+    fn corrections(&self) -> Result<Corrections, EventError> {
+        let lines = self.text("corrections")?.split('\n').take(MAX_CORRECTIONS + 1);
+        let made: Option<Vec<_>> = lines.map(read_line).collect();
+        let made = made.filter(|made| made.len() <= MAX_CORRECTIONS);
+        Ok(Corrections { at: self.when()?, made: made.ok_or(EventError::Field("corrections"))? })
     }
 
     fn start(&self) -> Result<Start, EventError> {

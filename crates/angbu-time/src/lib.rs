@@ -2,6 +2,8 @@
 
 pub mod agent;
 pub mod centre_clock;
+pub mod correction;
+pub mod discipline;
 pub mod events;
 pub mod exchange;
 pub mod ingest;
@@ -14,6 +16,7 @@ pub mod record;
 pub mod report;
 pub mod roughtime;
 pub mod segment;
+pub mod selection;
 pub mod server;
 pub mod soft_clock;
 pub mod sync;

@@ -16,6 +16,7 @@
 
 use angbu_units::{ClockVerdict, Nanos, Ppb, UnixTime};
 
+use crate::correction::Correction;
 use crate::record::{Fact, PauseReason, Record, When};
 
 /// The stated maximum by which a clock drifts while nobody looks.
@@ -66,6 +67,8 @@ pub enum Why {
     Alarm,
     /// Two exchanges differ by more than drift explains.
     Moved,
+    /// The agent set the clock itself, and no exchange has shown it since.
+    Corrected,
     /// Records were lost before they reached the centre.
     Dropped,
     /// The tolerance's edge lies inside the exchange's interval.
@@ -176,6 +179,15 @@ pub enum What {
     },
     /// Records were lost.
     Dropped,
+    /// The agent itself corrected the clock.
+    Correction {
+        /// When, by the centre's clock as the agent reckons it.
+        at: UnixTime,
+        /// By how much it was moved, or at most will have been.
+        amount: Nanos,
+        /// Whether at once.
+        step: bool,
+    },
 }
 
 impl Observed {
@@ -193,9 +205,28 @@ impl Observed {
             Fact::Stop(stop) => What::Stop { at: stop.at },
             Fact::Dropped(_) => What::Dropped,
             Fact::Pause(pause) => What::Pause { at: pause.at, length: pause.length, reason: pause.reason },
+            Fact::Corrections(corrections) => {
+                // Of several only the last can be a step; the slews before it are given by `all`.
+                let last = corrections.made.last();
+                What::Correction {
+                    at: last.map_or(corrections.at.best(), |made| made.at),
+                    amount: last.map_or(Nanos::ZERO, |made| made.amount),
+                    step: corrections.tells_of_a_step(),
+                }
+            }
         };
         Self { seq: record.seq, next_seq: record.next_seq(), what }
     }
+}
+
+/// What one record says, as [`Observed::new`]; of several corrections in it each.
+pub fn observed(record: &Record, centre: Option<ClockVerdict>) -> Vec<Observed> {
+    let whole = Observed::new(record, centre);
+    let Fact::Corrections(corrections) = &record.fact else { return vec![whole] };
+    let before = corrections.made.split_last().map_or(&[][..], |(_, before)| before);
+    let slew = |made: &Correction| What::Correction { at: made.at, amount: made.amount, step: false };
+    let before = before.iter().map(|made| Observed { next_seq: record.seq, what: slew(made), ..whole });
+    before.chain([whole]).collect()
 }
 
 /// The verdicts on the time from `from` to just before `to`: they cover it exactly, in order, and neighbours differ.
@@ -209,8 +240,16 @@ pub fn periods(
     to: UnixTime,
     drift: Ppb,
 ) -> Vec<Period> {
-    let mut painter =
-        Painter { from, to, drift, tolerance, pieces: Vec::new(), feasible: None, doubted: UnixTime::MIN };
+    let mut painter = Painter {
+        from,
+        to,
+        drift,
+        tolerance,
+        pieces: Vec::new(),
+        feasible: None,
+        doubted: UnixTime::MIN,
+        slews: slews(observed),
+    };
     let mut knowledge = Knowledge::Nothing { since: UnixTime::MIN, why: Why::NoData };
     let mut latest = UnixTime::MIN;
     let mut twice = Vec::new();
@@ -301,6 +340,8 @@ struct Painter<'a> {
     tolerance: &'a [(UnixTime, Nanos)],
     pieces: Vec<Period>,
     feasible: Option<Feasible>,
+    /// The agent's own slews, in order of time.
+    slews: Vec<(UnixTime, Nanos)>,
     /// Until when exchanges prove nothing, because they contradicted each other in the long view.
     doubted: UnixTime,
 }
@@ -382,6 +423,12 @@ impl Painter<'_> {
                 Knowledge::Nothing { since: started, why: Why::Starting }
             }
             What::Dropped => known.lost(Why::Dropped),
+            What::Correction { step: false, .. } => known,
+            What::Correction { at, .. } => {
+                let stepped = place(at - known.doubt_at(at, self.drift));
+                self.until(known, stepped);
+                Knowledge::Nothing { since: stepped, why: Why::Corrected }
+            }
         }
     }
 
@@ -472,7 +519,8 @@ impl Painter<'_> {
                 } else if sample.at < self.doubted {
                     self.paint(from, covered, Why::Moved, sample.centre);
                 } else {
-                    self.judge(&sample, from, covered);
+                    let bound = sample.bound + self.slewed(&sample, covered);
+                    self.judge(&Sample { bound, ..sample }, from, covered);
                 }
                 self.paint(covered, end, Why::Silent, None);
             }
@@ -481,6 +529,15 @@ impl Painter<'_> {
 
     fn finish(&mut self, known: Knowledge) {
         self.until(known, self.to);
+    }
+
+    /// How far the agent's own slews can have moved the clock in the time that an exchange covers: what was begun in it, and
+    /// before it what may still have been under way.
+    fn slewed(&self, sample: &Sample, end: UnixTime) -> Nanos {
+        let first = self.slews.partition_point(|(at, _)| *at < sample.at - sample.bound).saturating_sub(1);
+        let slews = self.slews.get(first..).unwrap_or_default().iter();
+        let begun = slews.take_while(|(at, _)| *at <= end + sample.bound);
+        begun.fold(Nanos::ZERO, |sum, (_, amount)| sum + amount.abs())
     }
 
     /// Judges the time that an exchange covers by each tolerance that held in it.
@@ -535,6 +592,17 @@ fn age_until(room: Nanos, drift: Ppb) -> Nanos {
     }
     let age = i128::from(room.count()) * 1_000_000_000 / i128::from(drift.count());
     Nanos::new(i64::try_from(age).unwrap_or(i64::MAX))
+}
+
+/// The agent's own slews, in order of time.
+fn slews(observed: &[Observed]) -> Vec<(UnixTime, Nanos)> {
+    let slew = |observed: &Observed| match observed.what {
+        What::Correction { at, amount, step: false } => Some((at, amount)),
+        _ => None,
+    };
+    let mut slews: Vec<_> = observed.iter().filter_map(slew).collect();
+    slews.sort_unstable();
+    slews
 }
 
 /// The place and the instant of an exchange among the records.
@@ -636,6 +704,7 @@ impl Why {
             Self::Paused => "paused",
             Self::Alarm => "alarm",
             Self::Moved => "moved",
+            Self::Corrected => "corrected",
             Self::Dropped => "dropped",
             Self::Undecided => "straddles",
             Self::Aged => "aged",
@@ -950,6 +1019,7 @@ mod tests {
                     What::Exchange(sample) => sample.at,
                     What::Alarm { at, .. } | What::Start { at, .. } | What::Stop { at } => at.best(),
                     What::Pause { at, .. } => at.best(),
+                    What::Correction { at, .. } => *at,
                     What::Dropped => UnixTime::from_nanos(500 * S),
                 });
             }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use angbu_units::{AgentId, Nanos, NtpServerId, NtpShort, Ppb, UnixTime};
 
+use crate::correction::Corrections;
 use crate::exchange::{self, Exchange, Source};
 use crate::packet::Leap;
 use crate::proof::Witness;
@@ -24,7 +25,8 @@ pub const POLL: std::ops::RangeInclusive<Nanos> = Nanos::from_millis(1)..=Nanos:
 pub const LONGEST_CHECKPOINT: usize = 2 * 1_024;
 
 /// The format of uploads that this crate writes and reads. Format 1 showed only a size of the log, not the signed
-/// checkpoint; format 2 knew two kinds of alarms and no pauses.
+/// checkpoint; format 2 knew two kinds of alarms, no pauses and no
+/// corrections.
 const FORMAT: u8 = 3;
 
 /// Why bytes are not what they should be.
@@ -100,6 +102,8 @@ pub enum Fact {
     Dropped(Dropped),
     /// Nobody looked at the clock for a while.
     Pause(Pause),
+    /// The agent corrected the clock, in steer mode.
+    Corrections(Corrections),
 }
 
 /// An exchange as the agent judged it.
@@ -244,6 +248,7 @@ impl Record {
             Fact::Stop(stop) => stop.at.best(),
             Fact::Dropped(dropped) => dropped.at.best(),
             Fact::Pause(pause) => pause.at.best(),
+            Fact::Corrections(corrections) => corrections.at.best(),
         }
     }
 
@@ -285,6 +290,7 @@ impl Record {
             Fact::Stop(_) => (4, None),
             Fact::Dropped(_) => (5, None),
             Fact::Pause(_) => (6, None),
+            Fact::Corrections(_) => (7, None),
         };
         out.push(kind);
         out.extend(self.seq.to_be_bytes());
@@ -311,6 +317,7 @@ impl Record {
                 out.extend(pause.length.count().to_be_bytes());
                 out.push(pause.reason.number());
             }
+            Fact::Corrections(corrections) => corrections.encode_into(out),
         }
         if let Some(Software(text)) = software {
             out.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
@@ -337,6 +344,7 @@ impl Record {
                 Fact::Dropped(dropped)
             }
             6 => Fact::Pause(Pause::read(reader)?),
+            7 => Fact::Corrections(Corrections::read(reader)?),
             other => return Err(DecodeError::Kind(other)),
         };
         Ok(Self { seq, fact })
@@ -505,7 +513,7 @@ impl When {
         self.centre.unwrap_or(self.system)
     }
 
-    fn encode_into(&self, out: &mut Vec<u8>) {
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
         out.extend(self.system.nanos().to_be_bytes());
         out.push(u8::from(self.centre.is_some()));
         if let Some(centre) = self.centre {
@@ -513,7 +521,7 @@ impl When {
         }
     }
 
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let system = UnixTime::from_nanos(reader.i64()?);
         let centre = if reader.flag()? { Some(UnixTime::from_nanos(reader.i64()?)) } else { None };
         Ok(Self { system, centre })

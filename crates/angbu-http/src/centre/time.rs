@@ -394,7 +394,7 @@ impl Recorded {
     }
 
     fn observed(&self, centre: impl Fn(UnixTime) -> Option<ClockVerdict>) -> Vec<Observed> {
-        let mut by_seq: BTreeMap<u64, Observed> = BTreeMap::new();
+        let mut by_seq: BTreeMap<u64, Vec<Observed>> = BTreeMap::new();
         let records = self.events.iter().map(|event| &event.detail);
         for bytes in records.chain(self.exchanges.iter().map(|exchange| &exchange.record)) {
             // A record that cannot be read leaves a gap in the numbers, and a gap is not proven.
@@ -404,9 +404,9 @@ impl Recorded {
                 _ => true,
             };
             let centre = if with_centre { centre(record.at()) } else { None };
-            by_seq.insert(record.seq, Observed::new(&record, centre));
+            by_seq.insert(record.seq, periods::observed(&record, centre));
         }
-        by_seq.into_values().collect()
+        by_seq.into_values().flatten().collect()
     }
 }
 
@@ -508,7 +508,7 @@ fn mark(event: &EventRow) -> Option<Mark> {
         Fact::Alarm(alarm) => (MarkKind::Alarm, Some(alarm.difference.count())),
         Fact::Dropped(_) => (MarkKind::Dropped, None),
         Fact::Pause(pause) => (MarkKind::Pause, Some(pause.length.count())),
-        Fact::Exchange(_) => return None,
+        Fact::Exchange(_) | Fact::Corrections(_) => return None,
     };
     Some(Mark {
         at_ms: millis(event.at),

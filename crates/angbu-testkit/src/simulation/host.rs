@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use angbu_time::agent::{Agent, Packets, Settings};
-use angbu_time::kernel_clock::KernelClock as _;
-use angbu_time::record::{Fact, Record, Software};
+use angbu_time::discipline::{self, Correction, Discipline};
+use angbu_time::kernel_clock::KernelClock;
+use angbu_time::record::{Fact, PauseReason, Record, Software};
 use angbu_time::soft_clock::Limits;
 use angbu_time::sync::Policy;
-use angbu_time::watch::{Look, Memory};
-use angbu_units::{Clock as _, Nanos, Reading, UnixTime};
+use angbu_time::watch::{Keeper, Look, Memory};
+use angbu_units::{Clock as _, Nanos, Ppb, Reading, UnixTime};
 
 use super::network::{self, Asked, Leaping, Upstream};
 use super::{Chance, Machine, Oscillator};
@@ -59,6 +60,10 @@ pub struct Host {
     pub check: Nanos,
     /// What to call at each exchange that gave a record, with its truth.
     pub witness: Option<Witness>,
+    /// What keeps the clock, in steer mode.
+    pub discipline: Option<Discipline>,
+    /// Every correction, and when since the start.
+    pub corrections: Vec<(Nanos, Correction)>,
     chance: Chance,
     next_poll: Nanos,
 }
@@ -84,6 +89,8 @@ impl Host {
             poll,
             check: Nanos::from_secs(1),
             witness: None,
+            discipline: None,
+            corrections: Vec::new(),
             chance: Chance::new(seed, 4),
             next_poll: Nanos::ZERO,
         }
@@ -96,17 +103,44 @@ impl Host {
         self
     }
 
+    /// The agent keeps the clock by all servers that were added.
+    #[must_use]
+    pub fn steering(mut self) -> Self {
+        let frequency = KernelClock::state(&*self.machine).map_or(Ppb::new(0), |state| state.frequency);
+        let settings = discipline::Settings::new(self.poll);
+        self.discipline = Some(Discipline::start(settings, self.upstreams.len(), frequency));
+        // Nobody but the agent may touch the clock now.
+        let mut watching = self::settings(self.poll);
+        watching.limits.keeper = Keeper::Nobody;
+        let (agent, start) = Agent::start(watching, 1, true, look(&self.machine, self.machine.read()));
+        (self.agent, self.records) = (agent, vec![start]);
+        self
+    }
+
+    /// Another interval between polls; before [`Self::steering`].
+    #[must_use]
+    pub fn polling(mut self, poll: Nanos) -> Self {
+        self.poll = poll;
+        self
+    }
+
     /// Lets true time pass: checks and polls when they are due.
     pub fn run(&mut self, length: Nanos) {
         let until = self.machine.elapsed() + length;
         while self.machine.elapsed() < until {
             if self.machine.elapsed() >= self.next_poll {
                 self.ask_all();
+                self.steer();
+                let eager = self.discipline.as_ref().is_some_and(Discipline::is_eager);
+                let interval = if eager { self.poll.min(Nanos::from_secs(2)) } else { self.poll };
                 let spread = self.chance.between(0.95, 1.05);
                 self.next_poll =
-                    self.machine.elapsed() + Nanos::new((self.poll.count() as f64 * spread) as i64);
+                    self.machine.elapsed() + Nanos::new((interval.count() as f64 * spread) as i64);
             }
             self.machine.advance(self.check.min(until - self.machine.elapsed()));
+            if let Some(discipline) = &mut self.discipline {
+                discipline.on_check(self.machine.read());
+            }
             self.look();
             let point = self.point();
             self.truth.push(point);
@@ -150,6 +184,13 @@ impl Host {
     /// The agent looks at the clock.
     pub fn look(&mut self) {
         let found = self.agent.on_check(look(&self.machine, self.machine.read()));
+        let paused = |record: &Record| match &record.fact {
+            Fact::Pause(pause) => pause.reason != PauseReason::Stopped,
+            _ => false,
+        };
+        if let Some(discipline) = self.discipline.as_mut().filter(|_| found.iter().any(paused)) {
+            discipline.on_pause();
+        }
         self.records.extend(found);
     }
 
@@ -171,6 +212,24 @@ impl Host {
         self.alarms() - before
     }
 
+    /// Corrects the clock as the discipline says, as an agent's shell does.
+    fn steer(&mut self) {
+        if self.discipline.is_none() {
+            return;
+        }
+        self.look();
+        let now = self.machine.read();
+        let Some(correction) = self.discipline.as_mut().and_then(|discipline| discipline.correct(now)) else {
+            return;
+        };
+        let records = self.agent.on_correction(&correction, now);
+        self.records.extend(records);
+        let at_most = discipline::Settings::new(self.poll).slew_at_most;
+        correction.apply(&*self.machine, at_most).expect("broken invariant: a simulated kernel obeys");
+        self.corrected();
+        self.corrections.push((self.machine.elapsed(), correction));
+    }
+
     /// The agent asks every server; true time passes.
     pub fn ask_all(&mut self) {
         for place in 0..self.upstreams.len() {
@@ -182,7 +241,19 @@ impl Host {
                 sent: asked.sent,
                 received: asked.received,
             };
-            let outcome = self.agent.on_reply(&packets, look(&self.machine, asked.now));
+            let seen = look(&self.machine, asked.now);
+            let outcome = if place == 0 {
+                self.agent.on_reply(&packets, seen)
+            } else if self.discipline.is_some() {
+                self.agent.on_other_reply(&packets, seen)
+            } else {
+                self.agent.on_reply(&packets, seen)
+            };
+            for record in &outcome.records {
+                if let (Fact::Exchange(measured), Some(discipline)) = (&record.fact, &mut self.discipline) {
+                    discipline.on_exchange(place, &measured.exchange, record.seq, asked.now);
+                }
+            }
             let point = self.point();
             for record in &outcome.records {
                 if let (Fact::Exchange(_), Some(witness)) = (&record.fact, &mut self.witness) {

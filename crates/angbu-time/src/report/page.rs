@@ -447,6 +447,18 @@ impl Page<'_> {
                 let length = figures::length(pause.length);
                 (filled(words.paused(pause.reason), &[("length", length)]), pause.at)
             }
+            Fact::Corrections(corrections) => {
+                let values = [
+                    ("count", figures::count(u64::try_from(corrections.made.len()).unwrap_or(u64::MAX))),
+                    (
+                        "difference",
+                        figures::length(
+                            corrections.made.last().map_or(Nanos::ZERO, |made| made.amount.abs()),
+                        ),
+                    ),
+                ];
+                (filled(words.corrected, &values), corrections.at)
+            }
             Fact::Exchange(_) => return String::new(),
         };
         // Where the server's own clock said something else, that is told too.

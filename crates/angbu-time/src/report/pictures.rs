@@ -245,7 +245,7 @@ impl Graph<'_> {
                 Fact::Stop(_) => ("stop", "<path d=\"M3 3h8v8H3z\"/>"),
                 Fact::Dropped(_) => ("dropped", "<circle cx=\"7\" cy=\"7\" r=\"4.5\"/>"),
                 Fact::Pause(_) => ("stop", "<path d=\"M3 3h3v8H3zM8 3h3v8H8z\"/>"),
-                Fact::Exchange(_) => continue,
+                Fact::Exchange(_) | Fact::Corrections(_) => continue,
             };
             if taken.len() >= MOST_MARKS || !taken.insert((self.window.place(at, COLUMNS / 4), class)) {
                 continue;

@@ -10,8 +10,8 @@ use super::RenderError;
 use super::facts::States;
 use super::window::{COLUMNS, Window};
 use crate::events;
-use crate::periods::{COVERS_POLLS, DRIFT, Observed, Period, Sample, Totals, What, periods, totals};
-use crate::record::Record;
+use crate::periods::{self, COVERS_POLLS, DRIFT, Observed, Period, Sample, Totals, What, periods, totals};
+use crate::record::{Fact, Record};
 use crate::segment::Segment;
 
 /// One server in the period.
@@ -83,7 +83,11 @@ impl Server {
         let mut events = Vec::new();
         for entry in &log.events {
             let (_, record) = read_event(entry)?;
-            observed.push(Observed::new(&record, None));
+            observed.extend(periods::observed(&record, None));
+            // That a clock is kept right is nothing that happens; that it was set is.
+            if matches!(&record.fact, Fact::Corrections(corrections) if !corrections.tells_of_a_step()) {
+                continue;
+            }
             events.push(Event { at: record.at(), index: entry.index, record });
         }
         observed.sort_by_key(|observed| observed.seq);

@@ -85,6 +85,7 @@ export const en = {
   "why.paused": "nobody watched the clock: the agent was held, or the machine suspended",
   "why.alarm": "the clock was moved, and not yet shown right since",
   "why.moved": "two exchanges differ by more than drift explains",
+  "why.corrected": "the agent set the clock itself, and no exchange has shown it since",
   "why.dropped": "records were lost before they reached the centre",
   "why.straddles": "the tolerance’s edge lies within the error bound",
   "why.aged": "too long since the last exchange to be sure",

@@ -70,6 +70,7 @@ pub(super) static WORDS: Words = Words {
         paused: "nobody watched the clock: the agent was held, or the machine suspended",
         alarm: "the clock was moved, and not yet shown since",
         moved: "the offset changed by more than drift explains",
+        corrected: "the agent set the clock itself, and no exchange has shown it since",
         dropped: "records were lost before they reached the centre",
         undecided: "the error bound reaches across the edge of the tolerance",
         aged: "the last exchange is too old for a verdict at the edge of the tolerance",
@@ -142,6 +143,7 @@ pub(super) static WORDS: Words = Words {
     started: "the agent started ({software}, every {poll})",
     started_after_crash: "the agent started ({software}, every {poll}); the run before ended without a stop",
     stopped: "the agent stopped",
+    corrected: "the agent corrected the clock itself: {count} times, the last time by {difference}",
     dropped: "records lost before they reached the centre: {count}",
 
     clock: "The centre’s clock",

@@ -57,6 +57,7 @@ pub(super) static WORDS: Words = Words {
         paused: "エージェントが止められていたか、サーバーが休止していたため、時計は見張られていませんでした",
         alarm: "時計が変更された後、まだ示し直されていません",
         moved: "オフセットが、ドリフトで説明できる以上に変わりました",
+        corrected: "エージェントが時計を直した後、まだ示し直されていません",
         dropped: "記録がセンターに届く前に失われました",
         undecided: "誤差限界が許容範囲の境界にかかっています",
         aged: "最後の測定が古く、境界では判定できません",
@@ -129,6 +130,7 @@ pub(super) static WORDS: Words = Words {
     started: "エージェント起動({software}、{poll}ごと)",
     started_after_crash: "エージェント起動({software}、{poll}ごと)。前回は停止の記録なしに終了",
     stopped: "エージェント停止",
+    corrected: "エージェントが時計を直した: {count}回、最後は {difference}",
     dropped: "記録 {count} 件が、センターに届く前に失われた",
 
     clock: "センターの時計",

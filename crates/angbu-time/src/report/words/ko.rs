@@ -57,6 +57,7 @@ pub(super) static WORDS: Words = Words {
         paused: "에이전트가 멈추어 있거나 서버가 절전 상태여서 시계를 지켜보지 못했습니다",
         alarm: "시계가 변경된 뒤 아직 다시 확인되지 않았습니다",
         moved: "오프셋이 드리프트로 설명되는 것보다 크게 변했습니다",
+        corrected: "에이전트가 시계를 바로잡은 뒤 아직 다시 확인되지 않았습니다",
         dropped: "기록이 센터에 도달하기 전에 사라졌습니다",
         undecided: "오차 한계가 허용 범위의 경계에 걸쳐 있습니다",
         aged: "마지막 측정이 오래되어 경계에서 판정할 수 없습니다",
@@ -129,6 +130,7 @@ pub(super) static WORDS: Words = Words {
     started: "에이전트 시작({software}, {poll}마다)",
     started_after_crash: "에이전트 시작({software}, {poll}마다). 이전 실행은 정지 기록 없이 끝남",
     stopped: "에이전트 정지",
+    corrected: "에이전트가 시계를 바로잡음: {count}번, 마지막은 {difference}",
     dropped: "기록 {count}개가 센터에 도달하기 전에 사라짐",
 
     clock: "센터의 시계",

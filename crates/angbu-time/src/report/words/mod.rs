@@ -131,6 +131,8 @@ pub(super) struct Words {
     pub(super) started: &'static str,
     pub(super) started_after_crash: &'static str,
     pub(super) stopped: &'static str,
+    // `{count}`, `{difference}`
+    pub(super) corrected: &'static str,
     pub(super) dropped: &'static str,
 
     // The centre's clock.
@@ -201,6 +203,7 @@ pub(super) struct Whys {
     pub(super) paused: &'static str,
     pub(super) alarm: &'static str,
     pub(super) moved: &'static str,
+    pub(super) corrected: &'static str,
     pub(super) dropped: &'static str,
     pub(super) undecided: &'static str,
     pub(super) aged: &'static str,
@@ -272,6 +275,7 @@ impl Words {
             Why::Paused => self.whys.paused,
             Why::Alarm => self.whys.alarm,
             Why::Moved => self.whys.moved,
+            Why::Corrected => self.whys.corrected,
             Why::Dropped => self.whys.dropped,
             Why::Undecided => self.whys.undecided,
             Why::Aged => self.whys.aged,
