@@ -23,7 +23,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn read(&self) -> Reading {
-        closest(|| nanos(ClockId::CLOCK_BOOTTIME), || nanos(ClockId::CLOCK_REALTIME))
+        closest(|| nanos(ClockId::CLOCK_BOOTTIME), || nanos(ClockId::CLOCK_REALTIME)).1
     }
 }
 
@@ -53,13 +53,21 @@ impl Default for UnslewedClock {
     }
 }
 
-impl Clock for UnslewedClock {
-    fn read(&self) -> Reading {
+impl UnslewedClock {
+    /// Both clocks, how far apart they were read at most, and how long the machine was suspended since its start.
+    pub fn read_closely(&self) -> (Reading, Nanos, Nanos) {
         // Only what is certain counts, or the monotonic clock would jump by what passes between two readings.
         let (least, _) = suspended_between();
-        let suspended = self.suspended.fetch_max(least, Ordering::Relaxed).max(least);
-        let raw = closest(|| nanos(ClockId::CLOCK_MONOTONIC_RAW), || nanos(ClockId::CLOCK_REALTIME));
-        Reading { monotonic: raw.monotonic + Nanos::new(suspended), ..raw }
+        let suspended = Nanos::new(self.suspended.fetch_max(least, Ordering::Relaxed).max(least));
+        let (apart, raw) = closest(|| nanos(ClockId::CLOCK_MONOTONIC_RAW), || nanos(ClockId::CLOCK_REALTIME));
+        let reading = Reading { monotonic: raw.monotonic + suspended, ..raw };
+        (reading, apart.half() + Nanos::new(1), suspended)
+    }
+}
+
+impl Clock for UnslewedClock {
+    fn read(&self) -> Reading {
+        self.read_closely().0
     }
 }
 
@@ -71,8 +79,9 @@ fn suspended_between() -> (i64, i64) {
     (with_suspension.saturating_sub(after), with_suspension.saturating_sub(before))
 }
 
-/// Reads a wall clock between two readings of a monotonic one, as close together as a few tries bring them.
-fn closest(monotonic: impl Fn() -> i64, wall: impl Fn() -> i64) -> Reading {
+/// Reads a wall clock between two readings of a monotonic one, as close together as a few tries bring them, and says how far
+/// apart those were.
+fn closest(monotonic: impl Fn() -> i64, wall: impl Fn() -> i64) -> (Nanos, Reading) {
     let mut best: Option<(Nanos, Reading)> = None;
     for _ in 0..TRIES {
         let before = Monotonic::from_nanos(monotonic());
@@ -85,7 +94,7 @@ fn closest(monotonic: impl Fn() -> i64, wall: impl Fn() -> i64) -> Reading {
             break;
         }
     }
-    best.expect("broken invariant: the clocks are read at least once").1
+    best.expect("broken invariant: the clocks are read at least once")
 }
 
 fn nanos(id: ClockId) -> i64 {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use angbu_time::record::POLL;
 use angbu_time::soft_clock::Limits;
 use angbu_time::sync::Policy;
+use angbu_time::watch::Keeper;
 use angbu_units::{Nanos, Ppb};
 use serde::{Deserialize, Deserializer};
 
@@ -59,6 +60,12 @@ pub struct Config {
     /// What the agent may do to this machine's clock.
     #[serde(default)]
     pub mode: Mode,
+    /// What happens when the clock was moved. Either way that is recorded.
+    #[serde(default)]
+    pub on_tamper: OnTamper,
+    /// Who else may adjust this machine's clock. Where the agent steers, nobody may.
+    #[serde(default)]
+    pub keeper: KeeperConfig,
     /// A PEM file with the certificate authorities that vouch for the centre. Without it the agent knows the centre
     /// by the key that the enrolment code vouched for, which also holds while this machine's clock is wrong.
     pub certificate_authorities: Option<PathBuf>,
@@ -108,6 +115,30 @@ pub enum Mode {
     Observe,
 }
 
+/// What happens when the clock was moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnTamper {
+    /// It is told, and nothing else.
+    #[default]
+    Report,
+    /// The clock is put back to where it would be if nobody had touched it. The process needs `CAP_SYS_TIME`.
+    Restore,
+}
+
+/// Who else may adjust the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeeperConfig {
+    /// A time service, if the kernel says or said within a day that one disciplines the clock; else nobody.
+    #[default]
+    Auto,
+    /// A time service. What it does must bring the clock towards the centre's time, or leave it there.
+    Service,
+    /// Nobody.
+    Nobody,
+}
+
 /// What counts as steady, and what as tampering. The tolerance is the customer's, and the centre says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -120,13 +151,17 @@ pub struct PolicyConfig {
     /// Tmax: how far the clock may lie from where it should be before that is an alarm.
     #[serde(deserialize_with = "length")]
     pub tmax: Nanos,
+    /// What the clock may gain, at once or in parts, beyond what the kernel's own state explains.
+    #[serde(deserialize_with = "length")]
+    pub unexplained: Nanos,
 }
 
 impl Default for PolicyConfig {
     fn default() -> Self {
         let policy = Policy::with_tolerance(Nanos::ZERO);
         let ta_ppm = u32::try_from(policy.ta.count() / 1_000).unwrap_or(u32::MAX);
-        Self { ta_ppm, tb: policy.tb, tmax: Limits::default().tmax }
+        let Limits { tmax, unexplained, .. } = Limits::default();
+        Self { ta_ppm, tb: policy.tb, tmax, unexplained }
     }
 }
 
@@ -138,11 +173,21 @@ impl PolicyConfig {
 
     /// What the clock is allowed before an alarm.
     pub(crate) fn limits(self) -> Limits {
-        Limits::with_tmax(self.tmax)
+        Limits { unexplained: self.unexplained, ..Limits::with_tmax(self.tmax) }
     }
 }
 
 impl Config {
+    /// What the clock is allowed before an alarm.
+    pub(crate) fn limits(&self) -> Limits {
+        let keeper = match self.keeper {
+            KeeperConfig::Auto => Keeper::Auto,
+            KeeperConfig::Service => Keeper::Service,
+            KeeperConfig::Nobody => Keeper::Nobody,
+        };
+        Limits { keeper, interval: self.check_interval, ..self.policy.limits() }
+    }
+
     /// The configuration of an agent with everything else as it is by default.
     pub fn new(centre: &str, name: &str, state: &Path) -> Self {
         Self {
@@ -151,6 +196,8 @@ impl Config {
             code: None,
             state: state.to_owned(),
             mode: Mode::default(),
+            on_tamper: OnTamper::default(),
+            keeper: KeeperConfig::default(),
             certificate_authorities: None,
             centre_ntp: None,
             nts: default_nts(),

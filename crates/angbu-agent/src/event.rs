@@ -121,6 +121,18 @@ pub enum Event {
         /// When it was over, by the centre's clock as far as that is known.
         at: String,
     },
+    /// The clock was put back to where it would be if nobody had touched it.
+    Restored {
+        /// By how much it was set, forward.
+        step_ns: i64,
+        /// Which frequency the kernel was given back, if another had changed it.
+        frequency_ppb: Option<i64>,
+    },
+    /// The clock could not be put back.
+    NotRestored {
+        /// Why.
+        reason: String,
+    },
     /// The centre has records.
     Uploaded {
         /// The number that it wants next.
@@ -253,6 +265,14 @@ impl fmt::Display for Event {
                 f,
                 "ALARM: the Roughtime servers {earlier} and {later} contradict one another, so one of them lied; the file proves it: angbu verify {file}"
             ),
+            Self::Restored { step_ns, frequency_ppb } => {
+                write!(f, "this machine's clock was put back, by {}", Nanos::new(*step_ns))?;
+                match frequency_ppb {
+                    Some(ppb) => write!(f, ", and its frequency to {ppb} ppb"),
+                    None => Ok(()),
+                }
+            }
+            Self::NotRestored { reason } => write!(f, "this machine's clock cannot be put back: {reason}"),
             Self::Uploaded { next_seq, waiting } => {
                 write!(f, "the centre has everything before record {next_seq}, {waiting} wait")
             }

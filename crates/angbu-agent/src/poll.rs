@@ -67,7 +67,8 @@ pub(crate) fn poll(shared: &Shared, mut targets: Vec<Target>, interval: Nanos) {
 fn exchange(shared: &Shared, target: &mut Target) -> bool {
     let outcome = ask(shared, target);
     let mut core = shared.core();
-    let now = shared.clock.read();
+    let look = shared.clock.look();
+    let now = look.reading;
     if core.closing {
         return false;
     }
@@ -81,12 +82,16 @@ fn exchange(shared: &Shared, target: &mut Target) -> bool {
                     sent: answered.sent.wall,
                     received: answered.received,
                 },
-                now,
+                look,
             );
             for record in outcome.records {
                 let witness = witness.as_ref().filter(|_| matches!(record.fact, Fact::Exchange(_)));
                 shared.keep_with(&mut core, record, witness, &target.name, now);
             }
+            if let Some(event) = shared.put_back(&mut core) {
+                (shared.events)(&event);
+            }
+            shared.remember(&core);
             match outcome.refused {
                 None => {
                     target.pace.answered();

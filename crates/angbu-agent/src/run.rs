@@ -17,13 +17,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::backoff::Backoff;
 use crate::log::LogWatch;
+use crate::machine::Looks;
 use crate::ntp::client;
 use crate::nts::{Pace, Protected};
 use crate::poll::{self, Target, Way};
 use crate::roughtime;
 use crate::state::{Enrolment, Identity, State, StateError};
 use crate::upload::{self, Uploader};
-use crate::{Config, ConfigError, Event, Spool, SpoolError, Stop};
+use crate::watch;
+use crate::{Config, ConfigError, Event, OnTamper, Spool, SpoolError, Stop};
 
 /// How long the last records may take to reach the centre after a stop.
 const LAST_UPLOAD: Duration = Duration::from_secs(2);
@@ -94,7 +96,8 @@ pub enum AgentError {
 
 /// What the agent's threads share.
 pub(crate) struct Shared {
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Looks>,
+    pub(crate) on_tamper: OnTamper,
     pub(crate) events: Events,
     pub(crate) stop: Stop,
     pub(crate) state: State,
@@ -170,12 +173,12 @@ impl Shared {
 }
 
 /// Runs an agent until `stop` is requested: joins the centre if it has not yet, records its start, watches and
-/// polls, sends what it recorded, and records its stop. `clock` must not be slewed, see
-/// [`crate::clock::UnslewedClock`].
+/// polls, sends what it recorded, and records its stop. `clock` is this machine ([`crate::machine::Machine`]), or what stands
+/// for it in a test; its monotonic clock must not be slewed.
 ///
 /// # Errors
 /// [`AgentError`]. A centre that is away is none: it is waited for.
-pub fn run(config: &Config, clock: Arc<dyn Clock>, events: Events, stop: &Stop) -> Result<(), AgentError> {
+pub fn run(config: &Config, clock: Arc<dyn Looks>, events: Events, stop: &Stop) -> Result<(), AgentError> {
     config.check()?;
     let state = State::open(&config.state)?;
     let identity = state.identity()?;
@@ -328,7 +331,7 @@ fn begin(
     state: State,
     identity: &Identity,
     enrolment: &Enrolment,
-    clock: Arc<dyn Clock>,
+    clock: Arc<dyn Looks>,
     events: Events,
     stop: &Stop,
 ) -> Result<Shared, AgentError> {
@@ -337,14 +340,14 @@ fn begin(
     let clean = state.begin_run()?;
     let settings = Settings {
         policy: config.policy.with_tolerance(enrolment.tolerance()),
-        limits: config.policy.limits(),
+        limits: config.limits(),
         poll: config.poll_interval,
         software: Software::new(concat!("angbu/", env!("CARGO_PKG_VERSION")))
             .expect("broken invariant: a version is short and visible"),
     };
-    let now = clock.read();
-    let (agent, start) = Agent::start(settings, spool.next_seq(), clean, now);
-    let (seq, lost) = spool.append(&start.encode(), now.wall)?;
+    let look = clock.look();
+    let (agent, start) = Agent::start(settings, spool.next_seq(), clean, look);
+    let (seq, lost) = spool.append(&start.encode(), look.reading.wall)?;
     if let Some(lost) = lost {
         events(&Event::Lost { first: lost.first, last: lost.last });
     }
@@ -356,7 +359,18 @@ fn begin(
         tolerance_ns: enrolment.tolerance_ns,
     });
     let core = Core { agent, spool, closing: false, over: false, threads: 0, broken: false };
-    Ok(Shared { clock, events, stop: stop.clone(), state, core: Mutex::new(core), changed: Condvar::new() })
+    let on_tamper = config.on_tamper;
+    let shared = Shared {
+        clock,
+        on_tamper,
+        events,
+        stop: stop.clone(),
+        state,
+        core: Mutex::new(core),
+        changed: Condvar::new(),
+    };
+    shared.recall();
+    Ok(shared)
 }
 
 fn start_threads(
@@ -366,7 +380,8 @@ fn start_threads(
     uploader: Uploader,
 ) -> Result<(), AgentError> {
     let (poll_interval, check_interval) = (config.poll_interval, config.check_interval.to_duration());
-    start_thread("angbu-watch", shared, move |shared| watch(shared, check_interval))?;
+    watch::watch_for_steps(shared);
+    start_thread("angbu-watch", shared, move |shared| watch::watch(shared, check_interval))?;
     start_thread("angbu-upload", shared, move |shared| upload::upload(shared, uploader))?;
     if !config.roughtime.is_empty() {
         let (servers, interval) = (config.roughtime.clone(), config.roughtime_interval.to_duration());
@@ -406,30 +421,17 @@ impl Drop for Leaving {
     }
 }
 
-/// Looks at the clock again and again.
-fn watch(shared: &Shared, interval: Duration) {
-    while !shared.stop.wait_for(interval) {
-        let mut core = shared.core();
-        if core.closing {
-            return;
-        }
-        // Read under the lock, so that the core sees readings in their order.
-        let now = shared.clock.read();
-        for record in core.agent.on_check(now) {
-            shared.keep(&mut core, record, "", now);
-        }
-    }
-}
-
 /// Records the stop, and lets the uploader send what it can in a short time.
 fn finish(shared: &Shared, client: &Client) -> Result<(), AgentError> {
     let mut core = shared.core();
-    let now = shared.clock.read();
+    let look = shared.look(&mut core);
+    let now = look.reading;
     let mut stopped = None;
     // What is left of the agent still knows the centre's time, for the last upload.
-    for record in core.agent.clone().on_stop(now) {
+    for record in core.agent.clone().on_stop(shared.clock.look()) {
         stopped = shared.keep(&mut core, record, "", now);
     }
+    shared.remember(&core);
     if stopped.is_some() {
         shared.state.end_run()?;
     }

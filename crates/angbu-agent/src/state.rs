@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use angbu_client::Joined;
+use angbu_time::watch::Memory;
 use angbu_units::Nanos;
 use ed25519_dalek::SigningKey;
 use rand::Rng as _;
@@ -18,6 +19,9 @@ const IDENTITY: &[u8; 16] = b"angbu-agent-id/1";
 
 /// The most that an enrolment file is.
 const LONGEST_ENROLMENT: u64 = 64 * 1_024;
+
+/// The most that a memory of the clock is.
+const LONGEST_MEMORY: u64 = 1_024;
 
 /// Why the folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +106,18 @@ impl State {
     /// Where the newest checkpoint of the log stands that this agent has checked.
     pub(crate) fn checkpoint(&self) -> PathBuf {
         self.folder.join("checkpoint.txt")
+    }
+
+    /// What the run before remembered of the clock; none where there was none, or where it cannot be read.
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        let bytes = files::read_secret(&self.folder.join("clock"), LONGEST_MEMORY).ok()?;
+        Memory::decode(&bytes).ok()
+    }
+
+    /// Keeps what the next run should know of the clock.
+    pub(crate) fn remember(&self, memory: &Memory) -> Result<(), StateError> {
+        let path = self.folder.join("clock");
+        files::replace(&path, &memory.encode()).map_err(failed("write", &path))
     }
 
     /// Where two checkpoints are kept that contradict each other, if the centre has shown such.

@@ -149,7 +149,14 @@ impl Uploader {
         if core.over {
             return Err("the run is over".to_owned());
         }
-        let now = shared.clock.read().wall;
+        let reading = shared.clock.read();
+        let now = reading.wall;
+        if next_seq > core.spool.next_seq() {
+            // Nobody but this agent writes its records, so that an earlier state of it is what runs here.
+            for record in core.agent.on_rolled_back(reading) {
+                shared.keep(&mut core, record, "", reading);
+            }
+        }
         let lost = core.spool.acknowledge(next_seq, now).map_err(|error| error.to_string())?;
         if let Some(lost) = lost {
             (shared.events)(&Event::Lost { first: lost.first, last: lost.last });

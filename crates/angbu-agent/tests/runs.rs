@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
 
 use angbu_agent::clock::UnslewedClock;
+use angbu_agent::machine::Looks;
 use angbu_agent::{AgentError, Config, Event, Stop, run};
 use angbu_time::record::{Fact, Record};
 use angbu_units::{Clock, Nanos, Reading};
@@ -35,6 +36,8 @@ impl Clock for SetClock {
         Reading { wall: reading.wall + Nanos::new(self.ahead.load(Ordering::SeqCst)), ..reading }
     }
 }
+
+impl Looks for SetClock {}
 
 struct Running {
     stop: Stop,

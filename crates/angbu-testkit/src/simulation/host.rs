@@ -8,7 +8,7 @@ use angbu_time::kernel_clock::KernelClock;
 use angbu_time::record::{Fact, PauseReason, Record, Software};
 use angbu_time::soft_clock::Limits;
 use angbu_time::sync::Policy;
-use angbu_time::watch::{Keeper, Look, Memory};
+use angbu_time::watch::{Generation, Keeper, Look, Memory};
 use angbu_units::{Clock as _, Nanos, Ppb, Reading, UnixTime};
 
 use super::network::{self, Asked, Leaping, Upstream};
@@ -52,6 +52,8 @@ pub struct Host {
     pub records: Vec<Record>,
     /// The truth, at each check.
     pub truth: Vec<Point>,
+    /// What the machine's hypervisor says of it.
+    pub generation: Option<Generation>,
     /// A leap second, if there is one in this world.
     pub leaping: Option<Leaping>,
     /// How often the servers are asked.
@@ -85,6 +87,7 @@ impl Host {
             agent,
             records: vec![start],
             truth: Vec::new(),
+            generation: None,
             leaping: None,
             poll,
             check: Nanos::from_secs(1),
@@ -181,9 +184,14 @@ impl Host {
         network::ask(upstream, &self.machine, &mut self.chance, self.leaping)
     }
 
+    fn looked(&self, reading: Reading) -> Look {
+        Look { generation: self.generation, ..look(&self.machine, reading) }
+    }
+
     /// The agent looks at the clock.
     pub fn look(&mut self) {
-        let found = self.agent.on_check(look(&self.machine, self.machine.read()));
+        let now = self.looked(self.machine.read());
+        let found = self.agent.on_check(now);
         let paused = |record: &Record| match &record.fact {
             Fact::Pause(pause) => pause.reason != PauseReason::Stopped,
             _ => false,
@@ -196,13 +204,14 @@ impl Host {
 
     /// What the agent itself has just done to the clock.
     pub fn corrected(&mut self) {
-        self.agent.on_corrected(look(&self.machine, self.machine.read()));
+        let now = self.looked(self.machine.read());
+        self.agent.on_corrected(now);
     }
 
     /// The agent ends without a word, and another run begins with what this one remembered. Returns how many alarms it begins
     /// with.
     pub fn restart(&mut self, memory: &Memory, boot: [u8; 16]) -> usize {
-        let now = look(&self.machine, self.machine.read());
+        let now = self.looked(self.machine.read());
         let (agent, start) = Agent::start(settings(self.poll), self.agent.next_seq(), false, now);
         self.agent = agent;
         self.records.push(start);
@@ -241,7 +250,7 @@ impl Host {
                 sent: asked.sent,
                 received: asked.received,
             };
-            let seen = look(&self.machine, asked.now);
+            let seen = self.looked(asked.now);
             let outcome = if place == 0 {
                 self.agent.on_reply(&packets, seen)
             } else if self.discipline.is_some() {

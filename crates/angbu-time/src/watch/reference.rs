@@ -18,6 +18,10 @@ const MOST_SERVERS: usize = 8;
 /// After how long the best exchange gives way to the newest.
 const BEST_LASTS: Nanos = Nanos::from_secs(6 * 3_600);
 
+/// How many times Tmax a time service may be wrong by itself: one that asks every half an hour, over the internet, swings by
+/// tens of milliseconds while it learns the crystal's rate.
+const SERVICE: i64 = 5;
+
 /// For how long a time service may still swing as far as the clock once was from right: where one asks every half an hour, what
 /// a suspension made wrong leaves it with a wrong frequency for hours.
 const SWING_LASTS: Nanos = Nanos::from_secs(24 * 3_600);
@@ -129,7 +133,7 @@ impl References {
         let best = known.best.unwrap_or(now);
         let grace = self.grace.is_some_and(|until| now.at < until);
         let led = led(&best, &now);
-        let far = best.distance().max(known.swing.0) + limits.tmax;
+        let far = best.distance().max(known.swing.0) + limits.tmax.times(SERVICE);
         let led_away = led.filter(|_| kept && !grace && now.offset.abs() - now.bound > far);
         if now.at - known.swing.1 > SWING_LASTS || (led.is_none() && now.distance() > known.swing.0) {
             known.swing = (now.distance(), now.at);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use angbu_agent::clock::UnslewedClock;
+use angbu_agent::machine::Machine;
 use angbu_agent::{Config, Event, Stop};
 
 use super::{AgentArguments, Failure, Output, signals};
@@ -21,7 +21,7 @@ pub(super) fn run(arguments: &AgentArguments) -> Result<(), Failure> {
         tell_of_fork(event);
         output.result(event, || event.to_string());
     });
-    angbu_agent::run(&config, Arc::new(UnslewedClock::new()), events, &stop).map_err(anyhow::Error::from)?;
+    angbu_agent::run(&config, Arc::new(Machine::new()), events, &stop).map_err(anyhow::Error::from)?;
     Ok(())
 }
 

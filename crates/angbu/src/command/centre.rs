@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use angbu_accounts::Name;
-use angbu_agent::clock::UnslewedClock;
+use angbu_agent::machine::Machine;
 use angbu_agent::{Event, Stop};
 use angbu_units::Nanos;
 
@@ -200,8 +200,7 @@ impl DemoAgent {
                     tell_of_fork(event);
                     output.object(event);
                 });
-                if let Err(error) = angbu_agent::run(&config, Arc::new(UnslewedClock::new()), events, &until)
-                {
+                if let Err(error) = angbu_agent::run(&config, Arc::new(Machine::new()), events, &until) {
                     tracing::error!(%error, "the demo's agent ended");
                 }
             })
