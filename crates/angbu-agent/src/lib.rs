@@ -11,6 +11,7 @@
 mod backoff;
 pub mod clock;
 mod config;
+pub mod doctor;
 mod event;
 mod files;
 pub mod kernel_clock;

@@ -2,9 +2,11 @@
 
 mod agent;
 mod centre;
+mod doctor;
 mod enrol;
 mod evidence;
 mod output;
+mod probe;
 mod report;
 mod signals;
 mod verify;
@@ -15,6 +17,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use angbu_client::{Client, Trust};
+use angbu_units::Nanos;
 use clap::{Args, Parser, Subcommand};
 
 pub use output::Output;
@@ -35,6 +38,10 @@ enum Command {
     Demo(DemoArguments),
     /// Run the agent that watches this server's clock
     Agent(AgentArguments),
+    /// Ask a time server and show how far this machine's clock is from it; nothing is set
+    Probe(ProbeArguments),
+    /// Say what is wrong with this machine's clock; nothing is changed
+    Doctor(DoctorArguments),
     /// Make a one-time code by which something joins the centre
     #[command(subcommand)]
     Enrol(Enrol),
@@ -92,6 +99,43 @@ struct AgentArguments {
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
     /// Print one JSON object when ready, then one per event
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ProbeArguments {
+    /// The server, HOST or HOST:PORT; with --nts, where it exchanges keys
+    server: String,
+    /// How often to ask
+    #[arg(long, value_name = "N", default_value = "4", value_parser = probe::count)]
+    count: std::num::NonZeroU32,
+    /// How long from one question to the next, "2 s" for instance
+    #[arg(long, value_name = "TIME", default_value = "2 s", value_parser = probe::interval)]
+    interval: Nanos,
+    /// Ask under NTS and take nothing else
+    #[arg(long)]
+    nts: bool,
+    /// PEM file with the certificate that the server's own is signed by, or the server's own; with --nts
+    #[arg(long, value_name = "FILE", requires = "nts")]
+    ca: Option<PathBuf>,
+    /// Print one JSON object an answer
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct DoctorArguments {
+    /// An NTP server to ask, HOST or HOST:PORT; may be given several times, best three times
+    #[arg(long, value_name = "HOST")]
+    server: Vec<String>,
+    /// How far the clock may be off
+    #[arg(long, value_name = "TIME", default_value = "50 ms")]
+    tolerance: Nanos,
+    /// The configuration of the agent on this machine
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -268,6 +312,8 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => centre::serve(arguments),
         Command::Demo(arguments) => centre::demo(arguments),
         Command::Agent(arguments) => agent::run(&arguments),
+        Command::Probe(arguments) => probe::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Enrol(Enrol::Agent(arguments)) => enrol::run(enrol::Kind::Agent, &arguments),
         Command::Enrol(Enrol::Person(arguments)) => enrol::run(enrol::Kind::Person, &arguments),
         Command::Enrol(Enrol::Host(arguments)) => enrol::run(enrol::Kind::Host, &arguments),

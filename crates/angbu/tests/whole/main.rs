@@ -15,6 +15,7 @@ mod log;
 mod ntp;
 mod nts;
 mod planted;
+mod probe;
 mod process;
 mod refusals;
 mod report;

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::process::{Process, angbu, call, demo, http, serve_command_with, until};
 
 /// A process of somebody else's, ended with the test.
-struct Other(Child);
+pub(crate) struct Other(Child);
 
 impl Drop for Other {
     fn drop(&mut self) {
@@ -21,7 +21,7 @@ impl Drop for Other {
 }
 
 /// chronyd with a configuration of its own; -x says that the clock is not ours to touch.
-fn chronyd(folder: &Path, name: &str, config: &str) -> Other {
+pub(crate) fn chronyd(folder: &Path, name: &str, config: &str) -> Other {
     let file = folder.join(format!("{name}.conf"));
     let text = format!(
         "{config}\npidfile {0}/{name}.pid\nbindcmdaddress {0}/{name}.sock\ncmdport 0\nuser root\n",
@@ -84,7 +84,7 @@ fn chrony_takes_protected_time_and_its_cookies_outlast_many_epochs() {
 }
 
 /// A port that is free for TCP just now.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
