@@ -88,8 +88,8 @@ fn exchange(shared: &Shared, target: &mut Target) -> bool {
                 let witness = witness.as_ref().filter(|_| matches!(record.fact, Fact::Exchange(_)));
                 shared.keep_with(&mut core, record, witness, &target.name, now);
             }
-            if let Some(event) = shared.put_back(&mut core) {
-                (shared.events)(&event);
+            if let Some(put_back) = shared.put_back(&mut core) {
+                shared.tell_put_back(&mut core, put_back);
             }
             shared.remember(&core);
             match outcome.refused {

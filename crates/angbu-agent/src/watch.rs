@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use angbu_time::correction::CorrectionKind;
+use angbu_time::discipline::Correction;
 use angbu_time::kernel_clock::{KernelClock, KernelError};
 use angbu_time::record::Record;
 use angbu_time::watch::{Look, Undo};
@@ -89,17 +91,17 @@ impl Shared {
 
     /// What was done to the clock is undone first, since each moment counts, and told afterwards.
     fn keep_and_put_back(&self, core: &mut Core, records: Vec<Record>, look: &Look) {
-        let event = self.put_back(core);
+        let put_back = self.put_back(core);
         for record in records {
             self.keep(core, record, "", look.reading);
         }
-        if let Some(event) = event {
-            (self.events)(&event);
+        if let Some(put_back) = put_back {
+            self.tell_put_back(core, put_back);
         }
     }
 
-    /// Puts the clock back, if something is to undo and that is wanted.
-    pub(crate) fn put_back(&self, core: &mut Core) -> Option<Event> {
+    /// Puts the clock back, if something is to undo and that is wanted; what came of it is told by [`Self::tell_put_back`].
+    pub(crate) fn put_back(&self, core: &mut Core) -> Option<PutBack> {
         let undo = core.agent.take_undo()?;
         if self.on_tamper == OnTamper::Report {
             return None;
@@ -108,14 +110,41 @@ impl Shared {
             Some(kernel) => undo_by(kernel, &undo),
             None => Err(KernelError::Unsupported),
         };
-        core.agent.on_corrected(self.clock.look());
-        Some(match done {
-            Ok(()) => {
+        let look = self.clock.look();
+        core.agent.on_corrected(look);
+        Some(PutBack { done: done.map(|()| undo), look })
+    }
+
+    /// Tells that the clock was put back, on record too, or why it could not be.
+    pub(crate) fn tell_put_back(&self, core: &mut Core, put_back: PutBack) {
+        let PutBack { done, look } = put_back;
+        let event = match done {
+            Ok(undo) => {
+                let kind =
+                    if undo.step == Nanos::ZERO { CorrectionKind::Frequency } else { CorrectionKind::Step };
+                let correction = Correction {
+                    kind,
+                    amount: undo.step,
+                    frequency: look.kernel.map(|state| state.frequency).unwrap_or_default(),
+                    rests_on: 0,
+                    errors: (Nanos::ZERO, Nanos::ZERO),
+                };
+                for record in core.agent.on_correction(&correction, look.reading) {
+                    self.keep(core, record, "", look.reading);
+                }
                 Event::Restored { step_ns: undo.step.count(), frequency_ppb: undo.frequency.map(Ppb::count) }
             }
             Err(error) => Event::NotRestored { reason: error.to_string() },
-        })
+        };
+        (self.events)(&event);
     }
+}
+
+/// What came of putting the clock back.
+pub(crate) struct PutBack {
+    done: Result<Undo, KernelError>,
+    /// The machine right after it.
+    look: Look,
 }
 
 fn undo_by(kernel: &dyn KernelClock, undo: &Undo) -> Result<(), KernelError> {

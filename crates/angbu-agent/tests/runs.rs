@@ -18,9 +18,12 @@ use std::thread::JoinHandle;
 
 use angbu_agent::clock::UnslewedClock;
 use angbu_agent::machine::Looks;
-use angbu_agent::{AgentError, Config, Event, Stop, run};
-use angbu_time::record::{Fact, Record};
-use angbu_units::{Clock, Nanos, Reading};
+use angbu_agent::{AgentError, Config, Event, OnTamper, Stop, run};
+use angbu_time::correction::CorrectionKind;
+use angbu_time::kernel_clock::{KernelClock, KernelError, KernelState};
+use angbu_time::packet::Leap;
+use angbu_time::record::{AlarmKind, Fact, Record};
+use angbu_units::{Clock, Nanos, Ppb, Reading};
 use centre::{Centre, Mood, Seen};
 
 /// A wall clock that a test can set.
@@ -37,7 +40,39 @@ impl Clock for SetClock {
     }
 }
 
-impl Looks for SetClock {}
+impl Looks for SetClock {
+    fn kernel(&self) -> Option<&dyn KernelClock> {
+        Some(self)
+    }
+}
+
+/// The kernel of a test: it steps, and that is all.
+impl KernelClock for SetClock {
+    fn state(&self) -> Result<KernelState, KernelError> {
+        Err(KernelError::Unsupported)
+    }
+
+    fn set_frequency(&self, _: Ppb) -> Result<(), KernelError> {
+        Err(KernelError::Unsupported)
+    }
+
+    fn slew(&self, _: Nanos, _: Ppb) -> Result<(), KernelError> {
+        Err(KernelError::Unsupported)
+    }
+
+    fn step(&self, offset: Nanos) -> Result<(), KernelError> {
+        self.ahead.fetch_add(offset.count(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn set_leap(&self, _: Leap) -> Result<(), KernelError> {
+        Err(KernelError::Unsupported)
+    }
+
+    fn declare(&self, _: Nanos, _: Nanos, _: bool) -> Result<(), KernelError> {
+        Err(KernelError::Unsupported)
+    }
+}
 
 struct Running {
     stop: Stop,
@@ -208,6 +243,55 @@ fn records_wait_while_the_centre_is_away() {
         assert!(!kinds(&seen.records).contains('d'));
         kinds(&seen.records).ends_with('e').then_some(())
     });
+}
+
+#[test]
+fn a_clock_that_was_moved_is_put_back_if_that_is_wanted() {
+    let (centre, folder) = (Centre::start(), tempfile::tempdir().unwrap());
+    let clock = Arc::new(SetClock::default());
+    let mut config = config(&centre, folder.path());
+    config.on_tamper = OnTamper::Restore;
+    let agent = start_with(&centre, config, Arc::clone(&clock));
+    let exchanged = |record: &Record| matches!(record.fact, Fact::Exchange(_));
+    centre.wait("an exchange", |seen| seen.records.iter().any(exchanged).then_some(()));
+    clock.ahead.store(3_600_000_000_000, Ordering::SeqCst);
+    let made = centre.wait("a correction", |seen| {
+        seen.records.iter().find_map(|record| match &record.fact {
+            Fact::Corrections(corrections) => Some(corrections.made[0]),
+            _ => None,
+        })
+    });
+    assert_eq!((made.kind, made.rests_on), (CorrectionKind::Step, 0));
+    let left = clock.ahead.load(Ordering::SeqCst);
+    assert!(left.abs() < 10_000_000, "the clock is {left} ns ahead");
+    agent.stop().unwrap();
+    let alarms = centre.wait("the stop", |seen| {
+        let kinds = kinds(&seen.records);
+        kinds.ends_with('e').then(|| kinds.matches('A').count())
+    });
+    assert_eq!(alarms, 1, "what the agent itself does is no one else's deed");
+}
+
+/// A process that was killed leaves a memory; the clock is moved; the next run says so at once.
+#[test]
+fn a_clock_that_was_moved_between_two_runs_is_an_alarm() {
+    let (centre, folder) = (Centre::start(), tempfile::tempdir().unwrap());
+    let clock = Arc::new(SetClock::default());
+    let agent = start_with(&centre, config(&centre, folder.path()), Arc::clone(&clock));
+    let exchanged = |record: &Record| matches!(record.fact, Fact::Exchange(_));
+    centre.wait("an exchange", |seen| seen.records.iter().any(exchanged).then_some(()));
+    agent.stop().unwrap();
+    clock.ahead.store(-5_000_000_000, Ordering::SeqCst);
+    let agent = start_with(&centre, config(&centre, folder.path()), clock);
+    let alarm = centre.wait("an alarm", |seen| {
+        seen.records.iter().find_map(|record| match &record.fact {
+            Fact::Alarm(alarm) => Some(*alarm),
+            _ => None,
+        })
+    });
+    assert_eq!(alarm.kind, AlarmKind::MovedWhileDown);
+    assert!((alarm.difference + Nanos::from_secs(5)).abs() < Nanos::from_millis(50), "{alarm:?}");
+    agent.stop().unwrap();
 }
 
 #[test]
