@@ -72,7 +72,7 @@ pub struct Config {
     /// Where the centre serves time, `host` or `host:port`, if that is not what it said at joining.
     pub centre_ntp: Option<String>,
     /// Whether time is taken from the centre only under protection (NTS): then nobody on the way can answer in its place.
-    /// `false` takes what anybody on the way says, and every record of a start tells so.
+    /// `false` takes what anybody on the way says, and proves nothing to others.
     #[serde(default = "default_nts")]
     pub nts: bool,
     /// Where the centre exchanges keys for NTS, `host` or `host:port`, if that is not what it said at joining.

@@ -276,14 +276,15 @@ pub struct Checked {
     pub proof: Proof,
 }
 
-/// Checks what an agent shows of an exchange; `arrived` is when its record reached the centre, `epoch` gives the keys of
-/// any epoch of the site.
+/// Checks what an agent shows of an exchange with a centre; `arrived` is when its record was uploaded, `epoch` gives the keys
+/// of any epoch of the site.
 ///
 /// # Errors
 /// [`Refused`], but for [`Refused::Repeated`] and [`Refused::Order`].
 pub fn check(
     witness: &Witness,
     measured: &Measured,
+    centre: NtpServerId,
     agent_key: &[u8; 32],
     arrived: UnixTime,
     mut epoch: impl FnMut(u32) -> Option<EpochKeys>,
@@ -303,7 +304,7 @@ pub fn check(
     if hidden.ok_or(Refused::Request)?.t1 != NtpTimestamp::from_unix(t1) {
         return Err(Refused::T1);
     }
-    let fits = |keys: EpochKeys| witness.seal.fits(&keys, measured.server, &witness.request, &witness.header);
+    let fits = |keys: EpochKeys| witness.seal.fits(&keys, centre, &witness.request, &witness.header);
     if !epoch(witness.seal.epoch).is_some_and(fits) {
         return Err(Refused::Seal);
     }
@@ -382,7 +383,7 @@ mod tests {
     fn refused(why: Refused, change: impl FnOnce(&mut Witness, &mut Measured)) {
         let (mut witness, mut measured) = told();
         change(&mut witness, &mut measured);
-        assert_eq!(check(&witness, &measured, &AGENT, at(3_000_000), epoch), Err(why));
+        assert_eq!(check(&witness, &measured, CENTRE, &AGENT, at(3_000_000), epoch), Err(why));
     }
 
     /// The exchange with other instants.
@@ -403,12 +404,13 @@ mod tests {
             (limit + Nanos::new(1), Proof::Late),
             (limit + Nanos::from_secs(86_400), Proof::Late),
         ] {
-            let checked = check(&witness, &measured, &AGENT, arrived, epoch).unwrap();
+            let checked = check(&witness, &measured, CENTRE, &AGENT, arrived, epoch).unwrap();
             let [_, t2, _, _] = measured.exchange.instants();
             let expected = Checked { identifier: identifier(&AGENT, &[9; 32]), received: t2, proof };
             assert_eq!(checked, expected);
         }
-        let long_ago = check(&witness, &measured, &AGENT, at(0) + Nanos::from_secs(36 * 86_400), epoch);
+        let long_ago =
+            check(&witness, &measured, CENTRE, &AGENT, at(0) + Nanos::from_secs(36 * 86_400), epoch);
         assert_eq!(long_ago, Err(Refused::TooOld));
     }
 
@@ -427,7 +429,9 @@ mod tests {
         // T1 that differs from what the request had sealed.
         refused(Refused::T1, |_, measured| moved(measured, [-1_000_000, 0, 0, 0]));
         // Another server's exchange, told as this centre's.
-        refused(Refused::Seal, |_, measured| measured.server = NtpServerId::from_bytes([8; 16]));
+        let (witness, measured) = told();
+        let other = NtpServerId::from_bytes([8; 16]);
+        assert_eq!(check(&witness, &measured, other, &AGENT, at(3_000_000), epoch), Err(Refused::Seal));
         // Another epoch, one that never was, and a seal that was made up.
         refused(Refused::Seal, |witness, _| witness.seal.epoch = 4);
         refused(Refused::Seal, |witness, _| witness.seal.epoch = 77);
@@ -443,7 +447,7 @@ mod tests {
     #[test]
     fn another_agents_exchange_is_refused() {
         let (witness, measured) = told();
-        assert_eq!(check(&witness, &measured, &[4; 32], at(3_000_000), epoch), Err(Refused::Agent));
+        assert_eq!(check(&witness, &measured, CENTRE, &[4; 32], at(3_000_000), epoch), Err(Refused::Agent));
         refused(Refused::Agent, |witness, _| witness.reveal[0] ^= 1);
     }
 
@@ -464,7 +468,7 @@ mod tests {
             let at = at.index(bytes.len());
             bytes[at] ^= flip;
             if let Ok(changed) = Witness::read(&mut Reader::new(&bytes)) {
-                prop_assert!(check(&changed, &measured, &AGENT, super::tests::at(3_000_000), epoch).is_err());
+                prop_assert!(check(&changed, &measured, CENTRE, &AGENT, super::tests::at(3_000_000), epoch).is_err());
             }
         }
     }

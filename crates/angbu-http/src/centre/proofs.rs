@@ -83,10 +83,25 @@ impl Centre {
             self.learn_epoch(epoch).await?;
         }
         let keys = |epoch| self.epochs.find(epoch).map(|secret| EpochKeys::prepare(&secret));
-        Ok(match proof::check(witness, measured, &agent.public_key, arrived, keys) {
-            Ok(checked) => Checking::Open(measured.server, checked),
-            Err(refused) => Checking::Refused(refused),
-        })
+        let by = |centre| proof::check(witness, measured, centre, &agent.public_key, arrived, &keys);
+        let refused = match by(measured.server) {
+            Ok(checked) => return Ok(Checking::Open(measured.server, checked)),
+            Err(refused) => refused,
+        };
+        if refused == Refused::Seal {
+            // An agent that names one centre of the site can have been answered by another one behind the same address.
+            let centres = self.store.read(|snapshot| snapshot.centres()).await?;
+            let mut ids: Vec<_> =
+                centres.iter().map(|centre| NtpServerId::from_bytes(*centre.id.as_bytes())).collect();
+            if ids.contains(&measured.server) {
+                ids.retain(|id| *id != measured.server);
+                let found = ids.into_iter().find_map(|id| Some((id, by(id).ok()?)));
+                if let Some((id, checked)) = found {
+                    return Ok(Checking::Open(id, checked));
+                }
+            }
+        }
+        Ok(Checking::Refused(refused))
     }
 
     async fn learn_epoch(&self, epoch: u32) -> Result<(), StoreError> {

@@ -10,7 +10,7 @@ use super::figures::{self, Civil, Shares};
 use super::html::{escape, fill, name, sentence};
 use super::pictures::{Graph, strip};
 use super::rows::{self, Row, Rows};
-use super::server::{Event, Server, Summary};
+use super::server::{Event, Proofs, Server, Summary};
 use super::window::Window;
 use super::words::Words;
 use crate::periods::{Totals, Verdict};
@@ -156,12 +156,28 @@ impl Page<'_> {
                 writeln!(out, "<p>{} {}</p>", escape(words.no_exchanges), escape(words.no_exchanges_next));
         } else {
             let _ = writeln!(out, "<p>{}</p>", sentence(&figures_of(server, words)));
+            self.seals(server, out);
             let graph = Graph { window: self.window, server, tolerances: &self.facts.tolerances, words };
             out.push_str(&graph.draw());
         }
         self.periods(server, out);
         self.events(server, out);
         out.push_str("</section>\n");
+    }
+
+    /// How many exchanges the centre sealed, where anything was shown of any: elsewhere there is nothing to tell.
+    fn seals(&self, server: &Server, out: &mut String) {
+        let Proofs { proven, late, refused } = server.summary.proofs;
+        if !server.summary.proofs.any() {
+            return;
+        }
+        let values = [
+            ("proven", figures::count(proven)),
+            ("count", figures::count(server.summary.exchanges)),
+            ("late", figures::count(late)),
+            ("refused", figures::count(refused)),
+        ];
+        let _ = writeln!(out, "<p>{}</p>", sentence(&filled(self.words.sealed, &values)));
     }
 
     /// The strip of verdicts, the shares, and against what they were judged.
@@ -534,7 +550,7 @@ pub(super) fn begin_table(class: &str, headings: &[&str], out: &mut String) {
 }
 
 fn figures_of(server: &Server, words: &Words) -> String {
-    let Summary { exchanges, offset: (least, most), delay, bound } = server.summary;
+    let Summary { exchanges, offset: (least, most), delay, bound, .. } = server.summary;
     let values = [
         ("count", figures::count(exchanges)),
         ("least", figures::offset(least)),

@@ -11,6 +11,7 @@ use super::facts::States;
 use super::window::{COLUMNS, Window};
 use crate::events;
 use crate::periods::{self, COVERS_POLLS, DRIFT, Observed, Period, Sample, Totals, What, periods, totals};
+use crate::proof::Proof;
 use crate::record::{Fact, Record};
 use crate::segment::Segment;
 
@@ -44,6 +45,17 @@ pub(super) struct Summary {
     pub(super) offset: (Nanos, Nanos),
     pub(super) delay: Nanos,
     pub(super) bound: Nanos,
+    pub(super) proofs: Proofs,
+}
+
+/// What is proven of the exchanges of the period.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Proofs {
+    /// Those with the centre's own seal, late ones too.
+    pub(super) proven: u64,
+    pub(super) late: u64,
+    /// Those of which something was shown that proves nothing.
+    pub(super) refused: u64,
 }
 
 /// The exchanges of one column, between which nothing happened.
@@ -138,6 +150,19 @@ impl Summary {
     }
 }
 
+impl Proofs {
+    fn add(&mut self, proof: Proof) {
+        self.proven += u64::from(proof.is_proven());
+        self.late += u64::from(proof == Proof::Late);
+        self.refused += u64::from(matches!(proof, Proof::Refused(_)));
+    }
+
+    /// Whether anything was shown of any exchange.
+    pub(super) const fn any(self) -> bool {
+        self.proven > 0 || self.refused > 0
+    }
+}
+
 fn read_segment(
     entry: &ProvenEntry,
     states: &mut States,
@@ -156,6 +181,7 @@ fn read_segment(
         observed.push(Observed::new(&kept.record(), centre));
         if inside {
             summary.add(exchange.offset(), exchange.delay(), exchange.bound());
+            summary.proofs.add(kept.proof);
         }
     }
     Ok(())

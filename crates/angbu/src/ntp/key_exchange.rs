@@ -205,3 +205,163 @@ impl Counts {
             .map(|(word, count)| (word, count.load(Ordering::Relaxed)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::time::Instant;
+
+    use angbu_agent::ntp::server::Epochs;
+    use angbu_agent::nts::{Granted, KeyExchangeError, exchange_keys};
+    use angbu_client::Trust;
+    use angbu_time::nts::cookie::EpochSecret;
+    use angbu_time::nts::key_exchange::{Response, ResponseError};
+    use angbu_units::NtpServerId;
+    use rustls::ClientConfig;
+    use rustls_pki_types::ServerName;
+
+    use crate::config::{HttpConfig, NtsConfig};
+    use crate::tls;
+
+    const DEADLINE: Duration = Duration::from_millis(400);
+    const EACH_SOURCE: usize = 4;
+
+    /// A service on a port of its own.
+    struct Running {
+        address: SocketAddr,
+        trust: Trust,
+        counts: Arc<Counts>,
+        _stop: watch::Sender<bool>,
+        _runtime: tokio::runtime::Runtime,
+        _folder: tempfile::TempDir,
+    }
+
+    impl Running {
+        fn start() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let site =
+                tls::load_for_nts(&NtsConfig::default(), &HttpConfig::default(), folder.path()).unwrap();
+            let epochs = Arc::new(PublishedEpochs::default());
+            let server = NtpServerId::from_bytes([7; 16]);
+            epochs.set(Epochs { server, open: vec![EpochSecret::new(1, [1; 32])], current: 1 });
+            let service =
+                Service { tls: Arc::new(site.config), epochs, ntp_port: 4_123, counts: Arc::default() };
+            let counts = Arc::clone(&service.counts);
+            let bounds =
+                Bounds { limits: Limits { connections: 8, each_source: EACH_SOURCE }, deadline: DEADLINE };
+            let (stop, stopped) = watch::channel(false);
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let any = SocketAddr::from(([127, 0, 0, 1], 0));
+            let guard = runtime.enter();
+            let listener = bind(Some(any), any, any).unwrap();
+            let address = listener.local_addr().unwrap();
+            runtime.spawn(serve(listener, service, bounds, stopped));
+            drop(guard);
+            let trust = Trust::in_key(&site.public_key);
+            Self { address, trust, counts, _stop: stop, _runtime: runtime, _folder: folder }
+        }
+
+        fn exchange(&self) -> Result<Granted, KeyExchangeError> {
+            exchange_keys(&self.address.to_string(), &Arc::new(self.trust.for_nts().unwrap()))
+        }
+
+        /// Sends a request of bytes and returns all that comes back.
+        fn say(&self, request: &[u8]) -> io::Result<Vec<u8>> {
+            self.say_with(self.trust.for_nts().unwrap(), request)
+        }
+
+        fn say_with(&self, config: ClientConfig, request: &[u8]) -> io::Result<Vec<u8>> {
+            let name = ServerName::try_from("127.0.0.1").unwrap();
+            let mut tls = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+            let mut stream = std::net::TcpStream::connect(self.address)?;
+            stream.set_read_timeout(Some(DEADLINE * 20))?;
+            let mut over = rustls::Stream::new(&mut tls, &mut stream);
+            over.write_all(request)?;
+            let mut all = Vec::new();
+            over.read_to_end(&mut all)?;
+            Ok(all)
+        }
+
+        fn count(&self, word: &str) -> u64 {
+            self.counts.read().into_iter().find(|(name, _)| *name == word).unwrap().1
+        }
+
+        /// Waits until a count is reached.
+        fn reached(&self, word: &str, count: u64) {
+            let end = Instant::now() + Duration::from_secs(20);
+            while self.count(word) < count {
+                assert!(Instant::now() < end, "{word} stays at {}", self.count(word));
+                std::thread::park_timeout(Duration::from_millis(5));
+            }
+        }
+    }
+
+    #[test]
+    fn an_exchange_gives_keys_and_eight_cookies() {
+        let running = Running::start();
+        let granted = running.exchange().unwrap();
+        assert_eq!((granted.session.cookies(), granted.ntp.as_str()), (8, "127.0.0.1:4123"));
+        running.reached("served", 1);
+        let stranger = Trust::Key([9; 32]).for_nts().unwrap();
+        let refused = exchange_keys(&running.address.to_string(), &Arc::new(stranger));
+        assert!(matches!(refused, Err(KeyExchangeError::Tls { .. })), "{:?}", refused.err());
+    }
+
+    #[test]
+    fn what_is_no_request_is_told_so() {
+        let running = Running::start();
+        let read = |bytes: &[u8]| Response::read(&running.say(bytes).unwrap());
+        let (protocol, end) = ([0x80, 1, 0, 2, 0, 0], [0x80, 0, 0, 0]);
+        let only_another = [&protocol[..], &[0x80, 4, 0, 2, 0, 30], &end].concat();
+        assert_eq!(read(&only_another), Err(ResponseError::NothingInCommon));
+        let unknown = [&protocol[..], &[0xc0, 9, 0, 0], &end].concat();
+        assert_eq!(read(&unknown), Err(ResponseError::Error(0)));
+        assert_eq!(read(&end), Err(ResponseError::Error(1)));
+        // As long as is read, and no end.
+        assert_eq!(read(&[0x40; LONGEST_REQUEST]), Err(ResponseError::Error(1)));
+        running.reached("refused", 4);
+        assert_eq!(running.count("served"), 0);
+    }
+
+    #[test]
+    fn only_this_protocol_over_tls_1_3_is_spoken() {
+        let running = Running::start();
+        let mut silent = running.trust.for_nts().unwrap();
+        silent.alpn_protocols.clear();
+        assert!(running.say_with(silent, &Request::encode()).map_or(true, |said| said.is_empty()));
+        let mut other = running.trust.for_nts().unwrap();
+        other.alpn_protocols = vec![b"h2".to_vec()];
+        assert!(running.say_with(other, &Request::encode()).is_err());
+        // A greeting of TLS 1.2, and no TLS at all.
+        for bytes in [&b"\x16\x03\x01\x00\x05\x01\x00\x00\x01\x03"[..], b"GET / HTTP/1.1\r\n\r\n"] {
+            let mut stream = std::net::TcpStream::connect(running.address).unwrap();
+            stream.write_all(bytes).unwrap();
+            let mut said = Vec::new();
+            let _ = stream.read_to_end(&mut said);
+            assert!(said.len() < 16, "an alert at most: {said:?}");
+        }
+        assert!(running.exchange().is_ok());
+    }
+
+    #[test]
+    fn whoever_only_holds_connections_open_holds_them_shortly() {
+        let running = Running::start();
+        let hold = || std::net::TcpStream::connect(running.address).unwrap();
+        let held: Vec<_> = (0..EACH_SOURCE).map(|_| hold()).collect();
+        // More of one address are closed at once.
+        for mut more in (0..20).map(|_| hold()) {
+            assert_eq!(more.read(&mut [0; 1]).unwrap_or(0), 0);
+        }
+        running.reached("crowded", 20);
+        // Each of the others at its deadline, however slowly it goes on.
+        running.reached("failed", held.len() as u64);
+        assert!(running.exchange().is_ok(), "there is room again");
+        // One that has shaken hands and then says a byte of its request.
+        let begun = Instant::now();
+        let said = running.say(&Request::encode()[..1]);
+        assert!(said.is_err() || said.is_ok_and(|said| said.is_empty()));
+        assert!(begun.elapsed() < DEADLINE * 10);
+        assert!(running.exchange().is_ok());
+    }
+}

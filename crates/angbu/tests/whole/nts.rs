@@ -6,9 +6,21 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use angbu_accounts::EnrolmentCode;
+use angbu_agent::clock::SystemClock;
+use angbu_agent::nts::exchange_keys;
+use angbu_client::Trust;
+use angbu_time::exchange::Exchange;
+use angbu_time::ingest::sign;
+use angbu_time::proof::{Asked, Witness, identifier};
+use angbu_time::record::{Fact, Measured, Record, Upload};
+use angbu_time::sync::Judgement;
+use angbu_units::{Clock as _, Nanos, NtpServerId, NtpTimestamp};
+use ed25519_dalek::SigningKey;
 use serde_json::json;
 
-use super::process::{Process, angbu, call, demo, http, serve_command_with, until};
+use super::process::{Process, angbu, call, demo, http, serve_command_with, succeed, until};
+use super::refusals::{now, send};
 
 /// A process of somebody else's, ended with the test.
 pub(crate) struct Other(Child);
@@ -248,11 +260,100 @@ fn somebody_on_the_way_gets_nowhere() {
 }
 
 #[test]
-fn the_demo_is_protected_too() {
+fn the_demo_is_protected_and_its_report_says_how_much_is_proven() {
     let folder = tempfile::tempdir().unwrap();
     let mut centre = demo(folder.path());
-    centre.event("exchange");
+    for event in ["exchange", "uploaded", "exchange", "uploaded"] {
+        centre.event(event);
+    }
     assert!(metric(&centre, WITNESSED) > 0);
     assert_eq!(metric(&centre, NAK), 0);
+    let [count, proven, late, refused] = sealed(&centre, folder.path());
+    assert!(count > 0);
+    assert_eq!([proven, late, refused], [count, 0, 0]);
+    centre.interrupt();
+}
+
+/// What a report of everything says of proofs: exchanges, proven, late, refused.
+fn sealed(centre: &Process, folder: &Path) -> [u64; 4] {
+    let file = folder.join("report.html");
+    let period = ["--from", "2026-01-01T00:00:00Z", "--to", "2200-01-01T00:00:00Z"];
+    succeed(
+        angbu(["report", "time", "--customer", "demo", "-o"])
+            .arg(&file)
+            .args(period)
+            .env("ANGBU_URL", centre.text("http"))
+            .env("ANGBU_TOKEN", centre.text("token")),
+    );
+    succeed(angbu(["verify", "--key", centre.text("log_key")]).arg(&file));
+    let text = std::fs::read_to_string(file).unwrap();
+    let said = text.split("<p>Of ").find(|said| said.contains("own seal")).expect("it says what is proven");
+    let said = said.split("</p>").next().unwrap();
+    let numbers: Vec<u64> = said.split([' ', ';']).filter_map(|word| word.parse().ok()).collect();
+    numbers.try_into().unwrap_or_else(|numbers| panic!("{numbers:?} in: {said}"))
+}
+
+#[test]
+fn an_agent_cannot_invent_repeat_or_reorder_exchanges() {
+    let folder = tempfile::tempdir().unwrap();
+    let centre = Process::start(&mut serve_command_with(folder.path(), ""));
+    let wish = json!({"kind": "agent", "customer": "demo", "name": "db-3"});
+    let code = call(&centre, "POST", "/api/v1/enrolments", Some(&wish)).json();
+    let code = EnrolmentCode::parse(code["code"].as_str().unwrap()).unwrap();
+    let key = SigningKey::from_bytes(&[5; 32]);
+    let joined = angbu_client::join(centre.text("http"), &code, "db-3", &key).unwrap();
+    let trust = Trust::Key(joined.nts_key.unwrap()).for_nts().unwrap();
+    let mut session = exchange_keys(joined.nts.as_deref().unwrap(), &Arc::new(trust)).unwrap().session;
+    let mine = key.verifying_key().to_bytes();
+    let server = NtpServerId::from_bytes(*joined.centre.as_bytes());
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(centre.text("ntp")).unwrap();
+    socket.set_read_timeout(Some(super::process::PATIENCE)).unwrap();
+    let mut exchange = |number: u8| {
+        let (reveal, t1) = ([number; 32], SystemClock.read().wall);
+        let asked = Asked { t1: NtpTimestamp::from_unix(t1), previous_t4: NtpTimestamp::UNKNOWN };
+        let token = NtpTimestamp::from_bits(u64::from(number));
+        let request = session.ask(token, identifier(&mine, &reveal), Some(&asked), &mut rand::rng()).unwrap();
+        let mut reply = [0; 2_048];
+        socket.send(&request.datagram).unwrap();
+        let length = socket.recv(&mut reply).unwrap();
+        let t4 = SystemClock.read().wall;
+        let seal = session.read(&request, &reply[..length]).unwrap().seal.unwrap();
+        let measured = Measured {
+            server,
+            exchange: Exchange::read(&request.datagram, &reply, t1, t4).unwrap(),
+            judgement: Judgement::NONE,
+            poll: Nanos::from_secs(2),
+        };
+        let header = *reply.first_chunk().unwrap();
+        (measured, Witness { reveal, request: request.datagram, header, seal })
+    };
+    let [first, second, third, fourth] = [1, 2, 3, 4].map(|number| exchange(number));
+    let mut invented = fourth.clone();
+    let [t1, t2, t3, t4] = invented.0.exchange.instants();
+    let second_on = Nanos::from_secs(1);
+    invented.0.exchange =
+        Exchange::new([t1, t2 + second_on, t3 + second_on, t4], *invented.0.exchange.source()).unwrap();
+    // Told with another's pair of packets.
+    let borrowed = (fourth.0, first.1.clone());
+    let told = [first.clone(), first, third, second, invented, borrowed, fourth];
+    let mut upload = Upload {
+        agent: joined.agent,
+        sent: now(&centre),
+        newest_checkpoint: None,
+        records: Vec::new(),
+        witnesses: Default::default(),
+    };
+    for (seq, (measured, witness)) in (1..).zip(told) {
+        upload.records.push(Record { seq, fact: Fact::Exchange(measured) });
+        upload.witnesses.insert(seq, witness);
+    }
+    let answer = send(&centre, &sign(&upload, &key));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(
+        sealed(&centre, folder.path()),
+        [7, 3, 0, 4],
+        "the first, the third and the fourth are proven"
+    );
     centre.interrupt();
 }

@@ -112,6 +112,7 @@ pub(super) static WORDS: Words = Words {
     key_bound: "with its error bound",
     key_gap: "not proven",
     key_beyond: "beyond the picture",
+    sealed: "Of {count} exchanges, {proven} bear the centre’s own seal on request and reply, so that the server cannot have made them up; {late} of these were told late. Of {refused} something was shown that proves nothing.",
     no_exchanges: "No exchange in this period.",
     no_exchanges_next: "Check that the agent runs on this server and reaches the centre.",
 

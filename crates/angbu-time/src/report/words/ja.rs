@@ -99,6 +99,7 @@ pub(super) static WORDS: Words = Words {
     key_bound: "誤差限界を含む",
     key_gap: "未証明",
     key_beyond: "グラフの範囲外",
+    sealed: "測定{count}件のうち{proven}件には、要求と応答に対するセンターの封印があり、サーバーがでっち上げることはできません。そのうち{late}件は遅れて報告されました。{refused}件は、示されたものが何も証明していません。",
     no_exchanges: "この期間には測定がありません。",
     no_exchanges_next: "このサーバーでエージェントが動き、センターに接続できることを確認してください。",
 

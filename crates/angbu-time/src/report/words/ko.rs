@@ -99,6 +99,7 @@ pub(super) static WORDS: Words = Words {
     key_bound: "오차 한계 포함",
     key_gap: "미입증",
     key_beyond: "그래프 범위 밖",
+    sealed: "측정 {count}건 중 {proven}건에는 요청과 응답에 대한 센터의 봉인이 있어 서버가 꾸며 낼 수 없습니다. 그중 {late}건은 늦게 보고되었습니다. {refused}건은 제시된 것이 아무것도 입증하지 못합니다.",
     no_exchanges: "이 기간에는 측정이 없습니다.",
     no_exchanges_next: "이 서버에서 에이전트가 실행되어 센터에 연결되는지 확인하세요.",
 

@@ -94,6 +94,8 @@ pub(super) struct Words {
     pub(super) key_bound: &'static str,
     pub(super) key_gap: &'static str,
     pub(super) key_beyond: &'static str,
+    /// `{count}` `{proven}` `{late}` `{refused}`
+    pub(super) sealed: &'static str,
     pub(super) no_exchanges: &'static str,
     pub(super) no_exchanges_next: &'static str,
 
