@@ -164,6 +164,7 @@ async fn demo_agent(site: &RunningSite, customer: &str, state: &Path) -> anyhow:
     let mut config = angbu_agent::Config::new(&facts.url, DEMO_AGENT, state);
     config.poll_interval = DEMO_POLL;
     config.centre_ntp = Some(facts.ntp_address.to_string());
+    config.centre_nts = Some(facts.nts_address.to_string());
     let wanted = customer.to_owned();
     let found = site
         .centre()

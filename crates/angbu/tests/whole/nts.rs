@@ -287,7 +287,9 @@ fn sealed(centre: &Process, folder: &Path) -> [u64; 4] {
     );
     succeed(angbu(["verify", "--key", centre.text("log_key")]).arg(&file));
     let text = std::fs::read_to_string(file).unwrap();
-    let said = text.split("<p>Of ").find(|said| said.contains("own seal")).expect("it says what is proven");
+    let said = text.split("<p>Of ").find(|said| said.contains("own seal")).unwrap_or_else(|| {
+        panic!("it does not say what is proven: {}", text.split("<template").next().unwrap())
+    });
     let said = said.split("</p>").next().unwrap();
     let numbers: Vec<u64> = said.split([' ', ';']).filter_map(|word| word.parse().ok()).collect();
     numbers.try_into().unwrap_or_else(|numbers| panic!("{numbers:?} in: {said}"))
