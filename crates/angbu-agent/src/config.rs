@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use angbu_time::discipline::{self, STEP_THRESHOLD};
 use angbu_time::record::POLL;
 use angbu_time::soft_clock::Limits;
 use angbu_time::sync::Policy;
@@ -66,6 +67,9 @@ pub struct Config {
     /// Who else may adjust this machine's clock. Where the agent steers, nobody may.
     #[serde(default)]
     pub keeper: KeeperConfig,
+    /// With `mode = "steer"`: from which offset on the clock is set at once; below it is moved in small parts, at most 500 ppm.
+    #[serde(default = "default_step_threshold", deserialize_with = "length")]
+    pub step_threshold: Nanos,
     /// A PEM file with the certificate authorities that vouch for the centre. Without it the agent knows the centre
     /// by the key that the enrolment code vouched for, which also holds while this machine's clock is wrong.
     pub certificate_authorities: Option<PathBuf>,
@@ -78,7 +82,8 @@ pub struct Config {
     /// Where the centre exchanges keys for NTS, `host` or `host:port`, if that is not what it said at joining.
     pub centre_nts: Option<String>,
     /// Other NTP servers (`host` or `host:port`, or `nts://host[:port]` for one that is asked under protection), asked in this
-    /// order when the centre does not answer. Records of them show what they say, not what the centre's clock says.
+    /// order when the centre does not answer. With `mode = "steer"` all of them are asked each time, and the clock follows the
+    /// centre and them as far as most agree. Records of them show what they say, not what the centre's clock says.
     #[serde(default)]
     pub servers: Vec<String>,
     /// Roughtime servers (`host[:port] key`, the key in base64) that the time of NTP is held against, best three or more
@@ -113,6 +118,9 @@ pub enum Mode {
     /// Only look; something else keeps the time, or nothing does.
     #[default]
     Observe,
+    /// Keep it: by the centre's time, and by `servers` where most of all agree. Needs the privilege to set the clock
+    /// (CAP_SYS_TIME), and that nothing else keeps it.
+    Steer,
 }
 
 /// What happens when the clock was moved.
@@ -188,6 +196,13 @@ impl Config {
         Limits { keeper, interval: self.check_interval, ..self.policy.limits() }
     }
 
+    /// How the clock is kept, if it is.
+    pub(crate) fn discipline(&self) -> Option<discipline::Settings> {
+        let settings = discipline::Settings::new(self.poll_interval);
+        let settings = discipline::Settings { step_threshold: self.step_threshold, ..settings };
+        (self.mode == Mode::Steer).then_some(settings)
+    }
+
     /// The configuration of an agent with everything else as it is by default.
     pub fn new(centre: &str, name: &str, state: &Path) -> Self {
         Self {
@@ -198,6 +213,7 @@ impl Config {
             mode: Mode::default(),
             on_tamper: OnTamper::default(),
             keeper: KeeperConfig::default(),
+            step_threshold: default_step_threshold(),
             certificate_authorities: None,
             centre_ntp: None,
             nts: default_nts(),
@@ -248,6 +264,10 @@ const fn default_nts() -> bool {
     true
 }
 
+const fn default_step_threshold() -> Nanos {
+    STEP_THRESHOLD
+}
+
 const fn default_poll_interval() -> Nanos {
     Nanos::from_secs(16)
 }
@@ -296,6 +316,9 @@ mod tests {
         let full = check("poll_interval = \"2 s\"\nmode = \"observe\"\n[policy]\ntmax = \"5 ms\"").unwrap();
         assert_eq!(full.poll_interval, Nanos::from_secs(2));
         assert_eq!(full.policy.limits().tmax, Nanos::from_millis(5));
+        assert_eq!(full.discipline(), None);
+        let steer = check("mode = \"steer\"\nstep_threshold = \"1 s\"").unwrap().discipline().unwrap();
+        assert_eq!((steer.step_threshold, steer.poll), (Nanos::from_secs(1), Nanos::from_secs(16)));
     }
 
     #[test]
@@ -307,6 +330,7 @@ mod tests {
         assert_eq!((sample.poll_interval, sample.check_interval), (new.poll_interval, new.check_interval));
         assert_eq!((sample.retry_interval, sample.spool_limit), (new.retry_interval, new.spool_limit));
         assert_eq!((sample.policy, sample.mode), (new.policy, new.mode));
+        assert_eq!(sample.step_threshold, new.step_threshold);
     }
 
     #[test]

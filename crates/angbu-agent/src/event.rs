@@ -121,6 +121,22 @@ pub enum Event {
         /// When it was over, by the centre's clock as far as that is known.
         at: String,
     },
+    /// The agent corrected this machine's clock; that is recorded, slews some minutes later.
+    Corrected {
+        /// How: `step`, `slew`, `frequency` or `leap`.
+        kind: &'static str,
+        /// By how much the clock is moved forward.
+        amount_ns: i64,
+        /// How fast it runs now, compared with its bare oscillator.
+        frequency_ppb: i64,
+        /// The number of the exchange's record that it rests on.
+        rests_on: u64,
+    },
+    /// The kernel did not let its clock be corrected.
+    NotCorrected {
+        /// Why.
+        reason: String,
+    },
     /// The clock was put back to where it would be if nobody had touched it.
     Restored {
         /// By how much it was set, forward.
@@ -273,6 +289,14 @@ impl fmt::Display for Event {
                 }
             }
             Self::NotRestored { reason } => write!(f, "this machine's clock cannot be put back: {reason}"),
+            Self::Corrected { kind, amount_ns, rests_on, .. } => {
+                write!(
+                    f,
+                    "corrected this machine's clock by {} ({kind}), as exchange {rests_on} shows",
+                    Nanos::new(*amount_ns)
+                )
+            }
+            Self::NotCorrected { reason } => write!(f, "this machine's clock was not corrected: {reason}"),
             Self::Uploaded { next_seq, waiting } => {
                 write!(f, "the centre has everything before record {next_seq}, {waiting} wait")
             }

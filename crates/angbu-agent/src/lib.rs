@@ -24,6 +24,7 @@ pub mod roughtime;
 mod run;
 pub mod spool;
 mod state;
+mod steer;
 mod steps;
 mod stop;
 mod upload;

@@ -13,6 +13,7 @@ use crate::Event;
 use crate::ntp::client::{self, Answered, ExchangeError};
 use crate::nts::{Pace, Protected};
 use crate::run::Shared;
+use crate::steer;
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -49,7 +50,17 @@ pub(crate) enum Way {
 pub(crate) fn poll(shared: &Shared, mut targets: Vec<Target>, interval: Nanos) {
     let mut answered = shared.clock.read().monotonic;
     loop {
-        let by = targets.iter_mut().find_map(|target| exchange(shared, target).then_some(target.pace));
+        let steers = shared.core().steer.is_some();
+        let mut by = None;
+        for (place, target) in targets.iter_mut().enumerate() {
+            let answered = exchange(shared, place, target);
+            by = by.or(answered.then_some(target.pace));
+            // Who only observes needs one answer; who keeps a clock asks all, since one alone may be wrong.
+            if by.is_some() && !steers {
+                break;
+            }
+        }
+        steer::correct(shared);
         if by.is_some() {
             answered = shared.clock.read().monotonic;
         } else {
@@ -64,7 +75,7 @@ pub(crate) fn poll(shared: &Shared, mut targets: Vec<Target>, interval: Nanos) {
 }
 
 /// One exchange, and its record; whether there is one.
-fn exchange(shared: &Shared, target: &mut Target) -> bool {
+fn exchange(shared: &Shared, place: usize, target: &mut Target) -> bool {
     let outcome = ask(shared, target);
     let mut core = shared.core();
     let look = shared.clock.look();
@@ -74,19 +85,25 @@ fn exchange(shared: &Shared, target: &mut Target) -> bool {
     }
     let reason = match outcome {
         Ok(Asked { answered, witness }) => {
-            let outcome = core.agent.on_reply(
-                &Packets {
-                    server: target.id,
-                    request: &answered.request,
-                    reply: &answered.reply,
-                    sent: answered.sent.wall,
-                    received: answered.received,
-                },
-                look,
-            );
+            let packets = Packets {
+                server: target.id,
+                request: &answered.request,
+                reply: &answered.reply,
+                sent: answered.sent.wall,
+                received: answered.received,
+            };
+            // The centre is the first; only its exchanges show anything about being in sync with it.
+            let outcome = if place > 0 && core.steer.is_some() {
+                core.agent.on_other_reply(&packets, look)
+            } else {
+                core.agent.on_reply(&packets, look)
+            };
             for record in outcome.records {
                 let witness = witness.as_ref().filter(|_| matches!(record.fact, Fact::Exchange(_)));
-                shared.keep_with(&mut core, record, witness, &target.name, now);
+                let seq = shared.keep_with(&mut core, record.clone(), witness, &target.name, now);
+                if let Some(steer) = &mut core.steer {
+                    steer.on_record(Some(place), &record, seq, now);
+                }
             }
             if let Some(put_back) = shared.put_back(&mut core) {
                 shared.tell_put_back(&mut core, put_back);
@@ -187,8 +204,11 @@ fn tell_of_silence(shared: &Shared, answered: Monotonic, interval: Nanos) {
 /// How long to wait: the interval, a little more or less so that agents do not march in step, and shorter while
 /// an answer more would show something.
 fn until_next(shared: &Shared, interval: Nanos) -> Duration {
-    let status = shared.core().agent.status();
-    let eager = status.last.is_some() && status.judgement.rate.is_none();
+    let core = shared.core();
+    let status = core.agent.status();
+    let settling = core.steer.as_ref().is_some_and(|steer| steer.discipline.is_eager());
+    drop(core);
+    let eager = status.last.is_some() && (settling || status.judgement.rate.is_none());
     let interval = if eager { interval.min(SOON) } else { interval };
     interval.to_duration().mul_f64(rand::rng().random_range(0.95..=1.05))
 }

@@ -9,8 +9,11 @@ use std::time::Duration;
 use angbu_accounts::{CodeError, EnrolmentCode};
 use angbu_client::{Client, ClientError, Trust, join};
 use angbu_time::agent::{Agent, Settings};
+use angbu_time::kernel_clock::KernelError;
 use angbu_time::proof::Witness;
 use angbu_time::record::{Record, Software};
+use angbu_time::soft_clock::Limits;
+use angbu_time::watch::Keeper;
 use angbu_units::{Clock, NtpServerId, Reading};
 use ed25519_dalek::SigningKey;
 use sha2::{Digest as _, Sha256};
@@ -23,6 +26,7 @@ use crate::nts::{Pace, Protected};
 use crate::poll::{self, Target, Way};
 use crate::roughtime;
 use crate::state::{Enrolment, Identity, State, StateError};
+use crate::steer::Steer;
 use crate::upload::{self, Uploader};
 use crate::watch;
 use crate::{Config, ConfigError, Event, OnTamper, Spool, SpoolError, Stop};
@@ -86,6 +90,9 @@ pub enum AgentError {
         "this agent joined over plain HTTP and knows no key of the centre; set `certificate_authorities`, or join again with an empty folder and a new code"
     )]
     NoKey,
+    /// The clock is to be kept, and the kernel does not let it.
+    #[error("this agent cannot keep the clock (`mode = \"steer\"`): {0}")]
+    Kernel(#[from] KernelError),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),
@@ -110,6 +117,8 @@ pub(crate) struct Shared {
 pub(crate) struct Core {
     pub(crate) agent: Agent,
     pub(crate) spool: Spool,
+    /// What keeps the clock, in steer mode.
+    pub(crate) steer: Option<Steer>,
     /// The stop is on record, and nothing is recorded any more.
     pub(crate) closing: bool,
     /// The folder may be another process's by now.
@@ -139,6 +148,9 @@ impl Shared {
     ) -> Option<u64> {
         // The spool gives the numbers: it knows which ones the centre has.
         let record = Record { seq: core.spool.next_seq(), ..record };
+        if let Some(steer) = &mut core.steer {
+            steer.on_record(None, &record, None, now);
+        }
         let mut bytes = record.encode();
         if let Some(witness) = witness {
             bytes.extend(witness.encode());
@@ -185,7 +197,11 @@ pub fn run(config: &Config, clock: Arc<dyn Looks>, events: Events, stop: &Stop) 
     let Some(enrolment) = enrolment(config, &state, &identity.signing, &events, stop)? else { return Ok(()) };
     let client = client(config, &enrolment)?;
     let targets = targets(config, &enrolment, &client, &identity.signing)?;
-    let shared = Arc::new(begin(config, state, &identity, &enrolment, clock, events, stop)?);
+    let steer = config
+        .discipline()
+        .map(|settings| Steer::start(settings, targets.len(), clock.kernel()))
+        .transpose()?;
+    let shared = Arc::new(begin(config, state, &identity, &enrolment, clock, steer, events, stop)?);
     let agent = enrolment.agent.parse().map_err(|_| damaged(config))?;
     let uploader = Uploader {
         agent,
@@ -332,15 +348,19 @@ fn begin(
     identity: &Identity,
     enrolment: &Enrolment,
     clock: Arc<dyn Looks>,
+    steer: Option<Steer>,
     events: Events,
     stop: &Stop,
 ) -> Result<Shared, AgentError> {
     let opened = clock.read().wall;
     let mut spool = Spool::open(&state.spool(), &identity.spool, config.spool_limit, FIRST_RECORD, opened)?;
     let clean = state.begin_run()?;
+    // What keeps the clock here knows what it does; whatever else is done to it is somebody else's deed.
+    let limits = config.limits();
+    let limits = if steer.is_some() { Limits { keeper: Keeper::Nobody, ..limits } } else { limits };
     let settings = Settings {
         policy: config.policy.with_tolerance(enrolment.tolerance()),
-        limits: config.limits(),
+        limits,
         poll: config.poll_interval,
         software: Software::new(concat!("angbu/", env!("CARGO_PKG_VERSION")))
             .expect("broken invariant: a version is short and visible"),
@@ -358,7 +378,7 @@ fn begin(
         clean,
         tolerance_ns: enrolment.tolerance_ns,
     });
-    let core = Core { agent, spool, closing: false, over: false, threads: 0, broken: false };
+    let core = Core { agent, spool, steer, closing: false, over: false, threads: 0, broken: false };
     let on_tamper = config.on_tamper;
     let shared = Shared {
         clock,

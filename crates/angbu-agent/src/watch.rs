@@ -66,6 +66,9 @@ impl Shared {
     /// the clock back if that is wanted.
     pub(crate) fn look(&self, core: &mut Core) -> Look {
         let look = self.clock.look();
+        if let Some(steer) = &mut core.steer {
+            steer.discipline.on_check(look.reading);
+        }
         let records = core.agent.on_check(look);
         self.keep_and_put_back(core, records, &look);
         look
@@ -129,7 +132,7 @@ impl Shared {
                     rests_on: 0,
                     errors: (Nanos::ZERO, Nanos::ZERO),
                 };
-                for record in core.agent.on_correction(&correction, look.reading) {
+                if let Some(record) = core.agent.on_correction(&correction, look.reading) {
                     self.keep(core, record, "", look.reading);
                 }
                 Event::Restored { step_ns: undo.step.count(), frequency_ppb: undo.frequency.map(Ppb::count) }

@@ -18,9 +18,9 @@ use std::thread::JoinHandle;
 
 use angbu_agent::clock::UnslewedClock;
 use angbu_agent::machine::Looks;
-use angbu_agent::{AgentError, Config, Event, OnTamper, Stop, run};
+use angbu_agent::{AgentError, Config, Event, Mode, OnTamper, Stop, run};
 use angbu_time::correction::CorrectionKind;
-use angbu_time::kernel_clock::{KernelClock, KernelError, KernelState};
+use angbu_time::kernel_clock::{KernelClock, KernelError, KernelState, Status};
 use angbu_time::packet::Leap;
 use angbu_time::record::{AlarmKind, Fact, Record};
 use angbu_units::{Clock, Nanos, Ppb, Reading};
@@ -71,6 +71,70 @@ impl KernelClock for SetClock {
 
     fn declare(&self, _: Nanos, _: Nanos, _: bool) -> Result<(), KernelError> {
         Err(KernelError::Unsupported)
+    }
+}
+
+/// A kernel's clock that sets the clock above and nothing else.
+struct SetKernel {
+    clock: Arc<SetClock>,
+    permits: bool,
+}
+
+impl SetKernel {
+    fn move_by(&self, offset: Nanos) -> Result<(), KernelError> {
+        self.clock.ahead.fetch_add(offset.count(), Ordering::SeqCst);
+        self.permitted()
+    }
+
+    fn permitted(&self) -> Result<(), KernelError> {
+        if self.permits { Ok(()) } else { Err(KernelError::NotPermitted) }
+    }
+}
+
+impl Clock for SetKernel {
+    fn read(&self) -> Reading {
+        self.clock.read()
+    }
+}
+
+impl Looks for SetKernel {
+    fn kernel(&self) -> Option<&dyn KernelClock> {
+        Some(self)
+    }
+}
+
+impl KernelClock for SetKernel {
+    fn state(&self) -> Result<KernelState, KernelError> {
+        Ok(KernelState {
+            synchronised: true,
+            frequency: Ppb::new(0),
+            offset: Nanos::ZERO,
+            status: Status::default(),
+            estimated_error: Nanos::ZERO,
+            max_error: Nanos::ZERO,
+            leap: Leap::None,
+            tai_offset: 37,
+        })
+    }
+
+    fn set_frequency(&self, _: Ppb) -> Result<(), KernelError> {
+        self.permitted()
+    }
+
+    fn slew(&self, offset: Nanos, _: Ppb) -> Result<(), KernelError> {
+        self.move_by(offset)
+    }
+
+    fn step(&self, offset: Nanos) -> Result<(), KernelError> {
+        self.move_by(offset)
+    }
+
+    fn set_leap(&self, _: Leap) -> Result<(), KernelError> {
+        self.permitted()
+    }
+
+    fn declare(&self, _: Nanos, _: Nanos, _: bool) -> Result<(), KernelError> {
+        self.permitted()
     }
 }
 
@@ -185,6 +249,57 @@ fn an_agent_joins_records_and_stops() {
         (starts.collect::<Vec<_>>() == [true, true, false]).then_some(())
     });
     agent.stop().unwrap();
+}
+
+#[test]
+fn an_agent_keeps_a_clock_and_records_what_it_did() {
+    let centre = Centre::start();
+    let place = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SetClock::default());
+    clock.ahead.store(3_000_000_000, Ordering::SeqCst);
+    let kernel = Arc::new(SetKernel { clock: Arc::clone(&clock), permits: true });
+    let steering = Config { mode: Mode::Steer, ..config(&centre, place.path()) };
+    let (stop, events) = (Stop::new(), centre.events());
+    let wish = stop.clone();
+    let thread = std::thread::spawn(move || run(&steering, kernel, events, &wish));
+    centre.wait("a clock that is right", |seen| {
+        let corrected =
+            seen.events.iter().any(|event| matches!(event, Event::Corrected { kind: "step", .. }));
+        let near = clock.ahead.load(Ordering::SeqCst).abs() < 20_000_000;
+        (corrected && near && exchanges(seen) > 6).then_some(())
+    });
+    Running { stop, thread }.stop().unwrap();
+    centre.wait("corrections on record", |seen| {
+        assert_whole(seen);
+        assert!(!kinds(&seen.records).contains('A'), "its own deeds are no alarm: {}", kinds(&seen.records));
+        let made: Vec<_> = seen
+            .records
+            .iter()
+            .filter_map(|record| match &record.fact {
+                Fact::Corrections(corrections) => Some(corrections.made.clone()),
+                _ => None,
+            })
+            .flatten()
+            .collect();
+        let step = made.iter().find(|made| made.kind == CorrectionKind::Step)?;
+        assert!((step.amount + Nanos::from_secs(3)).abs() < Nanos::from_millis(50), "{}", step.amount);
+        for made in &made {
+            let rests_on = seen.records.iter().find(|record| record.seq == made.rests_on).unwrap();
+            assert!(matches!(rests_on.fact, Fact::Exchange(_)));
+        }
+        (made.len() > 2 && kinds(&seen.records).ends_with('e')).then_some(())
+    });
+}
+
+#[test]
+fn keeping_a_clock_needs_the_privilege() {
+    let centre = Centre::start();
+    let place = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SetClock::default());
+    let kernel = Arc::new(SetKernel { clock, permits: false });
+    let steering = Config { mode: Mode::Steer, ..config(&centre, place.path()) };
+    let error = run(&steering, kernel, centre.events(), &Stop::new()).unwrap_err();
+    assert!(error.to_string().contains("CAP_SYS_TIME"), "{error}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use angbu_testkit::simulation::{Congestion, Delay, Host, Leaping, Oscillator, Path, Statistics, Upstream};
 use angbu_time::correction::CorrectionKind;
 use angbu_time::packet::Leap;
+use angbu_time::record::Fact;
 use angbu_units::{Nanos, Ppb, UnixTime};
 
 const HOUR: Nanos = Nanos::from_secs(3_600);
@@ -26,6 +27,8 @@ fn check(name: &str, rms: Nanos, largest: Nanos, host: impl Fn(u64) -> Host) {
     for seed in 0..20 {
         let mut host = host(seed).steering();
         host.run(HOUR.times(2));
+        let alarm = host.records.iter().find(|record| matches!(record.fact, Fact::Alarm(_)));
+        assert_eq!(alarm, None, "{name}, seed {seed}: what the agent does itself is no alarm");
         let errors = host.errors_since(HOUR);
         assert!(
             errors.rms <= rms && errors.largest <= largest,
@@ -168,6 +171,7 @@ fn a_leap_second_is_armed_announced_and_passed() {
                 .steering();
             host.run(HOUR.times(4));
             assert_eq!(steps(&host), 0, "the kernel makes the leap, the agent makes no step");
+            assert_eq!(host.alarms(), 0, "and it is no alarm");
             let armed =
                 host.corrections.iter().filter(|(_, made)| made.kind == CorrectionKind::LeapArmed).count();
             assert_eq!(armed, 1);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use angbu_testkit::simulation::{Host, Oscillator, Path, Point, ServerClock, Upstream};
 use angbu_time::centre_clock::{self, CentreClock, Settings};
 use angbu_time::exchange::Exchange;
-use angbu_time::periods::{DRIFT, Observed, Period, Totals, Verdict, Why, periods, totals};
+use angbu_time::periods::{DRIFT, Observed, Period, Totals, Verdict, Why, observed, periods, totals};
 use angbu_time::record::Fact;
 use angbu_units::{Clock as _, ClockVerdict, Nanos, Ppb, UnixTime};
 
@@ -51,7 +51,7 @@ fn host(seed: u64, oscillator: Oscillator, upstream: Upstream) -> Host {
 }
 
 /// Runs a host for so many polls, with a hand on its clock now and then, and judges what it recorded.
-fn trial(mut host: Host, seed: u64, polls: i64, hands: bool) -> Trial {
+fn trial(mut host: Host, seed: u64, polls: i64, hands: bool, steers: bool) -> Trial {
     let tolerance = Nanos::from_micros(of(seed, 5, 300, 100_000));
     let violated = Arc::new(Mutex::new((0, 0, Nanos::ZERO)));
     let counted = Arc::clone(&violated);
@@ -65,6 +65,9 @@ fn trial(mut host: Host, seed: u64, polls: i64, hands: bool) -> Trial {
         counted.2 = counted.2.max(asked.server_wrong_by.abs());
     }));
     host.machine.move_by_hand(Nanos::from_micros(of(seed, 6, -200_000, 200_000)));
+    if steers {
+        host = host.steering();
+    }
     let length = host.poll.times(polls);
     let stretch = length.half();
     host.run(stretch);
@@ -72,12 +75,12 @@ fn trial(mut host: Host, seed: u64, polls: i64, hands: bool) -> Trial {
         host.machine.move_by_hand(Nanos::from_micros(of(seed, 7, -300_000, 300_000)));
     }
     host.run(stretch);
-    let observed: Vec<_> =
-        host.records.iter().map(|record| Observed::new(record, Some(ClockVerdict::Proven))).collect();
+    let told: Vec<_> =
+        host.records.iter().flat_map(|record| observed(record, Some(ClockVerdict::Proven))).collect();
     let (from, to) = (host.truth[0].at, host.point().at);
     let (polls, bounds_violated, server_wrong_by) = *violated.lock().unwrap();
     Trial {
-        periods: periods(&observed, &[(UnixTime::MIN, tolerance)], from, to, DRIFT),
+        periods: periods(&told, &[(UnixTime::MIN, tolerance)], from, to, DRIFT),
         truth: host.truth,
         tolerance,
         polls,
@@ -114,7 +117,7 @@ impl Trial {
 }
 
 /// So many seeds with so many polls each; what share of the time was decided, per mille.
-fn never_wrong(seeds: std::ops::Range<u64>, polls: i64) -> (usize, i64) {
+fn never_wrong(seeds: std::ops::Range<u64>, polls: i64, steers: bool) -> (usize, i64) {
     let (mut exchanges, mut decided, mut all) = (0, 0, 0);
     for seed in seeds {
         let upstream = Upstream {
@@ -124,7 +127,7 @@ fn never_wrong(seeds: std::ops::Range<u64>, polls: i64) -> (usize, i64) {
             },
             ..Upstream::honest(Path::any(seed))
         };
-        let trial = trial(host(seed, crystal(seed, 90_000), upstream), seed, polls, true);
+        let trial = trial(host(seed, crystal(seed, 90_000), upstream), seed, polls, true, steers);
         assert_eq!(trial.bounds_violated, 0, "seed {seed}");
         assert_eq!(trial.wrong(), None, "seed {seed}, tolerance {}", trial.tolerance);
         let totals = trial.totals();
@@ -137,9 +140,17 @@ fn never_wrong(seeds: std::ops::Range<u64>, polls: i64) -> (usize, i64) {
 
 #[test]
 fn no_verdict_is_wrong_and_no_bound_violated() {
-    let (exchanges, decided) = never_wrong(0..200, 60);
+    let (exchanges, decided) = never_wrong(0..200, 60, false);
     assert!(exchanges > 8_000, "{exchanges} exchanges");
     assert!(decided > 300, "{decided} of a thousand decided: whoever says nothing is never wrong");
+}
+
+/// While the agent itself moves the clock, what it does is no more than its records say.
+#[test]
+fn no_verdict_is_wrong_while_the_agent_keeps_the_clock() {
+    let (exchanges, decided) = never_wrong(0..200, 120, true);
+    assert!(exchanges > 16_000, "{exchanges} exchanges");
+    assert!(decided > 300, "{decided} of a thousand decided");
 }
 
 #[test]
@@ -148,7 +159,7 @@ fn a_crystal_beyond_the_stated_drift_proves_nothing() {
         let sign = if seed % 2 == 0 { 1 } else { -1 };
         let drift = Ppb::new(sign * of(seed, 9, 160_000, 2_000_000));
         let oscillator = Oscillator { drift, ..crystal(seed, 0) };
-        let trial = trial(host(seed, oscillator, Upstream::honest(Path::wan())), seed, 200, false);
+        let trial = trial(host(seed, oscillator, Upstream::honest(Path::wan())), seed, 200, false, false);
         assert_eq!(trial.bounds_violated, 0, "seed {seed}");
         assert_eq!(trial.wrong(), None, "seed {seed}, {} ppb", drift.count());
         let totals = trial.totals();
@@ -231,7 +242,7 @@ fn a_lying_upstream_proves_nothing() {
 fn judge_verdicts() {
     let threads: Vec<_> = [0..5_000, 5_000..10_000]
         .into_iter()
-        .map(|seeds| std::thread::spawn(move || never_wrong(seeds, 130)))
+        .map(|seeds| std::thread::spawn(move || never_wrong(seeds, 130, false)))
         .collect();
     let results: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     let exchanges: usize = results.iter().map(|(exchanges, _)| exchanges).sum();

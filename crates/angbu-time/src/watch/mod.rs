@@ -144,6 +144,8 @@ pub struct Watch {
     pauses: (Option<Monotonic>, Option<Monotonic>),
     quiet: Quiet,
     undo: Undo,
+    /// What a slew that was replaced may still do, and until when.
+    old_slew: (Nanos, Monotonic),
 }
 
 impl Watch {
@@ -163,6 +165,7 @@ impl Watch {
             pauses: (None, None),
             quiet: Quiet::default(),
             undo: Undo::default(),
+            old_slew: (Nanos::ZERO, look.reading.monotonic),
             limits,
         }
     }
@@ -244,6 +247,9 @@ impl Watch {
     pub fn corrected(&mut self, look: Look) {
         let look = self.without_leaps(look);
         self.references.corrected(&self.last, &look);
+        // Of what was left of a slew, the kernel goes on with at most a third until its second ends, whatever it is told meanwhile.
+        let left = self.last.kernel.map_or(Nanos::ZERO, |state| state.offset.abs());
+        self.old_slew = (Nanos::new(left.count() / 3 + 1), look.reading.monotonic + SECOND);
         self.blind = SoftClock::start(self.limits, look.reading);
         self.unexplained = (Nanos::ZERO, look.reading.monotonic);
         self.last = look;
@@ -281,7 +287,7 @@ impl Watch {
             };
         };
         let range = explained::range(&was, &is, awake);
-        let residual = range.beyond(gained);
+        let residual = self.without_old_slew(range.beyond(gained));
         let now = look.reading.monotonic;
         let since =
             if self.unexplained.0 == Nanos::ZERO { before.reading.monotonic } else { self.unexplained.1 };
@@ -309,6 +315,15 @@ impl Watch {
         let kind = paused.unwrap_or(if at_once { AlarmKind::Step } else { AlarmKind::Slew });
         let since = if kind == AlarmKind::Slew { now - since } else { length };
         Some((kind, sum, since))
+    }
+
+    /// What is left of a residual without what a slew that this agent replaced may still have done.
+    fn without_old_slew(&mut self, residual: Nanos) -> Nanos {
+        let (budget, until) = self.old_slew;
+        let explained = residual.max(-budget).min(budget);
+        let over = self.last.reading.monotonic > until;
+        self.old_slew.0 = if over { Nanos::ZERO } else { budget - explained.abs() };
+        residual - explained
     }
 
     /// Whether somebody changed the kernel's state where nobody may.
