@@ -23,7 +23,7 @@ use std::time::Duration;
 const NOW: UnixTime = UnixTime::from_nanos(1_763_762_721_000_000_000);
 const SECONDS: u64 = 1_763_762_721;
 
-fn bytes(value: &impl ToWire) -> Vec<u8> {
+fn wire(value: &impl ToWire) -> Vec<u8> {
     value.as_bytes().unwrap()
 }
 
@@ -42,12 +42,12 @@ fn their_check(public_key: &[u8; 32], request: &[u8], reply: &[u8]) -> (u64, u32
     assert!(response.srep().vers().is_supported(version));
     let (certificate, delegation) = (response.cert(), response.cert().dele());
     let value = delegation.as_bytes().unwrap();
-    verify(public_key, version.dele_prefix(), value, &bytes(certificate.sig()));
+    verify(public_key, version.dele_prefix(), value, &wire(certificate.sig()));
     let value = response.srep().as_bytes().unwrap();
-    verify(&bytes(delegation.pubk()), version.srep_prefix(), value, &bytes(response.sig()));
+    verify(&wire(delegation.pubk()), version.srep_prefix(), value, &wire(response.sig()));
     let index = response.indx().try_into().unwrap();
     let root = root_from_paths(index, request, response.path()).unwrap();
-    assert_eq!(root.as_slice(), bytes(response.srep().root()));
+    assert_eq!(root.as_slice(), wire(response.srep().root()));
     let midpoint = response.srep().midp();
     assert!((delegation.mint()..=delegation.maxt()).contains(&midpoint));
     (midpoint, response.srep().radi())
@@ -91,8 +91,8 @@ fn our_requests_are_theirs_and_we_accept_their_replies() {
     for (request, n) in requests.iter().zip(0_u8..) {
         let mut bytes = request.clone();
         let theirs = Request::from_frame(&mut ParseCursor::new(&mut bytes)).unwrap();
-        assert_eq!(bytes(theirs.nonc()), [n; 32]);
-        assert_eq!(bytes(theirs.srv().unwrap()), super::server_id(&public_key));
+        assert_eq!(wire(theirs.nonc()), [n; 32]);
+        assert_eq!(wire(theirs.srv().unwrap()), super::server_id(&public_key));
         assert_eq!(theirs.as_frame_bytes().unwrap(), *request);
         tree.push_leaf(request);
     }

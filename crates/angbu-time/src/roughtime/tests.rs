@@ -8,7 +8,7 @@ use angbu_evidence::note::{Ed25519Signer, Signer};
 use angbu_units::{Nanos, UnixTime};
 use proptest::prelude::*;
 use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::SeedableRng as _;
 
 const NOW: UnixTime = UnixTime::from_nanos(1_763_762_721_600_000_000);
 
