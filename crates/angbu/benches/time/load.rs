@@ -45,6 +45,19 @@ impl Client {
         Ok(())
     }
 
+    /// Asks once more what has no answer yet, which a full buffer somewhere has swallowed; says how many that were.
+    pub(crate) fn ask_again(&mut self) -> Result<u64, Failure> {
+        let mut datagram = [0; 2_048];
+        let mut lost = 0;
+        for (place, token) in self.waiting.iter().enumerate().filter(|(_, token)| **token != 0) {
+            let length =
+                self.questions.write(place, *token, &mut datagram).ok_or("a question is too long")?;
+            self.socket.send(datagram.get(..length).unwrap_or_default())?;
+            lost += 1;
+        }
+        Ok(lost)
+    }
+
     /// Checks what came and sends a new request for each, while there are any to send.
     pub(crate) fn go_on(&mut self, to_send: &mut u64) -> Result<u64, Failure> {
         let count = match self.batch.receive(self.socket.as_fd()) {
@@ -82,9 +95,9 @@ fn next(
     Some(*waits)
 }
 
-/// Waits until some client can go on; false where none can for a second.
+/// Waits until some client can go on; false where none can for a while that no server needs.
 pub(crate) fn wait(clients: &[Client]) -> io::Result<bool> {
     let mut sockets: Vec<PollFd<'_>> =
         clients.iter().map(|client| PollFd::new(client.socket.as_fd(), PollFlags::POLLIN)).collect();
-    Ok(poll(&mut sockets, PollTimeout::from(1_000_u16))? > 0)
+    Ok(poll(&mut sockets, PollTimeout::from(100_u16))? > 0)
 }
