@@ -130,7 +130,7 @@ impl<'a> Message<'a> {
         let (tags, values) = words.split_at_checked(count).ok_or(MessageError::Truncated)?;
         let values = values.as_flattened();
         let mut before = 0;
-        for offset in offsets.iter().map(|offset| place(offset)) {
+        for offset in offsets.iter().map(place) {
             if !offset.is_multiple_of(4) {
                 return Err(MessageError::Unaligned);
             }
