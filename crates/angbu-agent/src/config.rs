@@ -1,7 +1,9 @@
 //! The configuration of `angbu agent`: one TOML file, unknown keys refused with their position.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use angbu_time::admission::{AccessList, Network, Rate};
 use angbu_time::discipline::{self, STEP_THRESHOLD};
 use angbu_time::record::POLL;
 use angbu_time::soft_clock::Limits;
@@ -10,6 +12,7 @@ use angbu_time::watch::Keeper;
 use angbu_units::{Nanos, Ppb};
 use serde::{Deserialize, Deserializer};
 
+use crate::ntp::guard;
 use crate::roughtime::{MOST_SERVERS, RoughtimeServer};
 
 /// The smallest bound of the spool that holds anything worth holding.
@@ -106,9 +109,64 @@ pub struct Config {
     /// that is recorded.
     #[serde(default = "default_spool_limit")]
     pub spool_limit: u64,
+    /// The machines of this site that take their time from this one, if any do.
+    pub children: Option<ChildrenConfig>,
     /// What counts as steady, and what as tampering.
     #[serde(default)]
     pub policy: PolicyConfig,
+}
+
+/// The machines of a site that take plain NTP from the agent.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChildrenConfig {
+    /// Addresses and ports (UDP); NTP's own is 123. `[::]:123` takes IPv4 too.
+    pub listen: Vec<SocketAddr>,
+    /// The networks that are served, `10.0.0.0/8` for instance.
+    #[serde(deserialize_with = "networks")]
+    pub allow: Vec<Network>,
+    /// Networks among them that are not.
+    #[serde(default, deserialize_with = "networks")]
+    pub deny: Vec<Network>,
+    /// How often each of them may ask.
+    #[serde(default)]
+    pub rate: RateConfig,
+}
+
+impl ChildrenConfig {
+    /// Whom the server answers.
+    pub(crate) fn policy(&self) -> guard::Policy {
+        guard::Policy {
+            access: Some(AccessList { allow: self.allow.clone(), deny: self.deny.clone() }),
+            rate: Some(self.rate.rate()),
+            symmetric: true,
+        }
+    }
+}
+
+/// How often one source may ask: on average once in `every`, and `burst` at once. What comes beyond that is mostly dropped,
+/// and now and then answered with the kiss code RATE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateConfig {
+    /// The average.
+    #[serde(deserialize_with = "length")]
+    pub every: Nanos,
+    /// At once.
+    pub burst: u32,
+}
+
+impl RateConfig {
+    /// As the limiter takes it.
+    pub const fn rate(self) -> Rate {
+        Rate { every: self.every, burst: self.burst }
+    }
+}
+
+impl Default for RateConfig {
+    fn default() -> Self {
+        Self { every: Nanos::from_secs(1), burst: 16 }
+    }
 }
 
 /// What an agent may do to the clock.
@@ -225,6 +283,7 @@ impl Config {
             check_interval: default_check_interval(),
             retry_interval: default_retry_interval(),
             spool_limit: default_spool_limit(),
+            children: None,
             policy: PolicyConfig::default(),
         }
     }
@@ -293,6 +352,12 @@ fn length<'de, D: Deserializer<'de>>(input: D) -> Result<Nanos, D::Error> {
     String::deserialize(input)?.parse().map_err(serde::de::Error::custom)
 }
 
+/// Reads networks written like `10.0.0.0/8`.
+fn networks<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<Network>, D::Error> {
+    let texts = Vec::<String>::deserialize(input)?;
+    texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -343,6 +408,8 @@ mod tests {
             ("spool_limit = 100", "65536 at least"),
             ("[policy]\ntb = 100", "expected a string"),
             ("[policy]\nta_ppm = -1", "invalid value"),
+            ("[children]\nlisten = []", "missing field `allow`"),
+            ("[children]\nlisten = []\nallow = [\"10/8\"]", "no network"),
         ] {
             let error = check(text).err().unwrap();
             assert!(error.contains(reason), "{text}: {error}");

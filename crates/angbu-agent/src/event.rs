@@ -65,6 +65,16 @@ pub enum Event {
         /// Why there is no exchange.
         reason: String,
     },
+    /// The site's machines can ask for time here.
+    Serving {
+        /// Where.
+        addresses: Vec<String>,
+    },
+    /// What the site's machines are told of this clock has changed.
+    Children {
+        /// They get time; or else they are told that it is not known.
+        served: bool,
+    },
     /// Every Roughtime server that answered agrees with what NTP shows.
     Roughtime {
         /// How many replies were held against it.
@@ -269,6 +279,11 @@ impl fmt::Display for Event {
             }
             Self::Pause { reason, length_ns, .. } => {
                 write!(f, "nobody looked at this machine's clock for {} ({reason})", Nanos::new(*length_ns))
+            }
+            Self::Serving { addresses } => write!(f, "serves time to this site on {}", addresses.join(", ")),
+            Self::Children { served: true } => f.write_str("this site's machines get time from here"),
+            Self::Children { served: false } => {
+                f.write_str("this site's machines are told that the time is not known here")
             }
             Self::Roughtime { replies } => write!(f, "{replies} replies of Roughtime servers agree with NTP"),
             Self::NoRoughtime { server, reason } => write!(f, "no Roughtime from {server}: {reason}"),

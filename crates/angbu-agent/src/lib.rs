@@ -9,6 +9,7 @@
 )]
 
 mod backoff;
+mod children;
 pub mod clock;
 mod config;
 pub mod doctor;
@@ -30,7 +31,9 @@ mod stop;
 mod upload;
 mod watch;
 
-pub use config::{Config, ConfigError, KeeperConfig, Mode, OnTamper, PolicyConfig};
+pub use config::{
+    ChildrenConfig, Config, ConfigError, KeeperConfig, Mode, OnTamper, PolicyConfig, RateConfig,
+};
 pub use event::Event;
 pub use run::{AgentError, Events, run};
 pub use spool::{Spool, SpoolError};

@@ -19,6 +19,7 @@ use ed25519_dalek::SigningKey;
 use sha2::{Digest as _, Sha256};
 
 use crate::backoff::Backoff;
+use crate::children::Children;
 use crate::log::LogWatch;
 use crate::machine::Looks;
 use crate::ntp::client;
@@ -38,7 +39,7 @@ const LAST_UPLOAD: Duration = Duration::from_secs(2);
 const LAST_BREATH: Duration = Duration::from_millis(500);
 
 /// What stands before the name of a server that is asked under protection.
-const NTS_SCHEME: &str = "nts://";
+pub(crate) const NTS_SCHEME: &str = "nts://";
 
 const NOT_TOLD: &str = "the centre did not say where it exchanges keys for NTS, and without NTS no time is taken from it; \
                         set `centre_nts`, or `nts = false` to do without protection";
@@ -93,6 +94,9 @@ pub enum AgentError {
     /// The clock is to be kept, and the kernel does not let it.
     #[error("this agent cannot keep the clock (`mode = \"steer\"`): {0}")]
     Kernel(#[from] KernelError),
+    /// The site's machines cannot be served.
+    #[error(transparent)]
+    Children(#[from] crate::ntp::server::StartError),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[source] std::io::Error),
@@ -403,6 +407,11 @@ fn start_threads(
     watch::watch_for_steps(shared);
     start_thread("angbu-watch", shared, move |shared| watch::watch(shared, check_interval))?;
     start_thread("angbu-upload", shared, move |shared| upload::upload(shared, uploader))?;
+    if let Some(children) = &config.children {
+        let centre = targets.first().map_or([0; 16], |target| *target.id.as_bytes());
+        let children = Children::start(config, children, centre)?;
+        start_thread("angbu-children", shared, move |shared| children.serve(shared))?;
+    }
     if !config.roughtime.is_empty() {
         let (servers, interval) = (config.roughtime.clone(), config.roughtime_interval.to_duration());
         start_thread("angbu-roughtime", shared, move |shared| roughtime::check(shared, &servers, interval))?;

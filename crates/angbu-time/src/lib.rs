@@ -1,7 +1,9 @@
 //! Proven time: NTP packets, one exchange, verdicts, the soft clock, periods, the time report.
 
+pub mod admission;
 pub mod agent;
 pub mod centre_clock;
+pub mod children;
 pub mod correction;
 pub mod discipline;
 pub mod events;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 
 use angbu_accounts::Name;
+use angbu_agent::RateConfig;
 use angbu_evidence::note::{KeyType, VerifierKey};
 use angbu_store::{Engine, UrlError};
 use angbu_units::Nanos;
@@ -210,6 +211,8 @@ pub struct NtpConfig {
     pub listen: SocketAddr,
     /// Threads that answer, 1 to 64.
     pub threads: ThreadCount,
+    /// How often each source may ask; as often as it likes if this is left out. Each thread counts for itself.
+    pub rate: Option<RateConfig>,
 }
 
 /// Protected time (NTS, RFC 8915): where clients exchange keys, over TLS 1.3. What they then ask, they ask the time server.
@@ -361,7 +364,7 @@ impl Default for HttpConfig {
 
 impl Default for NtpConfig {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 123)), threads: ThreadCount::default() }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 123)), threads: ThreadCount::default(), rate: None }
     }
 }
 

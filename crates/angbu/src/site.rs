@@ -15,7 +15,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use angbu_accounts::{Grant, Name, Password, Reach, Scope, Scopes};
+use angbu_agent::RateConfig;
 use angbu_agent::clock::{SystemClock, UnslewedClock};
+use angbu_agent::ntp::guard::Policy;
 use angbu_evidence::Kind;
 use angbu_http::{Centre, Parts, Protected, SITE_START, Site, TimeService, UpstreamState};
 use angbu_store::{Engine, Options, Sequencer, Store, StoreError};
@@ -85,10 +87,12 @@ impl RunningSite {
             config.nts.rotate,
         );
         let keeper = keeper.await?;
-        let ntp = Server::start_protected(
+        let policy = Policy { rate: config.ntp.rate.map(RateConfig::rate), ..Policy::default() };
+        let ntp = Server::start_guarded(
             &listen,
             Arc::clone(&announced),
             Arc::clone(&epochs),
+            policy,
             Arc::new(SystemClock),
         )?;
         let ntp = Arc::new(ntp);

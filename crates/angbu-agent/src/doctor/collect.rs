@@ -11,6 +11,7 @@ use super::{Agent, Answer, ClockSource, Facts, Kernel, Role, Server, Service, Un
 use crate::Config;
 use crate::clock::SystemClock;
 use crate::ntp::{client, kernel};
+use crate::run::NTS_SCHEME;
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -61,7 +62,8 @@ pub fn collect(wish: &Wish) -> Facts {
     };
     let mut names = wish.servers.clone();
     if let Some(config) = configured {
-        names.extend(config.servers);
+        // Those under NTS are asked by the agent itself, which tells of what they answer.
+        names.extend(config.servers.into_iter().filter(|name| !name.starts_with(NTS_SCHEME)));
     }
     names.dedup();
     Facts {

@@ -194,6 +194,16 @@ impl Slot {
         Ok(())
     }
 
+    /// The answer that stands in the slot, empty where there is none.
+    pub fn answer_mut(&mut self) -> &mut [u8] {
+        self.answer.get_mut(..self.answer_length).unwrap_or_default()
+    }
+
+    /// Takes the answer out of the slot.
+    pub fn leave_unanswered(&mut self) {
+        self.answer_length = 0;
+    }
+
     /// A slot as it is after a datagram came from `port` of 192.0.2.1.
     #[cfg(test)]
     pub(super) fn from_port(port: u16, datagram: &[u8]) -> Self {

@@ -3,6 +3,7 @@
 
 pub mod batch;
 pub mod client;
+pub mod guard;
 pub mod kernel;
 pub mod server;
 mod stamps;

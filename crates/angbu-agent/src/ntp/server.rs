@@ -13,18 +13,20 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use angbu_time::children;
 use angbu_time::nts;
 use angbu_time::nts::cookie::{EpochSecret, Keys};
 use angbu_time::nts::server::{Kind, Reply};
 use angbu_time::packet::LENGTH;
 use angbu_time::server::{Drop as Dropped, ServerState};
-use angbu_units::{Clock, NtpServerId};
+use angbu_units::{Clock, Monotonic, NtpServerId, UnixTime};
 use nix::sys::socket::{setsockopt, sockopt};
 use rand::rngs::ThreadRng;
 use rand_core::CryptoRng;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::batch::{Batch, Sent, Slot};
+use super::guard::{Admission, Guard, Policy};
 use super::stamps::Stamps;
 
 /// How many datagrams one system call may bring.
@@ -137,7 +139,7 @@ pub struct Counts {
     pub short: u64,
     /// A version other than 3 and 4.
     pub version: u64,
-    /// A mode other than a client's.
+    /// A mode that is not answered.
     pub mode: u64,
     /// Parts of NTS that do not make up a request.
     pub protection: u64,
@@ -145,13 +147,17 @@ pub struct Counts {
     pub no_port: u64,
     /// Sent to a broadcast or multicast group.
     pub group: u64,
+    /// From a source that is not served.
+    pub denied: u64,
+    /// From a source that asks too often.
+    pub limited: u64,
     /// Answers that the kernel refused to send.
     pub refused: u64,
 }
 
 impl Counts {
     /// The reasons for which datagrams got no answer, each with its word for metrics and interfaces.
-    pub fn dropped(&self) -> [(&'static str, u64); 7] {
+    pub fn dropped(&self) -> [(&'static str, u64); 9] {
         [
             (Dropped::Short.word(), self.short),
             (Dropped::Version.word(), self.version),
@@ -159,6 +165,8 @@ impl Counts {
             (Dropped::Protection.word(), self.protection),
             ("no_port", self.no_port),
             ("group", self.group),
+            ("denied", self.denied),
+            ("limited", self.limited),
             ("refused", self.refused),
         ]
     }
@@ -183,6 +191,8 @@ impl Counts {
             Unanswered::Dropped(Dropped::Protection) => &mut self.protection,
             Unanswered::NoPort => &mut self.no_port,
             Unanswered::Group => &mut self.group,
+            Unanswered::Denied => &mut self.denied,
+            Unanswered::Limited => &mut self.limited,
             Unanswered::Stopped => return,
         };
         *count += 1;
@@ -219,9 +229,24 @@ impl Server {
         epochs: Arc<PublishedEpochs>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
+        Self::start_guarded(listen, published, epochs, Policy::default(), clock)
+    }
+
+    /// As [`Self::start_protected`], for a server that does not answer everybody.
+    ///
+    /// # Errors
+    /// [`StartError`], with nothing left running.
+    pub fn start_guarded(
+        listen: &Listen,
+        published: Arc<Published>,
+        epochs: Arc<PublishedEpochs>,
+        policy: Policy,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StartError> {
         let shared = Arc::new(Shared {
             published,
             epochs,
+            policy,
             clock,
             stop: AtomicBool::new(false),
             counters: Counters::default(),
@@ -290,6 +315,7 @@ struct Worker {
 struct Shared {
     published: Arc<Published>,
     epochs: Arc<PublishedEpochs>,
+    policy: Policy,
     clock: Arc<dyn Clock>,
     stop: AtomicBool,
     counters: Counters,
@@ -300,6 +326,8 @@ enum Unanswered {
     Dropped(Dropped),
     NoPort,
     Group,
+    Denied,
+    Limited,
     /// Not a datagram: the socket was shut down.
     Stopped,
 }
@@ -308,6 +336,7 @@ fn serve(socket: &UdpSocket, shared: &Shared) {
     let mut batch = Batch::new(BATCH);
     let mut stamps = Stamps::new();
     let mut protection = Protection::new();
+    let mut guard = Guard::new(shared.policy.clone());
     while !shared.stop.load(Ordering::SeqCst) {
         let filled = match batch.receive(socket.as_fd()) {
             Ok(filled) => filled,
@@ -330,9 +359,17 @@ fn serve(socket: &UdpSocket, shared: &Shared) {
                 // Protecting those before took its time, which is not to be charged to the network.
                 let now = if slot.data().len() > LENGTH { shared.clock.read().wall } else { now };
                 let received = stamps.received(slot.stamp(), read.wall, now);
-                match answer(slot, |request, reply| {
-                    nts::server::answer(request, received, now, &state, protection.keys(), reply)
-                }) {
+                let admission = admit(&mut guard, slot, read.monotonic);
+                let answered = admission.and_then(|is_kissed| {
+                    let kind = answer(slot, |request, reply| {
+                        if guard.symmetric() && request.first().is_some_and(|first| first & 7 == 1) {
+                            return answer_symmetric(request, received, now, &state, reply);
+                        }
+                        nts::server::answer(request, received, now, &state, protection.keys(), reply)
+                    })?;
+                    if is_kissed { kiss(slot, kind) } else { Ok(kind) }
+                });
+                match answered {
                     Ok(kind) => counts.answer(kind),
                     Err(reason) => counts.add(reason),
                 }
@@ -342,6 +379,47 @@ fn serve(socket: &UdpSocket, shared: &Shared) {
             counts.refused += refused;
         }
         shared.counters.add(&counts);
+    }
+}
+
+/// Whether the source is answered, and whether with a kiss.
+fn admit(guard: &mut Guard, slot: &Slot, now: Monotonic) -> Result<bool, Unanswered> {
+    if guard.is_open() {
+        return Ok(false);
+    }
+    let source = slot.source().ok_or(Unanswered::Stopped)?;
+    match guard.judge(source, now) {
+        Admission::Admitted => Ok(false),
+        Admission::Kissed => Ok(true),
+        Admission::Denied => Err(Unanswered::Denied),
+        Admission::Limited => Err(Unanswered::Limited),
+    }
+}
+
+fn answer_symmetric(
+    request: &[u8],
+    received: UnixTime,
+    now: UnixTime,
+    state: &ServerState,
+    reply: &mut [u8],
+) -> Result<Reply, Dropped> {
+    let reply = reply.first_chunk_mut().ok_or(Dropped::Short)?;
+    children::answer(request, received, now, state, reply)?;
+    Ok(Reply { length: LENGTH, kind: Kind::Plain })
+}
+
+/// Makes the answer in the slot a kiss. A protected one is left out instead: a client heeds only what is authentic.
+fn kiss(slot: &mut Slot, kind: Kind) -> Result<Kind, Unanswered> {
+    let reply = slot.answer_mut().first_chunk_mut().filter(|_| kind == Kind::Plain);
+    match reply {
+        Some(reply) => {
+            children::kiss(reply);
+            Ok(Kind::Plain)
+        }
+        None => {
+            slot.leave_unanswered();
+            Err(Unanswered::Limited)
+        }
     }
 }
 
@@ -438,6 +516,8 @@ struct Counters {
     protection: AtomicU64,
     no_port: AtomicU64,
     group: AtomicU64,
+    denied: AtomicU64,
+    limited: AtomicU64,
     refused: AtomicU64,
 }
 
@@ -454,6 +534,8 @@ impl Counters {
             protection,
             no_port,
             group,
+            denied,
+            limited,
             refused,
         } = *counts;
         for (counter, count) in [
@@ -467,6 +549,8 @@ impl Counters {
             (&self.protection, protection),
             (&self.no_port, no_port),
             (&self.group, group),
+            (&self.denied, denied),
+            (&self.limited, limited),
             (&self.refused, refused),
         ] {
             if count > 0 {
@@ -487,6 +571,8 @@ impl Counters {
             protection: self.protection.load(Ordering::Relaxed),
             no_port: self.no_port.load(Ordering::Relaxed),
             group: self.group.load(Ordering::Relaxed),
+            denied: self.denied.load(Ordering::Relaxed),
+            limited: self.limited.load(Ordering::Relaxed),
             refused: self.refused.load(Ordering::Relaxed),
         }
     }
@@ -497,7 +583,7 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
     use angbu_time::packet::{Leap, Mode, Packet, Version};
-    use angbu_units::{Nanos, NtpTimestamp, Reading, UnixTime};
+    use angbu_units::{Nanos, NtpTimestamp, Reading};
     use rand::{Rng as _, SeedableRng as _};
     use std::sync::atomic::AtomicI64;
 

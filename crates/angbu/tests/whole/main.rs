@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 #![allow(clippy::print_stderr, reason = "what a process under test says belongs into the test's output")]
 
+mod children;
 mod cluster;
 mod console;
 mod crash;
