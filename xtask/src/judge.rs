@@ -1,5 +1,7 @@
 //! `cargo xtask judge NAME`: trials that take too long for every run of the tests.
 
+use std::process::Command;
+
 use anyhow::{Context, bail};
 
 use crate::workspace::Workspace;
@@ -16,6 +18,7 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
         "standstill" => ignored_test(workspace, "angbu", "judge_standstill"),
         "tenmillion" => ignored_test(workspace, "angbu-store", "judge_ten_million"),
         "verdicts" => ignored_test(workspace, "angbu-testkit", "judge_verdicts"),
+        "roughtime" => roughtime(workspace),
         "fuzz" => fuzz::run_all(workspace, FUZZ_SECONDS),
         "advisories" => advisories(workspace),
         _ => bail!(
@@ -24,9 +27,27 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
              standstill (a centre that has the log stands still for 30 s), \
              tenmillion (a log of ten million entries: its size, its start, its proofs), \
              verdicts (10,000 simulated agents and 1,000,000 polls, each verdict against the truth), \
+             roughtime (the published Rust client and server against ours), \
              fuzz (every parser, {FUZZ_SECONDS} s each), advisories (what is known against our dependencies today)"
         ),
     }
+}
+
+/// The published Rust implementation of Roughtime, by its version: its programs are installed here, not in the system.
+const ROUGHENOUGH: [&str; 2] = ["roughenough-client@2.2.0", "roughenough-server@2.2.0"];
+
+/// Another implementation's client asks our server, and our client asks theirs.
+fn roughtime(workspace: &Workspace) -> anyhow::Result<()> {
+    let tools = workspace.notes().join("roughenough");
+    process::run(
+        process::cargo()
+            .current_dir(&workspace.root)
+            .args(["install", "--locked", "--root"])
+            .arg(&tools)
+            .args(ROUGHENOUGH),
+    )
+    .context("this needs the network once")?;
+    process::run(judged(workspace, "angbu", "judge_roughtime").env("ANGBU_ROUGHENOUGH", tools.join("bin")))
 }
 
 /// What is known changes from day to day, whatever the repository holds: so this is no test.
@@ -42,7 +63,12 @@ fn advisories(workspace: &Workspace) -> anyhow::Result<()> {
 
 /// A trial is a test that an ordinary run leaves out.
 fn ignored_test(workspace: &Workspace, package: &str, name: &str) -> anyhow::Result<()> {
-    process::run(process::cargo().current_dir(&workspace.root).args([
+    process::run(&mut judged(workspace, package, name))
+}
+
+fn judged(workspace: &Workspace, package: &str, name: &str) -> Command {
+    let mut command = process::cargo();
+    command.current_dir(&workspace.root).args([
         "nextest",
         "run",
         "--locked",
@@ -55,5 +81,6 @@ fn ignored_test(workspace: &Workspace, package: &str, name: &str) -> anyhow::Res
         "--no-capture",
         "--filterset",
         &format!("test({name})"),
-    ]))
+    ]);
+    command
 }

@@ -2,6 +2,7 @@
 
 use std::net::UdpSocket;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use angbu_agent::clock::SystemClock;
@@ -128,4 +129,64 @@ fn agent(folder: &Path, centre: &Process, servers: &[String]) -> Process {
     );
     std::fs::write(&config, text).unwrap();
     Process::start(angbu(["agent", "--json", "--config"]).arg(&config))
+}
+
+/// Another implementation's process, ended with the test.
+struct Other(std::process::Child);
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The published Rust implementation's server, with a key that everybody knows, some seconds ahead.
+fn their_server(tools: &Path, ahead: i16) -> (Other, RoughtimeServer) {
+    let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let child = Command::new(tools.join("roughenough_server"))
+        .args(["--interface", "127.0.0.1", "--insecure-zero-seed", "--num-threads", "1"])
+        .args(["--port", &port.to_string(), &format!("--fixed-offset={ahead}")])
+        .spawn()
+        .unwrap();
+    let public_key = ed25519_dalek::SigningKey::from_bytes(&[0; 32]).verifying_key().to_bytes();
+    (Other(child), RoughtimeServer { name: format!("127.0.0.1:{port}"), public_key })
+}
+
+#[test]
+#[ignore = "it needs another implementation's programs: cargo xtask judge roughtime"]
+fn judge_roughtime() {
+    let tools =
+        std::env::var_os("ANGBU_ROUGHENOUGH").expect("cargo xtask judge roughtime says where they are");
+    let tools = Path::new(&tools);
+    let folder = tempfile::tempdir().unwrap();
+    let centre = Process::start(&mut serve_command_with(folder.path(), HEAD));
+    // Their client asks our server, many times and with its key.
+    let (host, port) = centre.text("roughtime").rsplit_once(':').unwrap();
+    let said = succeed(Command::new(tools.join("roughenough_client")).args([
+        "--pub-key",
+        centre.text("roughtime_key"),
+        "--num-requests",
+        "20",
+        "--epoch",
+        host,
+        port,
+    ]));
+    let now = SystemClock.read().wall.nanos() / 1_000_000_000;
+    let times: Vec<i64> = said.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    assert!(times.iter().any(|time| (now - time).abs() <= 5), "{said}");
+    assert_eq!(metric(&centre, "angbu_roughtime_answered_total"), Some(20), "{said}");
+    // Our client asks theirs, in one chain with ours.
+    let ours = RoughtimeServer::try_from(server(&centre)).unwrap();
+    for (ahead, lies) in [(0, false), (600, true)] {
+        let (_running, theirs) = their_server(tools, ahead);
+        let mut chain = Chain::new();
+        until("their first reply", || ask(&theirs, &mut chain, &SystemClock, &|| false).ok());
+        for server in [&ours, &theirs, &ours] {
+            ask(server, &mut chain, &SystemClock, &|| false).unwrap();
+        }
+        assert_eq!(chain.contradiction().is_some(), lies);
+        assert_eq!(Chain::check(chain.links().to_vec()).unwrap(), chain);
+    }
+    centre.interrupt();
 }
