@@ -213,7 +213,8 @@ fn honest_days(seeds: std::ops::Range<u64>, days: u32) -> u64 {
             site.honest_day();
             simulated += 1;
             let elapsed = site.host.machine.elapsed();
-            assert_eq!(site.alarms(), [], "seed {seed}, {service:?}, after {elapsed}");
+            let path = if seed % 2 == 0 { "lan" } else { "wan" };
+            assert_eq!(site.alarms(), [], "seed {seed}, {path}, {service:?}, after {elapsed}");
         }
     }
     simulated

@@ -26,8 +26,9 @@ const SERVICE: i64 = 5;
 /// a suspension made wrong leaves it with a wrong frequency for hours.
 const SWING_LASTS: Nanos = Nanos::from_secs(24 * 3_600);
 
-/// How long a time service is left alone after the machine slept or stood still: it has to find its way first.
-const GRACE: Nanos = Nanos::from_secs(900);
+/// How long a time service is left alone after the machine slept or stood still: it has to find its way first, and one that asks
+/// every half an hour is led astray by the first offset that it then sees.
+const GRACE: Nanos = Nanos::from_secs(7_200);
 
 /// A leap second is about this long, whichever clock carried it out first.
 const LEAP: std::ops::Range<Nanos> = Nanos::from_millis(400)..Nanos::from_millis(1_600);
@@ -135,7 +136,7 @@ impl References {
         let led = led(&best, &now);
         let far = best.distance().max(known.swing.0) + limits.tmax.times(SERVICE);
         let led_away = led.filter(|_| kept && !grace && now.offset.abs() - now.bound > far);
-        if now.at - known.swing.1 > SWING_LASTS || (led.is_none() && now.distance() > known.swing.0) {
+        if now.at - known.swing.1 > SWING_LASTS || ((led.is_none() || grace) && now.distance() > known.swing.0) {
             known.swing = (now.distance(), now.at);
         }
         let better = grace || now.distance() <= best.distance();

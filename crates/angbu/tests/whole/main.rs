@@ -21,5 +21,6 @@ mod process;
 mod refusals;
 mod report;
 mod roughtime;
+mod tampering;
 mod two_histories;
 mod witness;
