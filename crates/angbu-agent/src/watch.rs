@@ -95,8 +95,13 @@ impl Shared {
     /// What was done to the clock is undone first, since each moment counts, and told afterwards.
     fn keep_and_put_back(&self, core: &mut Core, records: Vec<Record>, look: &Look) {
         let put_back = self.put_back(core);
+        let found = !records.is_empty();
         for record in records {
             self.keep(core, record, "", look.reading);
+        }
+        // What was told once is not told by the next run again.
+        if found {
+            self.remember(core);
         }
         if let Some(put_back) = put_back {
             self.tell_put_back(core, put_back);

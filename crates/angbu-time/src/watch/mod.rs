@@ -197,8 +197,8 @@ impl Watch {
             self.references.forget_best(look.reading.monotonic);
         }
         match pause {
-            Some(PauseReason::Suspended) => self.uncertain = SUSPENSION,
-            Some(PauseReason::Migrated) => self.uncertain = STANDSTILL,
+            Some(PauseReason::Suspended) => self.uncertain = self.uncertain.max(SUSPENSION),
+            Some(PauseReason::Migrated) => self.uncertain = self.uncertain.max(STANDSTILL),
             Some(PauseReason::Stopped) | None => {}
         }
         if let Some((_, difference, _)) = alarm.filter(|(kind, ..)| *kind != AlarmKind::ByAnother)
@@ -226,7 +226,7 @@ impl Watch {
         let mut findings: Vec<_> = self.first_exchange(&shown).into_iter().collect();
         if let Some(length) = found.stood_still {
             self.undo.step = self.undo.step + length;
-            self.uncertain = length.times(2);
+            self.uncertain = self.uncertain.max(length.times(2));
             findings.push(Finding::Pause { length, reason: PauseReason::Migrated });
         }
         if let Some((difference, since)) = found.led_away {

@@ -136,7 +136,9 @@ impl References {
         let led = led(&best, &now);
         let far = best.distance().max(known.swing.0) + limits.tmax.times(SERVICE);
         let led_away = led.filter(|_| kept && !grace && now.offset.abs() - now.bound > far);
-        if now.at - known.swing.1 > SWING_LASTS || ((led.is_none() || grace) && now.distance() > known.swing.0) {
+        if now.at - known.swing.1 > SWING_LASTS
+            || ((led.is_none() || grace) && now.distance() > known.swing.0)
+        {
             known.swing = (now.distance(), now.at);
         }
         let better = grace || now.distance() <= best.distance();
