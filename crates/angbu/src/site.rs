@@ -21,6 +21,7 @@ use angbu_agent::ntp::guard::Policy;
 use angbu_evidence::Kind;
 use angbu_http::{Centre, Parts, Protected, SITE_START, Site, TimeService, UpstreamState};
 use angbu_store::{Engine, Options, Sequencer, Store, StoreError};
+use angbu_time::server::ServerState;
 use angbu_units::{CentreId, Clock, NtpServerId, TokenId};
 
 use crate::clock_job::{self, ClockJob};
@@ -75,30 +76,8 @@ impl RunningSite {
         let upstreams = Upstreams::new(&config.clock.upstreams);
         let own_clock = clock_job::first_state(&store, &config.clock, &upstreams, &*clock, centre_id).await?;
         let own_clock = Arc::new(own_clock);
-        let announced = Arc::new(Published::new(own_clock.in_force().state.server));
-        let listen = Listen { addresses: vec![config.ntp.listen], threads: config.ntp.threads.non_zero() };
-        let epochs = Arc::new(PublishedEpochs::default());
-        let server = NtpServerId::from_bytes(*centre_id.as_bytes());
-        let keeper = EpochKeeper::start(
-            store.clone(),
-            Arc::clone(&clock),
-            Arc::clone(&epochs),
-            server,
-            config.nts.rotate,
-        );
-        let keeper = keeper.await?;
-        let policy = Policy { rate: config.ntp.rate.map(RateConfig::rate), ..Policy::default() };
-        let ntp = Server::start_guarded(
-            &listen,
-            Arc::clone(&announced),
-            Arc::clone(&epochs),
-            policy,
-            Arc::new(SystemClock),
-        )?;
-        let ntp = Arc::new(ntp);
-        let ntp_address = ntp.addresses().first().copied().unwrap_or(config.ntp.listen);
-        let nts = Nts::open(config, epochs, ntp_address)?;
-        let roughtime = roughtime(config, &store, &announced)?;
+        let state = own_clock.in_force().state.server;
+        let time = TimeServers::start(config, &store, &clock, centre_id, state).await?;
         let (stop, stopped) = watch::channel(false);
         let centre = Centre::new(Parts {
             clock: Arc::clone(&clock),
@@ -107,19 +86,13 @@ impl RunningSite {
                 origin,
                 centre: centre_id,
                 url: format!("{}://{http}", if tls.is_some() { "https" } else { "http" }),
-                ntp_address,
-                nts_address: nts.address,
-                nts_key: nts.key,
+                ntp_address: time.address,
+                nts_address: time.nts.address,
+                nts_key: time.nts.key,
                 started: clock.read().wall,
             },
             own_clock: Arc::clone(&own_clock),
-            time_service: Arc::new(Counters {
-                ntp: Arc::clone(&ntp),
-                epochs: Arc::clone(&nts.service.epochs),
-                key_exchanges: Arc::clone(&nts.service.counts),
-                roughtime: roughtime.clone(),
-                upstreams: upstreams.clone(),
-            }),
+            time_service: time.counters(&upstreams),
             published: store.head(),
             stop: stopped.clone(),
             store: store.clone(),
@@ -135,7 +108,7 @@ impl RunningSite {
         let clock_job = ClockJob::start(
             Arc::clone(&centre),
             own_clock,
-            announced,
+            time.announced,
             &upstreams,
             config.clock.poll_interval,
             clock,
@@ -145,8 +118,8 @@ impl RunningSite {
         let router = angbu_http::router(Arc::clone(&centre), get(console::file));
         let tls = tls.map(|tls| Arc::new(tls.config));
         tasks.spawn(listener::serve(web, tls, router, Limits::CENTRE, stopped.clone()));
-        tasks.spawn(keeper.keep(stopped.clone()));
-        tasks.spawn(key_exchange::serve(nts.listener, nts.service, Bounds::CENTRE, stopped.clone()));
+        tasks.spawn(time.epochs.keep(stopped.clone()));
+        tasks.spawn(time.nts.serve(stopped.clone()));
         jobs::spawn(&mut tasks, &centre, &stopped);
         witness::ask(&mut tasks, &centre, &config.witnesses, &stopped)?;
         Ok(Self {
@@ -158,8 +131,8 @@ impl RunningSite {
             stop,
             tasks,
             clock_job,
-            ntp,
-            roughtime,
+            ntp: time.ntp,
+            roughtime: time.roughtime,
             sequencer,
             store,
         })
@@ -246,6 +219,51 @@ fn open_store(config: &ServeConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<St
         Engine::Sqlite => format!("cannot open the site in {}", config.data.display()),
         Engine::Postgres(url) => format!("cannot open the site in {} and {url}", config.data.display()),
     })
+}
+
+/// All that serves time: NTP, the exchange of keys that protects it, and Roughtime.
+struct TimeServers {
+    announced: Arc<Published>,
+    ntp: Arc<Server>,
+    /// Where NTP is served.
+    address: SocketAddr,
+    epochs: EpochKeeper,
+    nts: Nts,
+    roughtime: Option<Arc<RoughtimeServer>>,
+}
+
+impl TimeServers {
+    async fn start(
+        config: &ServeConfig,
+        store: &Store,
+        clock: &Arc<dyn Clock>,
+        centre: CentreId,
+        state: ServerState,
+    ) -> anyhow::Result<Self> {
+        let announced = Arc::new(Published::new(state));
+        let published = Arc::new(PublishedEpochs::default());
+        let name = NtpServerId::from_bytes(*centre.as_bytes());
+        let (kept, rotate) = (Arc::clone(&published), config.nts.rotate);
+        let epochs = EpochKeeper::start(store.clone(), Arc::clone(clock), kept, name, rotate).await?;
+        let listen = Listen { addresses: vec![config.ntp.listen], threads: config.ntp.threads.non_zero() };
+        let policy = Policy { rate: config.ntp.rate.map(RateConfig::rate), ..Policy::default() };
+        let (said, keys) = (Arc::clone(&announced), Arc::clone(&published));
+        let ntp = Arc::new(Server::start_guarded(&listen, said, keys, policy, Arc::new(SystemClock))?);
+        let address = ntp.addresses().first().copied().unwrap_or(config.ntp.listen);
+        let nts = Nts::open(config, published, address)?;
+        let roughtime = roughtime(config, store, &announced)?;
+        Ok(Self { announced, ntp, address, epochs, nts, roughtime })
+    }
+
+    fn counters(&self, upstreams: &Upstreams) -> Arc<Counters> {
+        Arc::new(Counters {
+            ntp: Arc::clone(&self.ntp),
+            epochs: Arc::clone(&self.nts.service.epochs),
+            key_exchanges: Arc::clone(&self.nts.service.counts),
+            roughtime: self.roughtime.clone(),
+            upstreams: upstreams.clone(),
+        })
+    }
 }
 
 /// The Roughtime server, if one is configured.
@@ -355,6 +373,10 @@ impl Nts {
         };
         let key = Sha256::digest(&public_key).into();
         Ok(Self { address: listener.local_addr()?, listener, key, service })
+    }
+
+    async fn serve(self, stop: watch::Receiver<bool>) {
+        key_exchange::serve(self.listener, self.service, Bounds::CENTRE, stop).await;
     }
 }
 
