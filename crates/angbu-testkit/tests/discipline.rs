@@ -74,10 +74,10 @@ fn crystals() {
 #[test]
 fn bad_paths() {
     let on = |seed, path| Host::new(seed, Oscillator::ordinary(seed)).with(Upstream::honest(path));
-    check("half of all exchanges lost", us(20), us(100), |seed| {
+    check("half of all exchanges lost", us(25), us(100), |seed| {
         on(seed, Path { lost_per_mille: 500, reordered_per_mille: 50, ..Path::lan() })
     });
-    check("queues of 1 ms both ways", us(150), us(500), |seed| {
+    check("queues of 1 ms both ways", us(150), us(600), |seed| {
         on(seed, Path::symmetric(Delay::of(us(100), ms(1))))
     });
     check("a queue of 20 ms one way, one minute in ten", us(60), us(1_000), |seed| {
