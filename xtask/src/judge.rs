@@ -18,6 +18,8 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
         "standstill" => ignored_test(workspace, "angbu", "judge_standstill"),
         "tenmillion" => ignored_test(workspace, "angbu-store", "judge_ten_million"),
         "discipline" => ignored_test(workspace, "angbu-agent", "judge_discipline"),
+        "tampering" => ignored_test(workspace, "angbu-testkit", "judge_tampering"),
+        "clock" => ignored_test(workspace, "angbu", "judge_clock"),
         "verdicts" => ignored_test(workspace, "angbu-testkit", "judge_verdicts"),
         "roughtime" => roughtime(workspace),
         "fuzz" => fuzz::run_all(workspace, FUZZ_SECONDS),
@@ -30,6 +32,8 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
              discipline (the agent's beside chronyd's, each on a simulated clock, seven minutes), \
              verdicts (10,000 simulated agents and 1,000,000 polls, each verdict against the truth), \
              roughtime (the published Rust client and server against ours), \
+             tampering (1,000 simulated days of honest machines, without an alarm), \
+             clock (a virtual machine whose clock is set, slewed, steered by chrony, held and put back), \
              fuzz (every parser, {FUZZ_SECONDS} s each), advisories (what is known against our dependencies today)"
         ),
     }
