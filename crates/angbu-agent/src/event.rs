@@ -280,22 +280,6 @@ impl fmt::Display for Event {
             Self::Pause { reason, length_ns, .. } => {
                 write!(f, "nobody looked at this machine's clock for {} ({reason})", Nanos::new(*length_ns))
             }
-            Self::Serving { addresses } => write!(f, "serves time to this site on {}", addresses.join(", ")),
-            Self::Children { served: true } => f.write_str("this site's machines get time from here"),
-            Self::Children { served: false } => {
-                f.write_str("this site's machines are told that the time is not known here")
-            }
-            Self::Roughtime { replies } => write!(f, "{replies} replies of Roughtime servers agree with NTP"),
-            Self::NoRoughtime { server, reason } => write!(f, "no Roughtime from {server}: {reason}"),
-            Self::RoughtimeDisagrees { server, earliest, latest, ntp, bound_ns } => write!(
-                f,
-                "ALARM: {server} has signed that it was between {earliest} and {latest}, and NTP says {ntp}, give or take {}",
-                Nanos::new(*bound_ns)
-            ),
-            Self::RoughtimeLie { earlier, later, file } => write!(
-                f,
-                "ALARM: the Roughtime servers {earlier} and {later} contradict one another, so one of them lied; the file proves it: angbu verify {file}"
-            ),
             Self::Restored { step_ns, frequency_ppb } => {
                 write!(f, "this machine's clock was put back, by {}", Nanos::new(*step_ns))?;
                 match frequency_ppb {
@@ -336,6 +320,33 @@ impl fmt::Display for Event {
             Self::Stopped { waiting, .. } => {
                 write!(f, "stopped; {waiting} records are sent at the next start")
             }
+            beside => beside.fmt_beside(f),
+        }
+    }
+}
+
+impl Event {
+    /// The words of what an agent does beside watching and keeping the clock.
+    fn fmt_beside(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Serving { addresses } => write!(f, "serves time to this site on {}", addresses.join(", ")),
+            Self::Children { served: true } => f.write_str("this site's machines get time from here"),
+            Self::Children { served: false } => {
+                f.write_str("this site's machines are told that the time is not known here")
+            }
+            Self::Roughtime { replies } => write!(f, "{replies} replies of Roughtime servers agree with NTP"),
+            Self::NoRoughtime { server, reason } => write!(f, "no Roughtime from {server}: {reason}"),
+            Self::RoughtimeDisagrees { server, earliest, latest, ntp, bound_ns } => write!(
+                f,
+                "ALARM: {server} has signed that it was between {earliest} and {latest}, and NTP says {ntp}, give or take {}",
+                Nanos::new(*bound_ns)
+            ),
+            Self::RoughtimeLie { earlier, later, file } => write!(
+                f,
+                "ALARM: the Roughtime servers {earlier} and {later} contradict one another, so one of them lied; the file proves it: angbu verify {file}"
+            ),
+            // Everything else has its words in `fmt`.
+            _ => Ok(()),
         }
     }
 }

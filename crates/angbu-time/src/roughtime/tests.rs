@@ -228,7 +228,7 @@ proptest! {
         let mut rng = StdRng::seed_from_u64(seed);
         for _ in 0..4 {
             let at = rng.next_u32() as usize % 128;
-            request[at] = rng.next_u32() as u8;
+            request[at] = rng.next_u32().to_le_bytes()[0];
         }
         let mut round = Round::new(1);
         if round.add(&request, &server.delegation).is_ok() {
