@@ -220,10 +220,11 @@ impl Keys {
     fn delegation(&mut self, store: &Store, now: Reading) -> Option<&Delegation> {
         let fresh =
             self.current.as_ref().is_some_and(|current| now.monotonic - current.looked.monotonic < LOOK);
-        if !fresh || self.current.as_ref().is_some_and(|current| !current.delegation.covers(now.wall)) {
-            if let Err(error) = self.renew(store, now) {
-                tracing::warn!(%error, "the Roughtime server has no key to sign with");
-            }
+        let spent = self.current.as_ref().is_some_and(|current| !current.delegation.covers(now.wall));
+        if (!fresh || spent)
+            && let Err(error) = self.renew(store, now)
+        {
+            tracing::warn!(%error, "the Roughtime server has no key to sign with");
         }
         self.current.as_ref().map(|current| &current.delegation).filter(|key| key.covers(now.wall))
     }

@@ -99,12 +99,7 @@ impl RunningSite {
             witnesses: config.witnesses.iter().map(|witness| witness.key.clone()).collect(),
             require_witnesses: config.require_witnesses,
         });
-        centre
-            .append_of_site(
-                SITE_START,
-                [("centre", centre_id.to_string()), ("version", env!("CARGO_PKG_VERSION").to_owned())],
-            )
-            .await?;
+        record_start(&centre).await?;
         let clock_job = ClockJob::start(
             Arc::clone(&centre),
             own_clock,
@@ -281,6 +276,14 @@ fn roughtime(
         announces_leaps: !config.clock.upstreams.is_empty(),
     })?;
     Ok(Some(Arc::new(server)))
+}
+
+/// Puts the start on record.
+async fn record_start(centre: &Centre) -> anyhow::Result<()> {
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let fields = [("centre", centre.site().centre.to_string()), ("version", version)];
+    centre.append_of_site(SITE_START, fields).await?;
+    Ok(())
 }
 
 /// Makes what the first start makes: an operator, whose one-time password is returned, and the configured customers.
