@@ -7,7 +7,7 @@ use crate::packet::Leap;
 use angbu_evidence::note::{Ed25519Signer, Signer};
 use angbu_units::{Nanos, UnixTime};
 use proptest::prelude::*;
-use rand::{RngExt as _, SeedableRng as _};
+use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 
 const NOW: UnixTime = UnixTime::from_nanos(1_763_762_721_600_000_000);
