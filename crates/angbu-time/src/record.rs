@@ -3,9 +3,11 @@
 //! A record holds the NTP server's id, the flags, the rate and T1 to T4; offset and delay follow from those ([`Exchange`])
 //! and are not written a second time, so that they can never differ from them. The agent's id stands once, in the upload.
 
-use std::collections::BTreeMap;
+mod upload;
 
-use angbu_units::{AgentId, Nanos, NtpServerId, NtpShort, Ppb, UnixTime};
+pub use upload::Upload;
+
+use angbu_units::{Nanos, NtpServerId, NtpShort, Ppb, UnixTime};
 
 use crate::correction::Corrections;
 use crate::exchange::{self, Exchange, Source};
@@ -23,11 +25,6 @@ pub const POLL: std::ops::RangeInclusive<Nanos> = Nanos::from_millis(1)..=Nanos:
 /// The longest checkpoint that an upload shows, a signed note: room for the signatures of a log that changes its key
 /// and for the agent's own.
 pub const LONGEST_CHECKPOINT: usize = 2 * 1_024;
-
-/// The format of uploads that this crate writes and reads. Format 1 showed only a size of the log, not the signed
-/// checkpoint; format 2 knew two kinds of alarms, no pauses and no
-/// corrections.
-const FORMAT: u8 = 3;
 
 /// Why bytes are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -214,22 +211,6 @@ pub struct Dropped {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Software(String);
 
-/// What an agent sends: records in order, with what it has seen of the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Upload {
-    /// Who sends.
-    pub agent: AgentId,
-    /// When, by the centre's clock as the agent reckons it ([`crate::agent::Agent::centre_time`]).
-    pub sent: UnixTime,
-    /// The largest checkpoint of the log that the agent has checked, a signed note of at most [`LONGEST_CHECKPOINT`]
-    /// bytes: the log's signatures and the agent's own cosignature. Whoever reads it checks them.
-    pub newest_checkpoint: Option<String>,
-    /// 1 to [`MAX_RECORDS`] records, each beginning where the one before ends.
-    pub records: Vec<Record>,
-    /// What proves exchanges among the records, by their numbers.
-    pub witnesses: BTreeMap<u64, Witness>,
-}
-
 impl Record {
     /// The number of the record after this.
     pub const fn next_seq(&self) -> u64 {
@@ -351,69 +332,6 @@ impl Record {
     }
 }
 
-impl Upload {
-    /// The number of the first record.
-    pub fn first_seq(&self) -> u64 {
-        self.records.first().map_or(0, |record| record.seq)
-    }
-
-    /// The upload's bytes, without signature.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(64 + self.records.len() * 96);
-        out.push(FORMAT);
-        out.extend(self.agent.as_bytes());
-        out.extend(self.sent.nanos().to_be_bytes());
-        let checkpoint = self.newest_checkpoint.as_deref().unwrap_or_default();
-        out.extend(u16::try_from(checkpoint.len()).unwrap_or(u16::MAX).to_be_bytes());
-        out.extend(checkpoint.as_bytes());
-        out.extend(u16::try_from(self.records.len()).unwrap_or(u16::MAX).to_be_bytes());
-        for record in &self.records {
-            record.encode_into(&mut out);
-        }
-        out.extend(u16::try_from(self.witnesses.len()).unwrap_or(u16::MAX).to_be_bytes());
-        for (seq, witness) in &self.witnesses {
-            out.extend(seq.to_be_bytes());
-            out.extend(witness.encode());
-        }
-        out
-    }
-
-    /// Reads an upload.
-    ///
-    /// # Errors
-    /// [`DecodeError`] for any byte string that is not the encoding of an upload with 1 to [`MAX_RECORDS`]
-    /// records, each beginning where the one before ends, and of witnesses of exchanges among them.
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut reader = Reader::new(bytes);
-        let agent = Self::read_agent(&mut reader)?;
-        let sent = UnixTime::from_nanos(reader.i64()?);
-        let newest_checkpoint = read_checkpoint(&mut reader)?;
-        let count = usize::from(reader.u16()?);
-        if !(1..=MAX_RECORDS).contains(&count) {
-            return Err(DecodeError::Count(count));
-        }
-        let mut records = Vec::<Record>::with_capacity(count);
-        for _ in 0..count {
-            let record = Record::read(&mut reader)?;
-            if let Some(expected) = records.last().map(Record::next_seq).filter(|next| *next != record.seq) {
-                return Err(DecodeError::Number { expected, found: record.seq });
-            }
-            records.push(record);
-        }
-        let witnesses = read_witnesses(&mut reader, &records)?;
-        reader.end()?;
-        Ok(Self { agent, sent, newest_checkpoint, records, witnesses })
-    }
-
-    /// The agent that an upload names, before anything else about it is read.
-    pub(crate) fn read_agent(reader: &mut Reader<'_>) -> Result<AgentId, DecodeError> {
-        match reader.u8()? {
-            FORMAT => reader.array().map(AgentId::from_bytes),
-            other => Err(DecodeError::Format(other)),
-        }
-    }
-}
-
 impl Measured {
     fn encode_into(&self, out: &mut Vec<u8>) {
         out.extend(self.server.as_bytes());
@@ -455,36 +373,6 @@ impl Measured {
         let poll = read_poll(reader)?;
         Ok(Self { server, exchange: Exchange::new(instants, source)?, judgement, poll })
     }
-}
-
-/// Witnesses in the order of their numbers, each of an exchange that is there.
-fn read_witnesses(
-    reader: &mut Reader<'_>,
-    records: &[Record],
-) -> Result<BTreeMap<u64, Witness>, DecodeError> {
-    let mut witnesses = BTreeMap::new();
-    for _ in 0..reader.u16()? {
-        let seq = reader.u64()?;
-        let place = records.binary_search_by_key(&seq, |record| record.seq);
-        let record = place.ok().and_then(|at| records.get(at));
-        let is_exchange = record.is_some_and(|record| matches!(record.fact, Fact::Exchange(_)));
-        let follows = witnesses.last_key_value().is_none_or(|(last, _)| *last < seq);
-        if !is_exchange || !follows {
-            return Err(DecodeError::Witness(seq));
-        }
-        witnesses.insert(seq, Witness::read(reader)?);
-    }
-    Ok(witnesses)
-}
-
-/// A text behind its length; none where that is zero.
-fn read_checkpoint(reader: &mut Reader<'_>) -> Result<Option<String>, DecodeError> {
-    let length = usize::from(reader.u16()?);
-    if length > LONGEST_CHECKPOINT {
-        return Err(DecodeError::Checkpoint);
-    }
-    let text = std::str::from_utf8(reader.bytes(length)?).map_err(|_| DecodeError::Checkpoint)?;
-    Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
 fn read_poll(reader: &mut Reader<'_>) -> Result<Nanos, DecodeError> {
@@ -657,7 +545,9 @@ impl Software {
 mod tests {
     use super::*;
     use crate::arbitrary::upload;
+    use angbu_units::AgentId;
     use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     proptest! {
         #[test]
