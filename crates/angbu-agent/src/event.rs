@@ -280,22 +280,6 @@ impl fmt::Display for Event {
             Self::Pause { reason, length_ns, .. } => {
                 write!(f, "nobody looked at this machine's clock for {} ({reason})", Nanos::new(*length_ns))
             }
-            Self::Restored { step_ns, frequency_ppb } => {
-                write!(f, "this machine's clock was put back, by {}", Nanos::new(*step_ns))?;
-                match frequency_ppb {
-                    Some(ppb) => write!(f, ", and its frequency to {ppb} ppb"),
-                    None => Ok(()),
-                }
-            }
-            Self::NotRestored { reason } => write!(f, "this machine's clock cannot be put back: {reason}"),
-            Self::Corrected { kind, amount_ns, rests_on, .. } => {
-                write!(
-                    f,
-                    "corrected this machine's clock by {} ({kind}), as exchange {rests_on} shows",
-                    Nanos::new(*amount_ns)
-                )
-            }
-            Self::NotCorrected { reason } => write!(f, "this machine's clock was not corrected: {reason}"),
             Self::Uploaded { next_seq, waiting } => {
                 write!(f, "the centre has everything before record {next_seq}, {waiting} wait")
             }
@@ -329,6 +313,22 @@ impl Event {
     /// The words of what an agent does beside watching and keeping the clock.
     fn fmt_beside(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Restored { step_ns, frequency_ppb } => {
+                write!(f, "this machine's clock was put back, by {}", Nanos::new(*step_ns))?;
+                match frequency_ppb {
+                    Some(ppb) => write!(f, ", and its frequency to {ppb} ppb"),
+                    None => Ok(()),
+                }
+            }
+            Self::NotRestored { reason } => write!(f, "this machine's clock cannot be put back: {reason}"),
+            Self::Corrected { kind, amount_ns, rests_on, .. } => {
+                write!(
+                    f,
+                    "corrected this machine's clock by {} ({kind}), as exchange {rests_on} shows",
+                    Nanos::new(*amount_ns)
+                )
+            }
+            Self::NotCorrected { reason } => write!(f, "this machine's clock was not corrected: {reason}"),
             Self::Serving { addresses } => write!(f, "serves time to this site on {}", addresses.join(", ")),
             Self::Children { served: true } => f.write_str("this site's machines get time from here"),
             Self::Children { served: false } => {

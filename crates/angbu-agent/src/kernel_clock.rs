@@ -51,7 +51,7 @@ impl KernelClock for SystemKernelClock {
         let nano = timex.status & libc::STA_NANO != 0;
         let flag = |flag| timex.status & flag != 0;
         let ppb = i128::from(timex.freq) * 1_000 / (1 << 16);
-        let ticks = (i64::from(timex.tick) - TICK).saturating_mul(PPB_A_TICK);
+        let ticks = (timex.tick - TICK).saturating_mul(PPB_A_TICK);
         Ok(KernelState {
             synchronised: state != libc::TIME_ERROR && !flag(libc::STA_UNSYNC),
             frequency: Ppb::new(i64::try_from(ppb).unwrap_or(0).saturating_add(ticks)),

@@ -201,11 +201,7 @@ pub fn run(config: &Config, clock: Arc<dyn Looks>, events: Events, stop: &Stop) 
     let Some(enrolment) = enrolment(config, &state, &identity.signing, &events, stop)? else { return Ok(()) };
     let client = client(config, &enrolment)?;
     let targets = targets(config, &enrolment, &client, &identity.signing)?;
-    let steer = config
-        .discipline()
-        .map(|settings| Steer::start(settings, targets.len(), clock.kernel()))
-        .transpose()?;
-    let shared = Arc::new(begin(config, state, &identity, &enrolment, clock, steer, events, stop)?);
+    let shared = Arc::new(begin(config, state, &identity, &enrolment, clock, events, stop)?);
     let agent = enrolment.agent.parse().map_err(|_| damaged(config))?;
     let uploader = Uploader {
         agent,
@@ -352,10 +348,13 @@ fn begin(
     identity: &Identity,
     enrolment: &Enrolment,
     clock: Arc<dyn Looks>,
-    steer: Option<Steer>,
     events: Events,
     stop: &Stop,
 ) -> Result<Shared, AgentError> {
+    // The centre and the others; each is a place for the discipline.
+    let upstreams = config.servers.len() + 1;
+    let steer =
+        config.discipline().map(|settings| Steer::start(settings, upstreams, clock.kernel())).transpose()?;
     let opened = clock.read().wall;
     let mut spool = Spool::open(&state.spool(), &identity.spool, config.spool_limit, FIRST_RECORD, opened)?;
     let clean = state.begin_run()?;

@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod agent;
+mod alarm;
 pub mod centre_clock;
 pub mod children;
 pub mod correction;
