@@ -11,6 +11,7 @@ mod crash;
 mod demo;
 mod evidence;
 mod faults;
+mod guest;
 mod load;
 mod log;
 mod ntp;
