@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 
 use crate::workspace::Workspace;
-use crate::{fuzz, process};
+use crate::{fuzz, packages, process};
 
 /// Seconds that each fuzz target gets.
 const FUZZ_SECONDS: u32 = 60;
@@ -19,7 +19,10 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
         "tenmillion" => ignored_test(workspace, "angbu-store", "judge_ten_million"),
         "discipline" => ignored_test(workspace, "angbu-agent", "judge_discipline"),
         "tampering" => ignored_test(workspace, "angbu-testkit", "judge_tampering"),
-        "clock" => ignored_test(workspace, "angbu", "judge_clock"),
+        "clock" => {
+            packages::ensure_guest()?;
+            ignored_test(workspace, "angbu", "judge_clock")
+        }
         "verdicts" => ignored_test(workspace, "angbu-testkit", "judge_verdicts"),
         "roughtime" => roughtime(workspace),
         "fuzz" => fuzz::run_all(workspace, FUZZ_SECONDS),

@@ -78,13 +78,31 @@ const NEEDS: [Need; 15] = [
     need("python3-venv", Sign::Module("ensurepip"), "holds the foreign verifier of COSE receipts", None),
 ];
 
+/// What the virtual machine of `judge clock` is made of, beside the above.
+const GUEST_NEEDS: [Need; 4] = [
+    need("binutils", Sign::Program("strip"), "makes the program small enough for a guest", None),
+    need("busybox-static", Sign::Program("busybox"), "is the guest's shell", None),
+    need("qemu-system-x86", Sign::Program("qemu-system-x86_64"), "emulates the guest", None),
+    need("qemu-utils", Sign::Program("qemu-img"), "makes the disk that holds the guest's snapshots", None),
+];
+
 const fn need(package: &'static str, sign: Sign, why: &'static str, service: Option<&'static str>) -> Need {
     Need { package, sign, why, service }
 }
 
 /// Installs what is missing when that is possible here, else says what is missing and the one command for it.
 pub(crate) fn ensure() -> anyhow::Result<()> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !present(&need.sign)).collect();
+    ensure_of(&NEEDS)
+}
+
+/// The same, and what a virtual machine is made of.
+pub(crate) fn ensure_guest() -> anyhow::Result<()> {
+    ensure()?;
+    ensure_of(&GUEST_NEEDS)
+}
+
+fn ensure_of(needs: &[Need]) -> anyhow::Result<()> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !present(&need.sign)).collect();
     if missing.is_empty() {
         return Ok(());
     }
