@@ -8,6 +8,7 @@ use angbu_evidence::{Body, Draft, Field, Hash, Kind, Manifest, merkle};
 use angbu_fuzz::NOW;
 use angbu_time::centre_clock::{CentreClock, Local, Settings};
 use angbu_time::events::{self, Enrolment};
+use angbu_time::proof::Proof;
 use angbu_time::record::{Fact, Record, Stop};
 use angbu_time::report::{KIND, Language, rendering, shows};
 use angbu_time::segment::{self, Kept, Segment};
@@ -78,6 +79,7 @@ fn entries() -> Result<Vec<(Draft, Body)>, Failure> {
             measured: measured(i64::from(number))?,
             arrived: NOW + Nanos::from_secs(9),
             clock_state: Some(id(1)),
+            proof: Proof::NotShown,
         })
     };
     let exchanges = vec![kept(1)?, kept(2)?, kept(3)?];
