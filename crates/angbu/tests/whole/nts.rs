@@ -327,7 +327,7 @@ fn an_agent_cannot_invent_repeat_or_reorder_exchanges() {
         let header = *reply.first_chunk().unwrap();
         (measured, Witness { reveal, request: request.datagram, header, seal })
     };
-    let [first, second, third, fourth] = [1, 2, 3, 4].map(|number| exchange(number));
+    let [first, second, third, fourth] = [1, 2, 3, 4].map(exchange);
     let mut invented = fourth.clone();
     let [t1, t2, t3, t4] = invented.0.exchange.instants();
     let second_on = Nanos::from_secs(1);
