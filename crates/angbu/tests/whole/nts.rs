@@ -308,7 +308,7 @@ fn an_agent_cannot_invent_repeat_or_reorder_exchanges() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(centre.text("ntp")).unwrap();
     socket.set_read_timeout(Some(super::process::PATIENCE)).unwrap();
-    let mut exchange = |number: u8| {
+    let exchange = |number: u8| {
         let (reveal, t1) = ([number; 32], SystemClock.read().wall);
         let asked = Asked { t1: NtpTimestamp::from_unix(t1), previous_t4: NtpTimestamp::UNKNOWN };
         let token = NtpTimestamp::from_bits(u64::from(number));
