@@ -1,6 +1,6 @@
 //! Keeping a clock right, in worlds whose truth is known: each scenario is its conditions and its bounds.
 
-#![allow(clippy::unwrap_used, reason = "inside tests a panic is the report")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "inside tests a panic is the report")]
 
 use angbu_testkit::simulation::{Congestion, Delay, Host, Leaping, Oscillator, Path, Statistics, Upstream};
 use angbu_time::correction::CorrectionKind;
@@ -196,12 +196,15 @@ fn the_era_rolls_over_in_2036() {
     }
 }
 
+/// A world of each seed.
+type World = Box<dyn Fn(u64) -> Host>;
+
 #[test]
 #[ignore = "prints figures to choose parameters by"]
 fn figures() {
     let lan = |seed, oscillator| Host::new(seed, oscillator).with(Upstream::honest(Path::lan()));
     let wan = |seed, oscillator| Host::new(seed, oscillator).with(Upstream::honest(Path::wan()));
-    let all: Vec<(&str, Box<dyn Fn(u64) -> Host>)> = vec![
+    let all: Vec<(&str, World)> = vec![
         ("lan", Box::new(move |seed| lan(seed, Oscillator::ordinary(seed)))),
         ("wan", Box::new(move |seed| wan(seed, Oscillator::ordinary(seed)))),
         (

@@ -1,7 +1,7 @@
 //! Verdicts by interval against a truth that only the simulation knows: never wrong, no bound ever violated, and "not proven" where
 //! what they assume does not hold.
 
-#![allow(clippy::unwrap_used, reason = "inside tests a panic is the report")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "inside tests a panic is the report")]
 
 use std::sync::{Arc, Mutex};
 
