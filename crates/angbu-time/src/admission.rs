@@ -5,9 +5,10 @@
 //! them; it can neither make the table grow nor lock anybody out. Where a source stands is decided by a keyed hash, so that
 //! nobody can aim at somebody else's place.
 
-use std::hash::BuildHasher;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
+use core::hash::BuildHasher;
+// Addresses without sockets.
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
 
 use angbu_units::{Monotonic, Nanos};
 
