@@ -1,5 +1,6 @@
 //! Hands on a clock, and honest days without: each deed is noticed in time and told apart, and nothing else is.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "inside tests a panic is the report")]
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,

@@ -147,7 +147,7 @@ impl Guest {
         let seconds = alarm["difference_ns"].as_i64().unwrap() as f64 / 1e9;
         assert_eq!(alarm["kind"], kind, "{alarm}");
         assert!((least..=most).contains(&seconds), "{alarm}");
-        println!("{alarm}");
+        eprintln!("{alarm}");
     }
 
     #[track_caller]
@@ -155,7 +155,7 @@ impl Guest {
         let pause = self.event("pause");
         assert_eq!(pause["reason"], reason, "{pause}");
         assert!(pause["length_ns"].as_i64().unwrap() as f64 / 1e9 >= least, "{pause}");
-        println!("{pause}");
+        eprintln!("{pause}");
     }
 
     /// Two exchanges, and nothing else.
