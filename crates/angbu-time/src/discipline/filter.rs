@@ -3,8 +3,7 @@
 //! A sample is what the upstream's clock is ahead of the clock that nobody can set. Neither steps nor slews of the wall clock
 //! touch it, so that nothing has to be corrected for corrections. Through the samples goes the line of least squares,
 //! each sample weighing as much as its delay allows: what queues add to the delay is at most what they make the offset
-//! wrong by, and evenly spread between, which has a deviation of 1/√3 of it. Queues that stand on one way only show as
-//! offsets that lean with the delay; how far they lean is fitted with the rate, and taken out. As long as the signs of the residuals
+//! wrong by, and evenly spread between, which has a deviation of 1/√3 of it. As long as the signs of the residuals
 //! come in too few runs, a line does not describe the oscillator any more, and the oldest sample goes (the runs
 //! test of Wald and Wolfowitz, one-sided at 5 %).
 
@@ -31,9 +30,6 @@ const FINEST: f64 = 50.0;
 
 /// 1/√3: the deviation of what is evenly spread between -1 and 1.
 const EVENLY_SPREAD: f64 = 0.577;
-
-/// How far queues are expected to lean to one way, before samples show it.
-const LEAN: f64 = 0.2;
 
 /// How uncertain the frequency is before anything is known of it, ppb: 100 ppm, the drift that verdicts allow for too.
 const UNKNOWN_RATE: f64 = 100_000.0;
@@ -73,20 +69,11 @@ pub(super) struct Estimate {
 
 #[derive(Debug, Clone, Copy)]
 struct Line {
-    /// Seconds after the oldest sample, ns ahead of it, and ns that queues added to the delay.
+    /// Seconds after the oldest sample, and ns ahead of it.
     mean: (f64, f64),
-    /// What of the queues' delay makes the offset wrong: 1 all of it, on the way there; -1 all of it, on the way back.
-    lean: f64,
     rate: f64,
     rate_variance: f64,
     mean_variance: f64,
-}
-
-impl Line {
-    /// How far a sample lies above the line.
-    fn residual(&self, at: f64, ahead: f64, queued: f64) -> f64 {
-        ahead - self.lean * queued - self.mean.1 - self.rate * (at - self.mean.0)
-    }
 }
 
 /// An upstream's samples.
@@ -192,16 +179,16 @@ impl Filter {
         })
     }
 
-    /// The points of the line: seconds and ns after the oldest, what queues added to the delay, and the variance.
-    fn points(&self) -> impl Iterator<Item = (f64, f64, f64, f64)> + '_ {
+    /// The points of the line: seconds and ns after the oldest, and the variance of each.
+    fn points(&self) -> impl Iterator<Item = (f64, f64, f64)> + '_ {
         let oldest = self.samples.front().copied();
         let least = self.samples.iter().map(|sample| sample.delay).min().unwrap_or_default();
         self.samples.iter().filter_map(move |sample| {
             let oldest = oldest?;
-            let queued = float((sample.delay - least).count());
-            let variance = self.noise.powi(2) + (EVENLY_SPREAD * queued).powi(2);
+            let queued = EVENLY_SPREAD * float((sample.delay - least).count());
+            let variance = self.noise.powi(2) + queued.powi(2);
             let ahead = float(sample.ahead.wrapping_sub(oldest.ahead));
-            Some((seconds(sample.at - oldest.at), ahead, queued, variance))
+            Some((seconds(sample.at - oldest.at), ahead, variance))
         })
     }
 
@@ -211,8 +198,8 @@ impl Filter {
         // The noise beside the queues is what the residuals leave; two rounds settle it.
         for _ in 0..2 {
             let (mut squares, mut weights) = (0.0, 0.0);
-            for (at, ahead, queued, variance) in self.points() {
-                let residual = line.residual(at, ahead, queued);
+            for (at, ahead, variance) in self.points() {
+                let residual = ahead - line.mean.1 - line.rate * (at - line.mean.0);
                 squares += residual.powi(2) / variance;
                 weights += 1.0 / variance;
             }
@@ -230,44 +217,32 @@ impl Filter {
     }
 
     fn fit_once(&self) -> Option<Line> {
-        let (mut weights, mut at_mean, mut ahead_mean, mut queued_mean) = (0.0, 0.0, 0.0, 0.0);
-        for (at, ahead, queued, variance) in self.points() {
+        let (mut weights, mut at_mean, mut ahead_mean) = (0.0, 0.0, 0.0);
+        for (at, ahead, variance) in self.points() {
             weights += 1.0 / variance;
             at_mean += at / variance;
             ahead_mean += ahead / variance;
-            queued_mean += queued / variance;
         }
         if weights <= 0.0 {
             return None;
         }
-        let mean = (at_mean / weights, ahead_mean / weights, queued_mean / weights);
-        // Least squares of two unknowns, rate and lean, each drawn towards what was known of it.
+        let mean = (at_mean / weights, ahead_mean / weights);
         let (known, uncertainty) = self.known;
-        let (prior, upright) = (uncertainty.powi(2).recip(), LEAN.powi(2).recip());
+        let prior = 1.0 / uncertainty.powi(2);
         let (mut xx, mut xy) = (prior, known * prior);
-        let (mut qq, mut qy, mut xq) = (upright, 0.0, 0.0);
-        for (at, ahead, queued, variance) in self.points() {
-            let (x, y, q) = (at - mean.0, ahead - mean.1, queued - mean.2);
-            xx += x * x / variance;
-            xy += x * y / variance;
-            qq += q * q / variance;
-            qy += q * y / variance;
-            xq += x * q / variance;
+        for (at, ahead, variance) in self.points() {
+            xx += (at - mean.0).powi(2) / variance;
+            xy += (at - mean.0) * (ahead - mean.1) / variance;
         }
-        let determinant = xx * qq - xq * xq;
-        let (rate, lean) = ((xy * qq - qy * xq) / determinant, (qy * xx - xy * xq) / determinant);
-        // What has no queue is not wrong by it: the line goes through where the mean would be then.
-        let lean = lean.clamp(-1.0, 1.0);
-        let mean = (mean.0, mean.1 - lean * mean.2);
-        Some(Line { mean, lean, rate, rate_variance: qq / determinant, mean_variance: weights.recip() })
+        Some(Line { mean, rate: xy / xx, rate_variance: 1.0 / xx, mean_variance: 1.0 / weights })
     }
 
     /// Whether the signs of the residuals come in too few runs for a straight line.
     fn bends(&self) -> bool {
         let Some(line) = self.line else { return false };
         let (mut above, mut below, mut runs, mut last) = (0.0, 0.0, 0.0, None);
-        for (at, ahead, queued, _) in self.points() {
-            let is_above = line.residual(at, ahead, queued) > 0.0;
+        for (at, ahead, _) in self.points() {
+            let is_above = ahead > line.mean.1 + line.rate * (at - line.mean.0);
             *if is_above { &mut above } else { &mut below } += 1.0;
             if last.replace(is_above) != Some(is_above) {
                 runs += 1.0;
