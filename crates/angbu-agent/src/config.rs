@@ -247,6 +247,7 @@ impl Config {
     /// What the clock is allowed before an alarm.
     pub(crate) fn limits(&self) -> Limits {
         let keeper = match self.keeper {
+            _ if self.mode == Mode::Steer => Keeper::Nobody,
             KeeperConfig::Auto => Keeper::Auto,
             KeeperConfig::Service => Keeper::Service,
             KeeperConfig::Nobody => Keeper::Nobody,

@@ -32,6 +32,7 @@ for m in $(cat /modules); do insmod /$m.ko; done
 ifconfig lo 127.0.0.1 up; ifconfig eth0 10.0.2.15 netmask 255.255.255.0 up; route add default gw 10.0.2.2
 echo root:x:0:0:root:/:/bin/sh > /etc/passwd
 stty -F /dev/ttyS1 raw -echo
+echo GUEST-READY > /dev/ttyS0
 exec setsid sh -c 'exec sh </dev/ttyS1 >/dev/null 2>&1'
 ";
 
@@ -91,7 +92,18 @@ impl Guest {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        Self { emulator, folder: folder.to_owned(), read: 0, events: Vec::new() }
+        let guest = Self { emulator, folder: folder.to_owned(), read: 0, events: Vec::new() };
+        let deadline = Instant::now() + PATIENCE;
+        while !fs::read(folder.join("console"))
+            .unwrap_or_default()
+            .windows(11)
+            .any(|bytes| bytes == b"GUEST-READY")
+        {
+            assert!(Instant::now() < deadline, "the guest was never ready");
+            pass(Duration::from_millis(200));
+        }
+        pass(Duration::from_secs(2));
+        guest
     }
 
     fn tell(&self, socket: &str, line: &str) {
