@@ -66,15 +66,8 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 7] = [
-        Self::Bodies,
-        Self::Records,
-        Self::Personal,
-        Self::Index,
-        Self::Log,
-        Self::Promise,
-        Self::Roughtime,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Bodies, Self::Records, Self::Personal, Self::Index, Self::Log, Self::Promise, Self::Roughtime];
 
     /// Its word, in the database and everywhere else. It never changes.
     pub const fn word(self) -> &'static str {
