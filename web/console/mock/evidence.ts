@@ -7,7 +7,7 @@ const ORIGIN = "angbu.example/mock";
 const FIRST = 1_840;
 const EVERY_MS = 2_000;
 const CLOCK_EVERY = 500;
-const KINDS = ["time.segment", "time.segment", "time.segment", "evidence.manifest", "time.segment", "evidence.note", "time.alarm", "account.person"];
+const KINDS = ["time.segment", "time.segment", "time.segment", "evidence.manifest", "time.segment", "evidence.note", "time.alarm", "account.person", "time.enrolment"];
 const OWNERS = ["hanbit", "demo", "hanbit"] as const;
 
 /** A log in trouble, to look at: `ANGBU_MOCK_TROUBLE=1 npm run mock`. */

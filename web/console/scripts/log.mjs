@@ -40,11 +40,15 @@ export async function useLog({ browser, url, state, outdir }) {
     hold(where, `"${name}" gives ${file.suggestedFilename()}`, file.suggestedFilename().endsWith(ending));
     await file.saveAs(join(outdir, file.suggestedFilename()));
   }
-  await dialogFromKeyboard({ ...seen, opener: page.getByRole("button", { name: "Erase fields…" }), file: "erase" });
   await page.emulateMedia({ media: "print" });
   await page.pdf({ path: join(outdir, "console-entry-print.pdf"), format: "A4" });
   stdout.write("console-entry-print.pdf\n");
   await page.emulateMedia({ media: "screen" });
+
+  hold(where, "nothing of a clock's state can be erased", (await page.getByRole("button", { name: "Erase fields…" }).count()) === 0);
+  await page.goto(`${url}/log/entries?kind=time.enrolment&lang=en`);
+  await page.locator("tbody tr a").first().click();
+  await dialogFromKeyboard({ ...seen, opener: page.getByRole("button", { name: "Erase fields…" }), file: "erase" });
 
   await page.goto(`${url}/log/entries/0?lang=en`);
   await look({ ...seen, file: "entry-first", says: ["Entry 0 of the log"], full: false });

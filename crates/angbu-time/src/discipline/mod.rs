@@ -1,6 +1,6 @@
 //! Keeping a clock right: samples of several upstreams go in, corrections of the kernel's clock come out.
 //!
-//! 1. Each upstream has a [`filter`] of its own: a line through what its clock is ahead of the bare oscillator.
+//! 1. Each upstream has a `filter` of its own: a line through what its clock is ahead of the bare oscillator.
 //! 2. Those whose intervals most agree on are taken ([`crate::selection`]); the others are falsetickers.
 //! 3. Their lines are combined, each by how close it bounds true time (the clock combine algorithm of RFC 5905, section 11.2.3)
 //!    and how well it knows the rate.

@@ -1,7 +1,7 @@
 //! Messages of tags and values (RFC 10049, section 4), and the frame around them (section 5).
 //!
 //! All numbers are little-endian. A message is the number of its tags, the offset of each value but the first, the tags in
-//! rising order, and the values. What [`Message::read`] accepts has one form only: [`write`] makes the same bytes of it again.
+//! rising order, and the values. What [`Message::read`] accepts has one form only: [`write()`] makes the same bytes of it again.
 
 /// The most tags of a message that is read; the longest defined one has seven.
 pub const MOST_TAGS: usize = 32;

@@ -2,11 +2,11 @@
 //!
 //! Each [`Look`] holds the wall clock, a clock that nobody can set and that nothing slews, and what the kernel says that it
 //! does with the wall clock. Between two looks the wall clock must have gained on the other what the kernel's frequency and
-//! phase correction explain ([`explained`]). What is more was done by somebody: at once, a **step**; or in parts, a **slew**.
+//! phase correction explain (`explained`). What is more was done by somebody: at once, a **step**; or in parts, a **slew**.
 //!
 //! What the kernel's state explains may still be somebody's deed: whoever may adjust the kernel's clock at all is the machine's
 //! [`Keeper`]. Where there is none, every change of the kernel's state is **by another**. Where a time service keeps the clock,
-//! its changes must not lead away from the centre's time, which the next exchanges show ([`reference`]).
+//! its changes must not lead away from the centre's time, which the next exchanges show (`reference`).
 //!
 //! When a look comes late, the process or the machine was held: a **pause**, and an alarm only if the clock was moved meanwhile.
 

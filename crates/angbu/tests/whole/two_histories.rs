@@ -46,10 +46,11 @@ fn agent(folder: &Path, centre: &Process, code: Option<&str>) -> Process {
     let code = code.map(|code| format!("code = \"{code}\"\n")).unwrap_or_default();
     let text = format!(
         "centre = \"{}\"\nname = \"db-3\"\nstate = \"{}\"\npoll_interval = \"200 ms\"\nretry_interval = \"50 ms\"\n\
-         centre_ntp = \"{}\"\n{code}",
+         centre_ntp = \"{}\"\ncentre_nts = \"{}\"\n{code}",
         centre.text("http"),
         folder.join("agent").display(),
         centre.text("ntp"),
+        centre.text("nts"),
     );
     std::fs::write(&file, text).unwrap();
     Process::start(angbu(["agent", "--json", "--config"]).arg(&file))
