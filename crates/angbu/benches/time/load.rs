@@ -66,13 +66,17 @@ impl Client {
             Err(error) => return Err(error.into()),
         };
         let (questions, waiting, last) = (&self.questions, &mut self.waiting, &mut self.last);
+        let mut datagram = [0; 2_048];
         for slot in self.batch.slots(0..count) {
-            slot.answer_with(|reply, out| {
-                let token = questions.check(reply).ok_or("a reply is wrong")?;
-                let place = waiting.iter().position(|waits| *waits == token).ok_or("a reply to nothing")?;
-                let Some(token) = next(questions, waiting, last, place, to_send) else { return Ok(0) };
-                questions.write(place, token, out).ok_or("a question is longer than its reply")
-            })?;
+            let token = questions.check(slot.data()).ok_or("a reply is wrong")?;
+            let place = waiting.iter().position(|waits| *waits == token).ok_or("a reply to nothing")?;
+            let Some(token) = next(questions, waiting, last, place, to_send) else { continue };
+            // A question that is longer than the reply has no room in its slot, and goes by itself.
+            let fits = slot.answer_with(|_, out| questions.write(place, token, out).ok_or(()));
+            if fits.is_err() {
+                let length = questions.write(place, token, &mut datagram).ok_or("a question is too long")?;
+                self.socket.send(datagram.get(..length).unwrap_or_default())?;
+            }
         }
         self.batch.send(self.socket.as_fd(), 0..count);
         Ok(count as u64)

@@ -1,5 +1,5 @@
 //! What one reply costs: seconds of processor time per million replies of this server, plain and protected (NTS, with and
-//! without the proof of the exchange), beside chrony's and a bare echo's, measured in turns in one run; and how long a
+//! without the proof of the exchange), and per million signed Roughtime replies, beside chrony's and a bare echo's, measured in turns in one run; and how long a
 //! client waits for a reply at a steady 20,000 requests a second.
 //!
 //! The echo is the floor: the same batched system calls on the same kind of socket, no stamps, no clock, no
@@ -35,6 +35,7 @@ fn main() -> Result<(), Failure> {
     match arguments.first().map(String::as_str) {
         Some("--serve-echo") => servers::serve_echo(),
         Some("--serve-angbu") => servers::serve_angbu(),
+        Some("--serve-roughtime") => servers::serve_roughtime(),
         _ => measure(number(&arguments, "--rounds", 4)?, number(&arguments, "--requests", 300_000)?),
     }
 }

@@ -10,6 +10,7 @@ use angbu_time::nts::cookie::{self, Contents, EpochSecret, Keys};
 use angbu_time::nts::{AeadKey, MOST_COOKIES};
 use angbu_time::packet::{LENGTH, Leap, Mode, Packet, Version};
 use angbu_time::proof::Asked;
+use angbu_time::roughtime;
 use angbu_units::{NtpServerId, NtpTimestamp};
 use rustls::ClientConfig;
 
@@ -44,6 +45,8 @@ pub(crate) enum Kind {
         /// Whom to trust there.
         tls: Arc<ClientConfig>,
     },
+    /// Roughtime of the server with this key.
+    Roughtime([u8; roughtime::HASH]),
 }
 
 /// One question for each place in flight; each is asked again and again.
@@ -59,6 +62,12 @@ impl Questions {
     pub(crate) fn new(kind: &Kind, server: SocketAddr, count: usize) -> Result<Self, Failure> {
         let mut questions = Self { kind: kind.clone(), datagrams: Vec::new(), reply_length: LENGTH };
         if matches!(kind, Kind::Echo | Kind::Plain) {
+            return Ok(questions);
+        }
+        if let Kind::Roughtime(key) = kind {
+            questions.datagrams = (0..count).map(|place| rough_request(key, token_of(place))).collect();
+            let first = questions.datagrams.first().ok_or("no question")?;
+            roughtime::client::verify(key, first, &ask(server, first)?)?;
             return Ok(questions);
         }
         for place in 0..count {
@@ -95,6 +104,11 @@ impl Questions {
         if matches!(self.kind, Kind::Echo) {
             let token = u64::from_be_bytes(reply.get(40..48)?.try_into().ok()?);
             return (reply == request(token)).then_some(token);
+        }
+        if matches!(self.kind, Kind::Roughtime(_)) {
+            // Signatures are checked of one reply only: it takes the load longer than the server.
+            let nonce = roughtime::client::nonce(reply).ok()?;
+            return nonce.first_chunk().copied().map(u64::from_be_bytes);
         }
         let packet = Packet::decode(reply).ok().filter(|_| reply.len() == self.reply_length)?;
         let good = packet.mode == Mode::Server
@@ -139,14 +153,28 @@ fn own_session() -> Result<Session, Failure> {
 
 /// Asks once and checks the reply wholly; says how long it is.
 fn try_one(server: SocketAddr, session: &mut Session, request: &Request) -> Result<usize, Failure> {
+    let reply = ask(server, &request.datagram)?;
+    session.read(request, &reply)?;
+    Ok(reply.len())
+}
+
+/// Asks once.
+fn ask(server: SocketAddr, request: &[u8]) -> Result<Vec<u8>, Failure> {
     let socket = UdpSocket::bind((server.ip(), 0))?;
     socket.connect(server)?;
     socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-    socket.send(&request.datagram)?;
-    let mut reply = [0; 2_048];
+    socket.send(request)?;
+    let mut reply = vec![0; 2_048];
     let length = socket.recv(&mut reply)?;
-    session.read(request, reply.get(..length).unwrap_or_default())?;
-    Ok(length)
+    reply.truncate(length);
+    Ok(reply)
+}
+
+/// A Roughtime request whose nonce begins with its token.
+fn rough_request(key: &[u8; roughtime::HASH], token: u64) -> Vec<u8> {
+    let mut nonce: [u8; roughtime::HASH] = rand::random();
+    nonce[..8].copy_from_slice(&token.to_be_bytes());
+    roughtime::client::request(key, &nonce)
 }
 
 /// The token of a protected question, which is always the same from one place.

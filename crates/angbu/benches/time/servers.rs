@@ -9,10 +9,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use angbu::roughtime::{Parts, RoughtimeServer};
 use angbu_agent::clock::SystemClock;
 use angbu_agent::ntp::batch::Batch;
 use angbu_agent::ntp::server::{BATCH, Epochs, Listen, Published, PublishedEpochs, Server};
 use angbu_client::Trust;
+use angbu_store::{Options, Store};
 use angbu_time::packet::Leap;
 use angbu_time::server::ServerState;
 use angbu_units::{Clock as _, Nanos};
@@ -45,17 +47,20 @@ pub(crate) struct Running {
 /// Every server, the floor first.
 pub(crate) fn all(directory: &Path) -> Result<Vec<Running>, Failure> {
     let plain = |name, argument, kind, aim| {
-        let (child, address) = ours(argument)?;
+        let (child, address, _) = ours(argument)?;
         Running::load(name, aim, true, child, address, kind)
     };
     let protected = |name, proof, aim| {
-        let (child, address) = ours("--serve-angbu")?;
+        let (child, address, _) = ours("--serve-angbu")?;
         Running::load(name, Some(aim), false, child, address, Kind::Protected { proof })
     };
     let (child, address, _) = chrony(&directory.join("plain"))?;
     let chrony_plain = Running::load("chrony", None, true, child, address, Kind::Plain)?;
     let (child, address, kind) = chrony(&directory.join("protected"))?;
     let chrony_protected = Running::load("chrony NTS", None, false, child, address, kind)?;
+    let (child, address, key) = ours("--serve-roughtime")?;
+    let rough = Kind::Roughtime(key.ok_or("no key")?);
+    let rough = Running::load("angbu Roughtime", Some(2.0), false, child, address, rough)?;
     Ok(vec![
         plain("echo (floor)", "--serve-echo", Kind::Echo, None)?,
         plain("angbu", "--serve-angbu", Kind::Plain, Some(1.1))?,
@@ -63,19 +68,23 @@ pub(crate) fn all(directory: &Path) -> Result<Vec<Running>, Failure> {
         protected("angbu NTS", false, 1.9)?,
         protected("angbu NTS + proof", true, 2.1)?,
         chrony_protected,
+        rough,
     ])
 }
 
-/// This program again, as a server that says its port.
-fn ours(argument: &str) -> Result<(Child, SocketAddr), Failure> {
+/// This program again, as a server that says its port, and its key where it has one.
+fn ours(argument: &str) -> Result<(Child, SocketAddr, Option<[u8; 32]>), Failure> {
     let mut child = Command::new(std::env::current_exe()?)
         .arg(argument)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
-    let mut port = String::new();
-    BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut port)?;
-    Ok((child, SocketAddr::from((Ipv4Addr::LOCALHOST, port.trim().parse()?))))
+    let mut said = String::new();
+    BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut said)?;
+    let mut words = said.split_whitespace();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, words.next().ok_or("no port")?.parse()?));
+    let key = words.map(str::parse).collect::<Result<Vec<u8>, _>>()?.try_into().ok();
+    Ok((child, address, key))
 }
 
 /// A chrony that exchanges keys for NTS too.
@@ -210,8 +219,40 @@ pub(crate) fn serve_echo() -> Result<(), Failure> {
 
 /// The server that is measured, with one epoch of keys.
 pub(crate) fn serve_angbu() -> Result<(), Failure> {
+    let epochs = Arc::new(PublishedEpochs::default());
+    epochs.set(Epochs { server: SERVER, open: vec![questions::secret()], current: EPOCH });
+    let listen =
+        Listen { addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], threads: NonZeroUsize::MIN };
+    let server = Server::start_protected(&listen, published(), epochs, Arc::new(SystemClock))?;
+    for address in server.addresses() {
+        writeln!(io::stdout(), "{}", address.port())?;
+    }
+    // Until the benchmark is gone.
+    io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+/// The Roughtime server that is measured; it says its port and the bytes of its key.
+pub(crate) fn serve_roughtime() -> Result<(), Failure> {
+    let folder = tempfile::tempdir()?;
+    let clock = Arc::new(SystemClock);
+    let server = RoughtimeServer::start(Parts {
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        store: Store::open(&Options::new(folder.path()), clock.clone())?,
+        published: published(),
+        clock,
+        announces_leaps: true,
+    })?;
+    let key: Vec<String> = server.public_key().iter().map(u8::to_string).collect();
+    writeln!(io::stdout(), "{} {}", server.address().port(), key.join(" "))?;
+    io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+/// What is said of the clock.
+fn published() -> Arc<Published> {
     let now = SystemClock.read().wall;
-    let state = ServerState {
+    Arc::new(Published::new(ServerState {
         leap: Leap::None,
         stratum: 10,
         precision: -24,
@@ -220,17 +261,5 @@ pub(crate) fn serve_angbu() -> Result<(), Failure> {
         reference_id: *b"LOCL",
         reference_time: now,
         as_of: now,
-    };
-    let epochs = Arc::new(PublishedEpochs::default());
-    epochs.set(Epochs { server: SERVER, open: vec![questions::secret()], current: EPOCH });
-    let listen =
-        Listen { addresses: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))], threads: NonZeroUsize::MIN };
-    let published = Arc::new(Published::new(state));
-    let server = Server::start_protected(&listen, published, epochs, Arc::new(SystemClock))?;
-    for address in server.addresses() {
-        writeln!(io::stdout(), "{}", address.port())?;
-    }
-    // Until the benchmark is gone.
-    io::stdin().read_to_end(&mut Vec::new())?;
-    Ok(())
+    }))
 }
