@@ -74,10 +74,10 @@ fn crystals() {
 #[test]
 fn bad_paths() {
     let on = |seed, path| Host::new(seed, Oscillator::ordinary(seed)).with(Upstream::honest(path));
-    check("half of all exchanges lost", us(25), us(100), |seed| {
+    check("half of all exchanges lost", us(20), us(100), |seed| {
         on(seed, Path { lost_per_mille: 500, reordered_per_mille: 50, ..Path::lan() })
     });
-    check("queues of 1 ms both ways", us(150), us(600), |seed| {
+    check("queues of 1 ms both ways", us(150), us(500), |seed| {
         on(seed, Path::symmetric(Delay::of(us(100), ms(1))))
     });
     check("a queue of 20 ms one way, one minute in ten", us(60), us(1_000), |seed| {
@@ -193,54 +193,5 @@ fn the_era_rolls_over_in_2036() {
         host.run(HOUR.times(4));
         assert_eq!(steps(&host), 0);
         assert!(host.errors_since(HOUR).largest < ms(3));
-    }
-}
-
-/// A world of each seed.
-type World = Box<dyn Fn(u64) -> Host>;
-
-#[test]
-#[ignore = "prints figures to choose parameters by"]
-fn figures() {
-    let lan = |seed, oscillator| Host::new(seed, oscillator).with(Upstream::honest(Path::lan()));
-    let wan = |seed, oscillator| Host::new(seed, oscillator).with(Upstream::honest(Path::wan()));
-    let all: Vec<(&str, World)> = vec![
-        ("lan", Box::new(move |seed| lan(seed, Oscillator::ordinary(seed)))),
-        ("wan", Box::new(move |seed| wan(seed, Oscillator::ordinary(seed)))),
-        (
-            "swing 2ppm/20min",
-            Box::new(move |seed| {
-                lan(
-                    seed,
-                    Oscillator { swing: Ppb::new(2_000), period: s(1_200), ..Oscillator::ordinary(seed) },
-                )
-            }),
-        ),
-        (
-            "wander 10",
-            Box::new(move |seed| lan(seed, Oscillator { wander: 10.0, ..Oscillator::ordinary(seed) })),
-        ),
-        (
-            "wander 10 wan",
-            Box::new(move |seed| wan(seed, Oscillator { wander: 10.0, ..Oscillator::ordinary(seed) })),
-        ),
-        (
-            "queues",
-            Box::new(move |seed| {
-                Host::new(seed, Oscillator::ordinary(seed))
-                    .with(Upstream::honest(Path::symmetric(Delay::of(us(100), ms(1)))))
-            }),
-        ),
-    ];
-    for (name, host) in all {
-        let (mut rms, mut largest) = (0, 0);
-        for seed in 0..20 {
-            let mut host = host(seed).steering();
-            host.run(HOUR.times(2));
-            let errors = host.errors_since(HOUR);
-            rms += errors.rms.count() / 20;
-            largest = largest.max(errors.largest.count());
-        }
-        println!("{name}: mean rms {}, largest {}", Nanos::new(rms), Nanos::new(largest));
     }
 }
