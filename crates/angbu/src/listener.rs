@@ -12,7 +12,7 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
@@ -51,6 +51,57 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
+/// Lets connections in, as many as there are places, until `stop` turns true.
+pub(crate) struct Door {
+    listener: TcpListener,
+    each_source: usize,
+    places: Arc<Semaphore>,
+    sources: Sources,
+    stop: watch::Receiver<bool>,
+}
+
+/// What a connection holds; dropped, others can come in.
+pub(crate) struct Place {
+    _place: OwnedSemaphorePermit,
+    _source: FromSource,
+}
+
+impl Door {
+    pub(crate) fn new(listener: TcpListener, limits: Limits, stop: watch::Receiver<bool>) -> Self {
+        let places = Arc::new(Semaphore::new(limits.connections));
+        Self { listener, each_source: limits.each_source, places, sources: Sources::default(), stop }
+    }
+
+    /// The next connection; none once `stop` has turned true. `crowded` is told of each that is closed because its address
+    /// has too many.
+    pub(crate) async fn next(
+        &mut self,
+        crowded: impl Fn(SocketAddr),
+    ) -> Option<(TcpStream, SocketAddr, Place)> {
+        loop {
+            let place = tokio::select! {
+                place = Arc::clone(&self.places).acquire_owned() => place.ok()?,
+                _ = self.stop.wait_for(|stopped| *stopped) => return None,
+            };
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                _ = self.stop.wait_for(|stopped| *stopped) => return None,
+            };
+            match accepted {
+                Ok((stream, peer)) => match self.sources.enter(peer.ip(), self.each_source) {
+                    Some(source) => return Some((stream, peer, Place { _place: place, _source: source })),
+                    None => crowded(peer),
+                },
+                Err(error) => {
+                    // Out of file descriptors, most likely: waiting a moment beats spinning.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        }
+    }
+}
+
 /// Serves `router` on `listener` until `stop` turns true, then lets open requests end for a short while.
 /// Handlers find the peer's address as `ConnectInfo<SocketAddr>`.
 pub(crate) async fn serve(
@@ -58,41 +109,20 @@ pub(crate) async fn serve(
     tls: Option<Arc<rustls::ServerConfig>>,
     router: Router,
     limits: Limits,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let acceptor = tls.map(TlsAcceptor::from);
     let graceful = Arc::new(GracefulShutdown::new());
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let sources = Sources::default();
-    loop {
-        let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
-            _ = stop.wait_for(|stopped| *stopped) => break,
-        };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stopped| *stopped) => break,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: waiting a moment beats spinning.
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let Some(source) = sources.enter(peer.ip(), limits.each_source) else {
-            tracing::debug!(%peer, "too many connections from one address");
-            continue;
-        };
+    let mut door = Door::new(listener, limits, stop);
+    let crowded = |peer| tracing::debug!(%peer, "too many connections from one address");
+    while let Some((stream, peer, place)) = door.next(crowded).await {
         let (acceptor, router, watcher) = (acceptor.clone(), router.clone(), graceful.watcher());
         tokio::spawn(async move {
             connection(stream, peer, acceptor, router, watcher).await;
-            drop((place, source));
+            drop(place);
         });
     }
-    drop(listener);
+    drop(door);
     if let Ok(graceful) = Arc::try_unwrap(graceful) {
         let _ = tokio::time::timeout(GRACE, graceful.shutdown()).await;
     }
@@ -100,17 +130,17 @@ pub(crate) async fn serve(
 
 /// How many connections each address has open.
 #[derive(Clone, Default)]
-pub(crate) struct Sources(Arc<Mutex<HashMap<IpAddr, usize>>>);
+struct Sources(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 /// One connection of an address, until it is dropped.
-pub(crate) struct FromSource {
+struct FromSource {
     sources: Sources,
     address: IpAddr,
 }
 
 impl Sources {
     /// Counts a connection, unless its address has so many already.
-    pub(crate) fn enter(&self, address: IpAddr, most: usize) -> Option<FromSource> {
+    fn enter(&self, address: IpAddr, most: usize) -> Option<FromSource> {
         let address = network(address);
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(address).or_default();

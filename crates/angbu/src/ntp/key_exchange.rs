@@ -20,11 +20,11 @@ use angbu_time::packet;
 use rustls::{ServerConfig, ServerConnection};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use zeroize::Zeroizing;
 
-use crate::listener::{self, Limits, Sources};
+use crate::listener::{self, Door, Limits};
 
 /// What one centre gives strangers who exchange keys.
 #[derive(Debug, Clone, Copy)]
@@ -95,33 +95,15 @@ pub(crate) async fn serve(
     listener: TcpListener,
     service: Service,
     Bounds { limits, deadline }: Bounds,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections));
-    let sources = Sources::default();
     let acceptor = TlsAcceptor::from(Arc::clone(&service.tls));
-    loop {
-        let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
-            _ = stop.wait_for(|stopped| *stopped) => break,
-        };
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stopped| *stopped) => break,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: waiting a moment beats spinning.
-                tracing::warn!(%error, "cannot accept a connection for the exchange of keys");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
-        };
-        let Some(source) = sources.enter(peer.ip(), limits.each_source) else {
-            service.counts.crowded.fetch_add(1, Ordering::Relaxed);
-            continue;
-        };
+    let mut door = Door::new(listener, limits, stop);
+    let counts = Arc::clone(&service.counts);
+    let crowded = |_| {
+        counts.crowded.fetch_add(1, Ordering::Relaxed);
+    };
+    while let Some((stream, peer, place)) = door.next(crowded).await {
         let (service, acceptor) = (service.clone(), acceptor.clone());
         tokio::spawn(async move {
             let outcome = tokio::time::timeout(deadline, exchange(stream, &acceptor, &service)).await;
@@ -135,7 +117,7 @@ pub(crate) async fn serve(
                 Err(_) => &service.counts.failed,
             };
             counter.fetch_add(1, Ordering::Relaxed);
-            drop((place, source));
+            drop(place);
         });
     }
 }
