@@ -12,6 +12,7 @@ mod demo;
 mod evidence;
 mod faults;
 mod guest;
+mod guides;
 mod load;
 mod log;
 mod ntp;
