@@ -24,7 +24,8 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
             ignored_test(workspace, "angbu", "judge_clock")
         }
         "verdicts" => ignored_test(workspace, "angbu-testkit", "judge_verdicts"),
-        "roughtime" => roughtime(workspace),
+        "ntpd-rs" => judged_by(workspace, &NTPD_RS),
+        "roughtime" => judged_by(workspace, &ROUGHENOUGH),
         "fuzz" => fuzz::run_all(workspace, FUZZ_SECONDS),
         "advisories" => advisories(workspace),
         _ => bail!(
@@ -34,6 +35,7 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
              tenmillion (a log of ten million entries: its size, its start, its proofs), \
              discipline (the agent's beside chronyd's, each on a simulated clock, seven minutes), \
              verdicts (10,000 simulated agents and 1,000,000 polls, each verdict against the truth), \
+             ntpd-rs (as client of our protected time, and our agent as client of its), \
              roughtime (the published Rust client and server against ours), \
              tampering (1,000 simulated days of honest machines, without an alarm), \
              clock (a virtual machine whose clock is set, slewed, steered by chrony, held and put back), \
@@ -42,21 +44,47 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
     }
 }
 
-/// The published Rust implementation of Roughtime, by its version: its programs are installed here, not in the system.
-const ROUGHENOUGH: [&str; 2] = ["roughenough-client@2.2.0", "roughenough-server@2.2.0"];
+/// Another implementation, by its version: its programs are installed below the target folder, not in the system.
+struct Foreign {
+    /// Its folder.
+    name: &'static str,
+    /// What `cargo install` is told besides where to.
+    install: &'static [&'static str],
+    /// The variable that tells the trial where its programs are.
+    variable: &'static str,
+    /// The trial.
+    test: &'static str,
+}
+
+/// The published Rust implementation of Roughtime.
+const ROUGHENOUGH: Foreign = Foreign {
+    name: "roughenough",
+    install: &["roughenough-client@2.2.0", "roughenough-server@2.2.0"],
+    variable: "ANGBU_ROUGHENOUGH",
+    test: "judge_roughtime",
+};
+
+/// Another Rust implementation of NTS, as client and as server. What it can do beyond that is left out.
+const NTPD_RS: Foreign = Foreign {
+    name: "ntpd-rs",
+    install: &["--debug", "--no-default-features", "--features", "aws-lc,rustcrypto", "ntpd@1.9.0"],
+    variable: "ANGBU_NTPD_RS",
+    test: "judge_ntpd_rs",
+};
 
 /// Another implementation's client asks our server, and our client asks theirs.
-fn roughtime(workspace: &Workspace) -> anyhow::Result<()> {
-    let tools = workspace.notes().join("roughenough");
+fn judged_by(workspace: &Workspace, foreign: &Foreign) -> anyhow::Result<()> {
+    let tools = workspace.notes().join(foreign.name);
     process::run(
         process::cargo()
             .current_dir(&workspace.root)
             .args(["install", "--locked", "--root"])
             .arg(&tools)
-            .args(ROUGHENOUGH),
+            .args(foreign.install),
     )
     .context("this needs the network once")?;
-    process::run(judged(workspace, "angbu", "judge_roughtime").env("ANGBU_ROUGHENOUGH", tools.join("bin")))
+    let mut trial = judged(workspace, "angbu", foreign.test);
+    process::run(trial.env(foreign.variable, tools.join("bin")))
 }
 
 /// What is known changes from day to day, whatever the repository holds: so this is no test.

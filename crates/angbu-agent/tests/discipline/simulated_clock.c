@@ -212,12 +212,29 @@ int clock_adjtime(clockid_t id, struct timex *x)
     return id == CLOCK_REALTIME ? adjtimex(x) : (errno = EINVAL, -1);
 }
 
-/* The kernel would stamp packets by the host's clock. */
+/* The kernel stamps packets by the host's clock: refused, unless CLOCK_STAMPS asks for stamps moved to the simulated one. */
 int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
 {
-    if (level == SOL_SOCKET && (name == SO_TIMESTAMP || name == SO_TIMESTAMPNS || name == SO_TIMESTAMPING))
+    if (level == SOL_SOCKET && (name == SO_TIMESTAMP || name == SO_TIMESTAMPNS || name == SO_TIMESTAMPING)
+        && !getenv("CLOCK_STAMPS"))
         return errno = ENOPROTOOPT, -1;
     return syscall(SYS_setsockopt, fd, level, name, value, length);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    ssize_t length = syscall(SYS_recvmsg, fd, message, flags);
+    for (struct cmsghdr *c = length < 0 ? NULL : CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level != SOL_SOCKET || (c->cmsg_type != SO_TIMESTAMPNS && c->cmsg_type != SO_TIMESTAMPING))
+            continue;
+        struct timespec stamp, now;
+        memcpy(&stamp, CMSG_DATA(c), sizeof stamp);
+        clock_gettime(CLOCK_REALTIME, &now);
+        int64_t age = real(CLOCK_REALTIME) - (stamp.tv_sec * S + stamp.tv_nsec);
+        put(0, now.tv_sec * S + now.tv_nsec - age, &stamp);
+        memcpy(CMSG_DATA(c), &stamp, sizeof stamp);
+    }
+    return length;
 }
 
 static void *record(void *path)

@@ -17,14 +17,14 @@ use super::process::{PATIENCE, Process, call, pass, serve_command_with, try_http
 use super::witness::{asking, cosigned, witness};
 
 /// A database and the folders of the centres that share it.
-struct Cluster {
+pub(super) struct Cluster {
     server: Server,
     address: String,
     folder: tempfile::TempDir,
 }
 
 impl Cluster {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         // Its disk is waited for: what is tried here is what a crash leaves.
         let server = Server::with(&[]);
         let address = server.database();
@@ -32,7 +32,7 @@ impl Cluster {
     }
 
     /// Starts the centre of this name.
-    fn start(&self, name: &str) -> Process {
+    pub(super) fn start(&self, name: &str) -> Process {
         self.start_with(name, "")
     }
 

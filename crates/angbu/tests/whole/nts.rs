@@ -1,10 +1,9 @@
 //! Protected time before real clients and servers, and before somebody on the way.
 
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use angbu_accounts::EnrolmentCode;
 use angbu_agent::clock::SystemClock;
@@ -23,7 +22,7 @@ use super::process::{Process, angbu, call, demo, http, serve_command_with, succe
 use super::refusals::{now, send};
 
 /// A process of somebody else's, ended with the test.
-pub(crate) struct Other(Child);
+pub(crate) struct Other(pub(super) Child);
 
 impl Drop for Other {
     fn drop(&mut self) {
@@ -52,19 +51,19 @@ pub(crate) fn chronyd(folder: &Path, name: &str, config: &str) -> Other {
 }
 
 /// A number of `/metrics`.
-fn metric(centre: &Process, name: &str) -> u64 {
+pub(super) fn metric(centre: &Process, name: &str) -> u64 {
     let text = http(centre.text("http"), "GET", "/metrics", "", b"").text();
     let line =
         text.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("no {name}:\n{text}"));
     line.rsplit_once(' ').unwrap().1.parse().unwrap()
 }
 
-const PROTECTED: &str = "angbu_nts_replies_total{kind=\"protected\"}";
-const WITNESSED: &str = "angbu_nts_replies_total{kind=\"witnessed\"}";
-const NAK: &str = "angbu_nts_replies_total{kind=\"nak\"}";
-const EXCHANGED: &str = "angbu_nts_key_exchanges_total{outcome=\"served\"}";
+pub(super) const PROTECTED: &str = "angbu_nts_replies_total{kind=\"protected\"}";
+pub(super) const WITNESSED: &str = "angbu_nts_replies_total{kind=\"witnessed\"}";
+pub(super) const NAK: &str = "angbu_nts_replies_total{kind=\"nak\"}";
+pub(super) const EXCHANGED: &str = "angbu_nts_key_exchanges_total{outcome=\"served\"}";
 
-fn port(address: &str) -> &str {
+pub(super) fn port(address: &str) -> &str {
     address.rsplit(':').next().unwrap()
 }
 
@@ -101,7 +100,7 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// An agent's configuration and state for a centre whose demo customer it joins.
-fn agent(centre: &Process, folder: &Path, more: &str) -> Process {
+pub(super) fn agent(centre: &Process, folder: &Path, more: &str) -> Process {
     let wish = json!({"kind": "agent", "customer": "demo", "name": "db-3"});
     let said = call(centre, "POST", "/api/v1/enrolments", Some(&wish)).json();
     let file = folder.join("agent.toml");
@@ -147,7 +146,7 @@ fn an_agent_takes_protected_time_from_chrony() {
 }
 
 /// A certificate for this machine with its key.
-fn certificate(folder: &Path) -> (PathBuf, PathBuf) {
+pub(super) fn certificate(folder: &Path) -> (PathBuf, PathBuf) {
     let pair = rcgen::KeyPair::generate().unwrap();
     let params = rcgen::CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     let signed = params.self_signed(&pair).unwrap();
@@ -155,108 +154,6 @@ fn certificate(folder: &Path) -> (PathBuf, PathBuf) {
     std::fs::write(&files.0, signed.pem()).unwrap();
     std::fs::write(&files.1, pair.serialize_pem()).unwrap();
     files
-}
-
-/// What somebody on the way between an agent and the centre does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Deed {
-    Nothing,
-    MovesT2AndT3,
-    Replays,
-    Strips,
-    Answers,
-    Forges,
-}
-
-impl Deed {
-    const EVIL: [Self; 5] = [Self::MovesT2AndT3, Self::Replays, Self::Strips, Self::Answers, Self::Forges];
-
-    fn of(number: u8) -> Self {
-        Self::EVIL.into_iter().find(|deed| *deed as u8 == number).unwrap_or(Self::Nothing)
-    }
-
-    /// What the agent is sent instead of the centre's reply.
-    fn done(self, request: &[u8], reply: &[u8], first: &[u8]) -> Vec<u8> {
-        let mut made = reply.to_vec();
-        match self {
-            Self::Nothing => {}
-            // Five seconds on, in both.
-            Self::MovesT2AndT3 => {
-                for at in [32, 40] {
-                    let seconds = u32::from_be_bytes(made[at..at + 4].try_into().unwrap());
-                    made[at..at + 4].copy_from_slice(&(seconds + 5).to_be_bytes());
-                }
-            }
-            // An old reply, told to answer this very question.
-            Self::Replays => {
-                made = first.to_vec();
-                made[24..32].copy_from_slice(&request[40..48]);
-            }
-            Self::Strips => made.truncate(48),
-            // A server of his own, which knows no key.
-            Self::Answers => {
-                made.truncate(48);
-                made[32] ^= 1;
-                made.extend(&request[48..84]);
-                made.extend(&reply[84..]);
-            }
-            // The centre's own word that it cannot open the cookie.
-            Self::Forges => {
-                made.truncate(84);
-                made[1] = 0;
-                made[12..16].copy_from_slice(b"NTSN");
-            }
-        }
-        made
-    }
-}
-
-/// Somebody between an agent and the centre: passes what the agent asks on, and does what he is told with the replies.
-fn somebody_on_the_way(centre: SocketAddr, deed: Arc<AtomicU8>) -> SocketAddr {
-    let to_agent = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let address = to_agent.local_addr().unwrap();
-    std::thread::spawn(move || {
-        let to_centre = UdpSocket::bind("127.0.0.1:0").unwrap();
-        to_centre.connect(centre).unwrap();
-        let (mut request, mut reply) = ([0; 2_048], [0; 2_048]);
-        let mut first = None;
-        while let Ok((asked, agent)) = to_agent.recv_from(&mut request) {
-            to_centre.send(&request[..asked]).unwrap();
-            let Ok(length) = to_centre.recv(&mut reply) else { continue };
-            let first = first.get_or_insert_with(|| reply[..length].to_vec());
-            let deed = Deed::of(deed.load(Ordering::SeqCst));
-            let _ = to_agent.send_to(&deed.done(&request[..asked], &reply[..length], first), agent);
-        }
-    });
-    address
-}
-
-#[test]
-fn somebody_on_the_way_gets_nowhere() {
-    let folder = tempfile::tempdir().unwrap();
-    let centre = Process::start(&mut serve_command_with(folder.path(), ""));
-    let deed = Arc::new(AtomicU8::new(0));
-    let way = somebody_on_the_way(centre.text("ntp").parse().unwrap(), Arc::clone(&deed));
-    let mut agent = agent(&centre, folder.path(), &format!("centre_ntp = \"{way}\"\n"));
-    agent.event("exchange");
-    for evil in Deed::EVIL {
-        deed.store(evil as u8, Ordering::SeqCst);
-        agent.forget();
-        // One exchange may have been under way.
-        let told = std::iter::repeat_with(|| agent.either(&["exchange", "no-exchange"])).skip(1).take(1);
-        for event in told.collect::<Vec<_>>() {
-            assert_eq!(event["event"], "no-exchange", "{evil:?}: {event}");
-            let reason = event["reason"].as_str().unwrap();
-            let words = ["not protected", "not authentic", "another request", "NTSN", "exchanged with"];
-            assert!(words.iter().any(|word| reason.contains(word)), "{evil:?}: {reason}");
-        }
-        deed.store(Deed::Nothing as u8, Ordering::SeqCst);
-        agent.event("exchange");
-    }
-    assert!(metric(&centre, WITNESSED) > 5);
-    agent.interrupt();
-    centre.interrupt();
 }
 
 #[test]
@@ -274,7 +171,7 @@ fn the_demo_is_protected_and_its_report_says_how_much_is_proven() {
 }
 
 /// What a report of everything up to this second says of proofs: exchanges, proven, late, refused.
-fn sealed(centre: &Process, folder: &Path) -> Option<[u64; 4]> {
+pub(super) fn sealed(centre: &Process, folder: &Path) -> Option<[u64; 4]> {
     let file = folder.join("report.html");
     let period = ["--from", "2026-01-01T00:00:00Z", "--to", "2200-01-01T00:00:00Z"];
     succeed(
