@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use angbu_client::write_malfeasance;
+use angbu_evidence::note::VerifierKey;
 use angbu_time::roughtime::chain::{Chain, Question};
 use angbu_time::roughtime::client::Reply;
 use angbu_time::roughtime::{LONGEST_PACKET, PORT};
@@ -42,7 +43,8 @@ const DRIFT: Ppb = Ppb::new(100_000);
 /// The first wait after a check in which no server answered (RFC 10049, section 5).
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 
-/// A Roughtime server, written as `host[:port] key`, the key in base64.
+/// A Roughtime server, written as `host[:port] key`: the key in base64, or as a verifier key, which is how the centre's list of
+/// keys shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct RoughtimeServer {
@@ -59,7 +61,10 @@ impl TryFrom<String> for RoughtimeServer {
         let wrong =
             || format!("'{text}' is not a Roughtime server: write \"host:port key\", the key in base64");
         let (name, key) = text.trim().split_once(char::is_whitespace).ok_or_else(wrong)?;
-        let key = STANDARD.decode(key.trim()).map_err(|_| wrong())?;
+        let key = match key.trim().parse::<VerifierKey>() {
+            Ok(key) => key.public_key().to_vec(),
+            Err(_) => STANDARD.decode(key.trim()).map_err(|_| wrong())?,
+        };
         let has_port = name.rsplit_once(':').is_some_and(|(host, port)| {
             port.parse::<u16>().is_ok() && (!host.contains(':') || host.ends_with(']'))
         });

@@ -1,10 +1,14 @@
 //! An agent that serves its site: chrony and a Windows-like client as its children, and those that it does not serve.
 
-use std::net::UdpSocket;
+use std::io::IoSlice;
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use nix::libc;
+use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
 use serde_json::json;
 
 use super::process::{PATIENCE, Process, angbu, call, serve_command, until};
@@ -87,12 +91,29 @@ fn chrony_and_windows_take_time_from_an_agent() {
     agent.interrupt();
 }
 
+/// Sends a datagram under an address of this machine's choice.
+fn send_as(from: Ipv4Addr, socket: &UdpSocket, datagram: &[u8], to: &str) {
+    let to = SockaddrIn::from(to.parse::<SocketAddrV4>().unwrap());
+    let source = libc::in_addr { s_addr: from.to_bits().to_be() };
+    let info = libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: source, ipi_addr: source };
+    let message = [ControlMessage::Ipv4PacketInfo(&info)];
+    let parts = [IoSlice::new(datagram)];
+    sendmsg(socket.as_raw_fd(), &parts, &message, MsgFlags::empty(), Some(&to)).unwrap();
+}
+
+/// The bytes of a process that are in memory.
+fn resident(process: u32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap();
+    text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4_096
+}
+
 #[test]
 fn strangers_get_nothing_and_the_greedy_little() {
     let folder = tempfile::tempdir().unwrap();
     let centre = Process::start(&mut serve_command(folder.path()));
     let mut agent = agent(folder.path(), &centre);
     let server = served(&mut agent);
+    let greedy_socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     let denied = ask("127.0.0.66", &server, 0x23);
     reply(&ask("127.0.0.67", &server, 0x23));
     denied.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
@@ -113,12 +134,18 @@ fn strangers_get_nothing_and_the_greedy_little() {
         kissed += u32::from(&reply_bytes[12..16] == b"RATE" && reply_bytes[1] == 0);
     }
     assert!((8..=30).contains(&answered) && kissed >= 1, "{answered} answered, {kissed} kissed");
-    // Two thousand other sources, and then a patient one is answered as ever.
-    for source in 0..2_000_u32 {
-        let [_, _, high, low] = source.to_be_bytes();
-        let socket = UdpSocket::bind((format!("127.1.{high}.{low}"), 0)).unwrap();
-        socket.send_to(&request, &server).unwrap();
+    // A hundred thousand invented sources: the agent's memory is what it was, and a patient one is answered as ever.
+    let before = resident(agent.id());
+    for source in 0..100_000_u32 {
+        send_as(Ipv4Addr::from_bits(0x7f10_0000 + source), &greedy_socket, &request, &server);
     }
+    until("an answer beside the flood", || {
+        let patient = ask("127.0.0.68", &server, 0x23);
+        patient.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        patient.recv(&mut [0; 48]).ok()
+    });
+    let grown = resident(agent.id()).saturating_sub(before);
+    assert!(grown < 4 << 20, "the agent grew by {grown} bytes");
     reply(&ask("127.0.0.68", &server, 0x23));
     agent.interrupt();
     centre.interrupt();

@@ -1,6 +1,7 @@
 //! Protected time before real clients and servers, and before somebody on the way.
 
-use std::net::{TcpListener, UdpSocket};
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -17,8 +18,9 @@ use angbu_time::sync::Judgement;
 use angbu_units::{Clock as _, Nanos, NtpServerId, NtpTimestamp};
 use ed25519_dalek::SigningKey;
 use serde_json::json;
+use socket2::{Domain, Socket, Type};
 
-use super::process::{Process, angbu, call, demo, http, serve_command_with, succeed, until};
+use super::process::{Process, angbu, call, demo, http, run, serve_command_with, succeed, until};
 use super::refusals::{now, send};
 
 /// A process of somebody else's, ended with the test.
@@ -249,5 +251,54 @@ fn an_agent_cannot_invent_repeat_or_reorder_exchanges() {
     // A report ends with a whole second.
     let said = until("all in a report", || sealed(&centre, folder.path()).filter(|[count, ..]| *count == 7));
     assert_eq!(said, [7, 3, 0, 4], "the first, the third and the fourth are proven");
+    centre.interrupt();
+}
+
+/// Connections of eight addresses, as many as a centre lets in of each and some more. Each says the beginning of a greeting.
+fn flood(to: SocketAddr) -> Vec<TcpStream> {
+    let addresses = (1..=8).map(|last| SocketAddr::from(([127, 0, 3, last], 0)));
+    let opened = addresses.flat_map(|from| {
+        (0..70).filter_map(move |_| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.bind(&from.into()).unwrap();
+            socket.connect(&to.into()).ok()?;
+            let mut stream = TcpStream::from(socket);
+            // Who was closed at once cannot say it.
+            let _ = stream.write_all(&[0x16, 3, 1]);
+            Some(stream)
+        })
+    });
+    opened.collect()
+}
+
+#[test]
+fn whoever_floods_the_exchange_of_keys_locks_nobody_out() {
+    const FAILED: &str = "angbu_nts_key_exchanges_total{outcome=\"failed\"}";
+    const CROWDED: &str = "angbu_nts_key_exchanges_total{outcome=\"crowded\"}";
+    let folder = tempfile::tempdir().unwrap();
+    let centre = Process::start(&mut serve_command_with(folder.path(), ""));
+    let mut agent = agent(&centre, folder.path(), "");
+    agent.event("exchange");
+    let door = centre.text("nts").parse().unwrap();
+    let held = flood(door);
+    assert!(held.len() > 500, "{}", held.len());
+    // Who has keys needs no door.
+    agent.forget();
+    for _ in 0..4 {
+        assert_eq!(agent.either(&["exchange", "no-exchange"])["event"], "exchange");
+    }
+    // Who has none waits for a place, no longer than the slow are let wait.
+    let mut probe = || {
+        let certificate = folder.path().join("data/site-certificate.pem");
+        let server = format!("localhost:{}", port(centre.text("nts")));
+        let mut probe = angbu(["probe", &server, "--nts", "--count", "1", "--ca"]);
+        run(probe.arg(certificate)).status.success().then_some(())
+    };
+    until("an exchange of keys beside the flood", &mut probe);
+    until("the end of the slow ones", || (metric(&centre, FAILED) >= 512).then_some(()));
+    assert!(metric(&centre, CROWDED) > 0, "more of one address are closed at once");
+    drop(held);
+    until("an exchange of keys after the flood", &mut probe);
+    agent.interrupt();
     centre.interrupt();
 }

@@ -11,7 +11,7 @@ use angbu_time::roughtime::chain::Chain;
 use angbu_units::Clock as _;
 use serde_json::Value;
 
-use super::process::{Process, angbu, http, moved_clock, run, serve_command_with, succeed, until};
+use super::process::{Process, angbu, call, http, moved_clock, run, serve_command_with, succeed, until};
 
 const HEAD: &str = "[roughtime]\nlisten = \"127.0.0.1:0\"\n";
 
@@ -67,6 +67,41 @@ fn a_clock_that_nothing_vouches_for_gives_no_reply() {
     until("the request to be counted", || {
         (metric(&centre, "angbu_roughtime_dropped_total{reason=\"unproven\"}")? == 1).then_some(())
     });
+    centre.interrupt();
+}
+
+#[test]
+fn a_rotated_key_ends_at_once_and_the_next_one_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let centre = Process::start(&mut serve_command_with(folder.path(), HEAD));
+    let never = || false;
+    let old = RoughtimeServer::try_from(server(&centre)).unwrap();
+    let mut chain = Chain::new();
+    ask(&old, &mut chain, &SystemClock, &never).unwrap();
+    let answer = call(&centre, "POST", "/api/v1/evidence/keys/roughtime/rotate", None);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let next = answer.json()["verifier_key"].as_str().unwrap().to_owned();
+    assert!(next.contains("/roughtime+"), "{next}");
+    let new = RoughtimeServer::try_from(format!("{} {next}", old.name)).unwrap();
+    assert_ne!(new.public_key, old.public_key);
+    // The server looks for another key every ten seconds.
+    let answered = until("a reply with the next key", || {
+        let sent = SystemClock.read().monotonic;
+        let waited = || (SystemClock.read().monotonic - sent).to_duration() > Duration::from_millis(300);
+        ask(&new, &mut chain, &SystemClock, &waited).ok()
+    });
+    assert!(!answered.reply.excludes(answered.sent.wall, answered.received.wall));
+    // Whoever knows only the old one gets nothing, and no reply under either key is worth less for it.
+    let sent = SystemClock.read().monotonic;
+    let waited = || (SystemClock.read().monotonic - sent).to_duration() > Duration::from_millis(300);
+    ask(&old, &mut Chain::new(), &SystemClock, &waited).unwrap_err();
+    assert!(metric(&centre, "angbu_roughtime_dropped_total{reason=\"server\"}").unwrap() > 0);
+    assert_eq!((chain.links().len(), chain.contradiction()), (2, None));
+    assert_eq!(Chain::check(chain.links().to_vec()).unwrap(), chain);
+    // An agent that is told the new one holds its time against it.
+    let mut agent = agent(folder.path(), &centre, &[format!("{} {next}", old.name)]);
+    agent.event("roughtime");
+    agent.interrupt();
     centre.interrupt();
 }
 
