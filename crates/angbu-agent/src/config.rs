@@ -89,8 +89,8 @@ pub struct Config {
     /// centre and them as far as most agree. Records of them show what they say, not what the centre's clock says.
     #[serde(default)]
     pub servers: Vec<String>,
-    /// Roughtime servers (`host[:port] key`, the key in base64) that the time of NTP is held against, best three or more
-    /// that nobody runs alone; at most 16. Each is asked twice in one check.
+    /// Roughtime servers (`host[:port] key`, the key in base64 or as a verifier key) that the time of NTP is held against, best
+    /// three or more that nobody runs alone; at most 16. Each is asked twice in one check.
     #[serde(default)]
     pub roughtime: Vec<RoughtimeServer>,
     /// How often NTP's time is held against Roughtime.

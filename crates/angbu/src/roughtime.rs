@@ -1,7 +1,8 @@
 //! The Roughtime server: a plain thread on a blocking socket around [`angbu_time::roughtime::server`].
 //!
-//! What arrives together is signed once. The long-term key, which clients know, signs a key of this process that is good for a
-//! day; only that one signs replies. A clock that nothing vouches for gives none.
+//! What arrives together is signed once, and while requests keep arriving together they are let gather. The long-term key,
+//! which clients know, signs a key of this process that is good for a day; only that one signs replies. A clock that nothing
+//! vouches for gives none.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -33,6 +34,9 @@ const RENEWED: Nanos = Nanos::from_secs(43_200);
 const LOOK: Nanos = Nanos::from_secs(10);
 /// The least radius, in seconds, where no upstream would announce a leap second (RFC 10049, section 5.2.5).
 const LEAST_UNANNOUNCED: u32 = 3;
+/// How long requests are let gather where several came together, so that one signature serves more of those that follow. It is
+/// nothing beside a radius of seconds; a request that comes alone is answered at once.
+const GATHER: Duration = Duration::from_millis(1);
 /// How long the thread waits after the kernel refused to receive, so that a broken network is no busy loop.
 const AFTER_AN_ERROR: Duration = Duration::from_millis(100);
 /// The name of the long-term key's signer. Roughtime's signatures carry none.
@@ -151,6 +155,9 @@ fn serve(socket: &UdpSocket, shared: &Shared) {
             let sent = batch.send(socket.as_fd(), 0..filled);
             shared.counters.answered.fetch_add(sent.sent, Ordering::Relaxed);
             shared.counters.add(REFUSED, sent.refused);
+        }
+        if (2..MOST_TOGETHER).contains(&filled) {
+            std::thread::park_timeout(GATHER);
         }
     }
 }
