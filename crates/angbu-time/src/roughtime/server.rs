@@ -14,8 +14,8 @@ use super::{
 };
 use crate::packet::Leap;
 
-/// The most requests of one round: with a tree of this height a reply has 608 bytes, well below the shortest request.
-pub const MOST_TOGETHER: usize = 64;
+/// The most requests of one round: with a tree of this height a reply has 640 bytes, well below the shortest request.
+pub const MOST_TOGETHER: usize = 128;
 
 /// Why a datagram gets no reply. Roughtime has no error message (RFC 10049, section 5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
