@@ -11,7 +11,7 @@ use angbu_units::{Clock as _, Nanos};
 use crate::clock::SystemClock;
 use crate::config::{ChildrenConfig, Config};
 use crate::event::Event;
-use crate::ntp::kernel;
+use crate::ntp::precision::precision;
 use crate::ntp::server::{Listen, Published, Server, StartError};
 use crate::run::Shared;
 
@@ -34,7 +34,7 @@ impl Children {
         children: &ChildrenConfig,
         centre: [u8; 16],
     ) -> Result<Self, StartError> {
-        let precision = kernel::precision(&SystemClock);
+        let precision = precision(&SystemClock);
         let now = SystemClock.read().wall;
         let unknown = ServerState::unsynchronised(Unsynchronised::Initial, precision, now);
         let published = Arc::new(Published::new(unknown));

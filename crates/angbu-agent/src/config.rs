@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use angbu_time::admission::{AccessList, Network, Rate};
 use angbu_time::discipline::{self, STEP_THRESHOLD};
 use angbu_time::record::POLL;
-use angbu_time::soft_clock::Limits;
 use angbu_time::sync::Policy;
 use angbu_time::watch::Keeper;
+use angbu_time::watch::Limits;
 use angbu_units::{Nanos, Ppb};
 use serde::{Deserialize, Deserializer};
 

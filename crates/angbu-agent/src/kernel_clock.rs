@@ -20,6 +20,12 @@ const TICK: i64 = 10_000;
 /// What one microsecond of a tick makes of the frequency.
 const PPB_A_TICK: i64 = 100_000;
 
+/// Asks what is left of an `adjtime(3)`, and changes nothing (`ADJ_OFFSET_SS_READ`).
+const ADJTIME_LEFT: u32 = 0xa001;
+
+/// Sets what is left of an `adjtime(3)` (`ADJ_OFFSET_SINGLESHOT`).
+const ADJTIME: u32 = 0x8001;
+
 /// The largest time constant that the kernel takes (`MAXTC`).
 const MAX_CONSTANT: u8 = 10;
 
@@ -47,6 +53,8 @@ impl SystemKernelClock {
 
 impl KernelClock for SystemKernelClock {
     fn state(&self) -> Result<KernelState, KernelError> {
+        let adjtime =
+            call(libc::timex { modes: ADJTIME_LEFT, ..nothing() }).map_or(0, |(timex, _)| timex.offset);
         let (timex, state) = call(nothing())?;
         let nano = timex.status & libc::STA_NANO != 0;
         let flag = |flag| timex.status & flag != 0;
@@ -56,6 +64,7 @@ impl KernelClock for SystemKernelClock {
             synchronised: state != libc::TIME_ERROR && !flag(libc::STA_UNSYNC),
             frequency: Ppb::new(i64::try_from(ppb).unwrap_or(0).saturating_add(ticks)),
             offset: if nano { Nanos::new(timex.offset) } else { Nanos::from_micros(timex.offset) },
+            adjtime: Nanos::from_micros(adjtime),
             status: Status {
                 pll: flag(libc::STA_PLL),
                 nano,
@@ -90,7 +99,8 @@ impl KernelClock for SystemKernelClock {
             timex.status &= !(libc::STA_FLL | libc::STA_PPSTIME | libc::STA_PPSFREQ);
             timex.constant = i64::from(constant(offset, at_most));
             timex.offset = offset;
-        })
+        })?;
+        call(libc::timex { modes: ADJTIME, ..nothing() }).map(drop)
     }
 
     fn step(&self, offset: Nanos) -> Result<(), KernelError> {

@@ -136,20 +136,82 @@ mod tests {
         assert!(machine.kernel().is_some());
     }
 
+    /// The fields of `struct vmclock_abi` in the order of `uapi/linux/vmclock-abi.h`, and their bytes. Each is aligned by itself, so
+    /// that nothing lies between them.
+    const FIELDS: [(&str, usize); 23] = [
+        ("magic", 4),
+        ("size", 4),
+        ("version", 2),
+        ("counter_id", 1),
+        ("time_type", 1),
+        ("seq_count", 4),
+        ("disruption_marker", 8),
+        ("flags", 8),
+        ("pad", 2),
+        ("clock_status", 1),
+        ("leap_second_smearing_hint", 1),
+        ("tai_offset_sec", 2),
+        ("leap_indicator", 1),
+        ("counter_period_shift", 1),
+        ("counter_value", 8),
+        ("counter_period_frac_sec", 8),
+        ("counter_period_esterror_rate_frac_sec", 8),
+        ("counter_period_maxerror_rate_frac_sec", 8),
+        ("time_sec", 8),
+        ("time_frac_sec", 8),
+        ("time_esterror_nanosec", 8),
+        ("time_maxerror_nanosec", 8),
+        ("vm_generation_counter", 8),
+    ];
+
+    /// Where a field begins.
+    fn place(name: &str) -> usize {
+        let before = FIELDS.iter().take_while(|(field, _)| *field != name);
+        before.map(|(_, length)| length).sum()
+    }
+
+    /// A VMClock's bytes with these fields set.
+    fn vmclock(fields: &[(&str, u64)]) -> [u8; VMCLOCK_LENGTH] {
+        let mut bytes = [0; VMCLOCK_LENGTH];
+        for (name, value) in fields {
+            let (_, length) = FIELDS.iter().find(|(field, _)| field == name).unwrap();
+            let at = place(name);
+            bytes[at..at + length].copy_from_slice(&value.to_le_bytes()[..*length]);
+        }
+        bytes
+    }
+
+    #[test]
+    fn the_layout_is_the_kernels() {
+        assert_eq!(FIELDS.iter().map(|(_, length)| length).sum::<usize>(), VMCLOCK_LENGTH);
+        for (name, length) in FIELDS {
+            assert!(place(name).is_multiple_of(length) || name == "pad", "{name}");
+        }
+    }
+
     #[test]
     fn a_vmclock_is_read_only_whole() {
-        let mut bytes = [0; VMCLOCK_LENGTH];
-        bytes[..4].copy_from_slice(b"VCLK");
-        bytes[12] = 6;
-        bytes[16] = 3;
-        bytes[104] = 9;
+        // VMCLOCK_MAGIC, and VMCLOCK_FLAG_VM_GEN_COUNTER_PRESENT beside flags that mean other things.
+        let (magic, present, others) = (0x4b4c_4356, 1 << 8, 0xff | 1 << 9);
+        let read = |sequence: u64, flags: u64, after: u32| {
+            let fields = [
+                ("magic", magic),
+                ("size", 4_096),
+                ("version", 1),
+                ("counter_id", 1),
+                ("seq_count", sequence),
+                ("disruption_marker", 3),
+                ("flags", flags),
+                ("time_sec", 1_800_000_000),
+                ("vm_generation_counter", 9),
+            ];
+            read_vmclock(&vmclock(&fields), after)
+        };
         let disrupted = Generation { disruption: 3, restored: None };
-        assert_eq!(read_vmclock(&bytes, 6), Some(disrupted));
-        bytes[25] = 1;
-        assert_eq!(read_vmclock(&bytes, 6), Some(Generation { restored: Some(9), ..disrupted }));
-        assert_eq!(read_vmclock(&bytes, 8), None, "it was written meanwhile");
-        bytes[12] = 7;
-        assert_eq!(read_vmclock(&bytes, 7), None, "it is being written");
+        assert_eq!(read(6, others, 6), Some(disrupted));
+        assert_eq!(read(6, others | present, 6), Some(Generation { restored: Some(9), ..disrupted }));
+        assert_eq!(read(6, present, 8), None, "it was written meanwhile");
+        assert_eq!(read(7, present, 7), None, "it is being written");
         assert_eq!(read_vmclock(&[0; VMCLOCK_LENGTH], 0), None, "it is none");
     }
 }

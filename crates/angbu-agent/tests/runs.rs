@@ -109,6 +109,7 @@ impl KernelClock for SetKernel {
             synchronised: true,
             frequency: Ppb::new(0),
             offset: Nanos::ZERO,
+            adjtime: Nanos::ZERO,
             status: Status::default(),
             estimated_error: Nanos::ZERO,
             max_error: Nanos::ZERO,

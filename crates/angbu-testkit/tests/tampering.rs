@@ -24,14 +24,20 @@ enum Service {
     /// None: the clock runs as it will.
     None,
     /// As chrony: slews by the frequency, in one go, and steps only at its first updates.
-    Frequency { base: f64, back_at: Option<Nanos>, next: Nanos, updates: u32 },
+    Frequency { base: f64, back_at: Option<Nanos>, next: Nanos, updates: u32, poll: Nanos },
     /// As systemd-timesyncd: the kernel's loop, and a step past 0.4 s.
     Loop { integral: f64, next: Nanos, poll: Nanos },
 }
 
 impl Service {
     fn chrony() -> Self {
-        Self::Frequency { base: 0.0, back_at: None, next: SECOND.times(7), updates: 0 }
+        Self::Frequency {
+            base: 0.0,
+            back_at: None,
+            next: SECOND.times(7),
+            updates: 0,
+            poll: SECOND.times(64),
+        }
     }
 
     fn timesyncd() -> Self {
@@ -43,7 +49,7 @@ impl Service {
         let declare = || machine.declare(Nanos::from_millis(1), Nanos::from_millis(20), true).unwrap();
         match self {
             Self::None => {}
-            Self::Frequency { base, back_at, next, updates } => {
+            Self::Frequency { base, back_at, next, updates, poll } => {
                 if back_at.is_some_and(|at| elapsed >= at) {
                     machine.set_frequency(Ppb::new(*base as i64)).unwrap();
                     *back_at = None;
@@ -51,7 +57,7 @@ impl Service {
                 if elapsed < *next {
                     return;
                 }
-                *next = elapsed + SECOND.times(64);
+                *next = elapsed + *poll;
                 *updates += 1;
                 declare();
                 if *updates <= 3 && error.abs() > SECOND {
@@ -60,7 +66,7 @@ impl Service {
                 let error = error.count() as f64;
                 // What a suspension made wrong says nothing of the crystal.
                 if error.abs() < 10e6 {
-                    *base = (*base - error / 64.0 * 0.1).clamp(-200_000.0, 200_000.0);
+                    *base = (*base - error / poll.as_secs_f64() * 0.1).clamp(-200_000.0, 200_000.0);
                 }
                 // Worked off in 16 s where that is slow enough, else as fast as may be.
                 let rate = (-error / 16.0).clamp(-83_000_000.0, 83_000_000.0);
@@ -94,8 +100,11 @@ struct Site {
     service: Service,
     /// How far the service's measurements are off.
     noise: Nanos,
+    /// What a queue makes one in fifty of them worse by, on average.
+    spike: Nanos,
     chance: StdRng,
     next_poll: Nanos,
+    poll: Nanos,
 }
 
 impl Site {
@@ -108,7 +117,15 @@ impl Site {
         let chance = StdRng::seed_from_u64(seed);
         let mut host = host;
         host.generation = Some(Generation { disruption: 1, restored: Some(1) });
-        Self { host, service, noise: Nanos::from_millis(1), chance, next_poll: Nanos::ZERO }
+        Self {
+            host,
+            service,
+            noise: Nanos::from_millis(1),
+            spike: Nanos::ZERO,
+            chance,
+            next_poll: Nanos::ZERO,
+            poll: SECOND.times(64),
+        }
     }
 
     fn part(&mut self, length: Nanos) {
@@ -121,6 +138,8 @@ impl Site {
         self.part(into);
         let error = self.host.point().error;
         let noise = Nanos::new(self.chance.random_range(-self.noise.count()..=self.noise.count()));
+        let queue = if self.chance.random_ratio(1, 50) { -self.chance.random::<f64>().ln() } else { 0.0 };
+        let noise = noise + Nanos::new((queue * self.spike.count() as f64) as i64);
         let elapsed = self.host.machine.elapsed();
         self.service.act(&self.host.machine, elapsed, error + noise);
         let late = Nanos::new(self.chance.random_range(0..3_000_000));
@@ -128,7 +147,7 @@ impl Site {
         self.host.look();
         if self.host.machine.elapsed() >= self.next_poll {
             self.host.ask_all();
-            self.next_poll = self.host.machine.elapsed() + SECOND.times(64);
+            self.next_poll = self.host.machine.elapsed() + self.poll;
         }
     }
 
@@ -197,6 +216,49 @@ impl Site {
     }
 }
 
+/// How long after it began a lead of 50 ppm is noticed, and how wide the exchange was that showed it.
+fn noticed_after(service: Service, path: Path, noise: Nanos, poll: i64) -> (i64, Nanos) {
+    let mut site = Site::new(3, service, path);
+    site.noise = noise;
+    site.poll = SECOND.times(poll);
+    site.run(SECOND.times(26 * 3_600));
+    assert_eq!(site.alarms(), [], "before anything was done");
+    let usual = match std::mem::replace(&mut site.service, Service::None) {
+        Service::None => 0.0,
+        Service::Frequency { base, .. } => base,
+        Service::Loop { integral, .. } => integral,
+    };
+    let began = site.host.machine.elapsed();
+    site.host.machine.slew(Nanos::ZERO, Ppb::new(0)).unwrap();
+    site.host.machine.set_frequency(Ppb::new(usual as i64 + 50_000)).unwrap();
+    while site.alarms().is_empty() {
+        site.run(SECOND);
+        assert!(site.host.machine.elapsed() - began < SECOND.times(3_600), "never noticed");
+    }
+    let bound = site.host.records.iter().rev().find_map(|record| match &record.fact {
+        Fact::Exchange(measured) => Some(measured.exchange.bound()),
+        _ => None,
+    });
+    ((site.host.machine.elapsed() - began).count() / 1_000_000_000, bound.unwrap())
+}
+
+#[test]
+fn a_service_that_is_known_and_leads_the_clock_away_is_noticed_at_the_next_exchanges() {
+    // Poll, what the service's own measurements are off, and within which time 50 ppm are noticed: at the next exchange where 3.2 ms,
+    // which is what a minute makes of them, are beyond thrice the habit and the bound.
+    for (path, noise, poll, most) in [
+        (Path::lan(), 50, 16, 17),
+        (Path::lan(), 50, 64, 65),
+        (Path::lan(), 200, 64, 65),
+        (Path::lan(), 1_000, 64, 130),
+        (Path::wan(), 200, 64, 330),
+        (Path::wan(), 1_000, 64, 400),
+    ] {
+        let (seconds, bound) = noticed_after(Service::chrony(), path, Nanos::from_micros(noise), poll);
+        assert!(seconds <= most, "{seconds} s with {noise} µs, asked each {poll} s, bound {bound}");
+    }
+}
+
 fn honest_days(seeds: std::ops::Range<u64>, days: u32) -> u64 {
     let mut simulated = 0;
     for seed in seeds {
@@ -205,6 +267,21 @@ fn honest_days(seeds: std::ops::Range<u64>, days: u32) -> u64 {
         // Every fourth host lives through a leap second, at the end of 2026.
         let epoch = if seed % 4 == 0 { "2026-12-31T12:00:00Z" } else { "2026-11-21T22:05:21Z" };
         let mut site = Site::at(seed, service.clone(), path, UnixTime::parse_rfc3339(epoch).unwrap());
+        if seed % 2 == 1 {
+            (site.noise, site.spike) = (Nanos::from_millis(3), Nanos::from_millis(5));
+        }
+        // A room whose air conditioning comes and goes.
+        if seed % 5 == 1 {
+            let swing = Oscillator {
+                swing: Ppb::new(5_000),
+                period: SECOND.times(7_200),
+                ..Oscillator::ordinary(seed)
+            };
+            site.host.machine.replace_oscillator(swing);
+        }
+        if let Service::Frequency { poll, .. } = &mut site.service {
+            *poll = SECOND.times(if seed % 4 < 2 { 64 } else { 1_024 });
+        }
         if seed % 4 == 0 {
             let at = UnixTime::parse_rfc3339("2027-01-01T00:00:00Z").unwrap();
             site.host.leaping = Some(Leaping { at, leap: Leap::Insert });
@@ -361,6 +438,22 @@ fn a_pause_is_told_and_what_was_done_in_it_is_an_alarm() {
                 site.host.look();
             },
             &[(AlarmKind::MovedWhileStopped, 7_000_000)],
+        );
+    }
+}
+
+#[test]
+fn what_a_suspension_is_forgiven_is_not_held_against_the_look_after_it() {
+    for service in services() {
+        check(
+            service,
+            |site| {
+                // Some kernels' clocks come back a little apart.
+                site.host.machine.suspend(SECOND.times(600), Nanos::ZERO);
+                site.host.machine.move_by_hand(Nanos::from_micros(300));
+                site.run(SECOND.times(30));
+            },
+            &[],
         );
     }
 }

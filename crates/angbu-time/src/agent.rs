@@ -11,9 +11,8 @@ use crate::periods;
 use crate::record::{
     Alarm, AlarmKind, Dropped, Fact, Measured, Pause, PauseReason, Record, Software, Start, Stop, When,
 };
-use crate::soft_clock::Limits;
 use crate::sync::{Judgement, Policy, Sync};
-use crate::watch::{Finding, Look, Memory, Shown, Undo, Watch};
+use crate::watch::{Finding, Limits, Look, Memory, Shown, Undo, Watch};
 
 /// For how long corrections are recorded together.
 const TOGETHER: Nanos = Nanos::from_secs(300);
@@ -273,7 +272,7 @@ impl Agent {
                 Some(Fact::Alarm(Alarm { at, kind, difference, since }))
             }
             Finding::Pause { length, reason } => Some(Fact::Pause(Pause { at, length, reason })),
-            Finding::PutRight => None,
+            Finding::PutRight { .. } => None,
         };
         let mut records = Vec::new();
         for finding in findings {

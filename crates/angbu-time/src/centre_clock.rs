@@ -1,24 +1,27 @@
 //! What the centre can say of its own clock: proven, declared or unproven, within which bound, and why.
 //!
-//! The centre does not set its clock. It watches it (a [`SoftClock`] of its own), measures configured upstreams, reads what
+//! The centre does not set its clock. It watches it (a [`Watch`] of its own), measures configured upstreams, reads what
 //! the kernel says, and knows what its operator declares. From those follow the verdict on every entry, the header of every
 //! NTP reply, and, whenever the answer changes, a `clock.state` entry.
 //!
 //! - **Proven**: most of the upstreams that answer agree; the bound is what they leave open.
 //! - **Declared**: the operator says that this machine's own clock is the reference. A wall clock that is moved against the
-//!   monotonic one voids that until the centre starts again.
+//!   bare oscillator voids that until the centre starts again.
 //! - **Unproven**: anything else. The kernel's word that some service disciplines the clock shows nothing to anybody else, and so
 //!   proves nothing; it is written down beside the verdict.
 
 use angbu_units::{
-    CentreId, ClockVerdict, EntryId, Monotonic, Nanos, NtpShort, Ppb, ProvenInstant, Reading, UnixTime,
+    CentreId, ClockVerdict, EntryId, Monotonic, Nanos, NtpServerId, NtpShort, Ppb, ProvenInstant, Reading,
+    UnixTime,
 };
 
 use crate::exchange::{Exchange, precision_length};
+use crate::kernel_clock::KernelState;
 use crate::packet::Leap;
+use crate::record::{AlarmKind, PauseReason};
 use crate::selection;
 use crate::server::{MAX_STRATUM, ServerState, Unsynchronised};
-use crate::soft_clock::{Check, Limits, SoftClock};
+use crate::watch::{Finding, Keeper, Limits, Look, Shown, Watch};
 
 /// The reference id of a declared local clock at stratum 2 and more, where the field holds an address:
 /// the one that ntpd and chronyd give their own local clock.
@@ -29,6 +32,9 @@ const LOCAL_LETTERS: [u8; 4] = *b"LOCL";
 
 /// The stratum of a declared local clock unless the operator says otherwise; chronyd's for `local`.
 pub const LOCAL_STRATUM: u8 = 10;
+
+/// What the watch knows the upstreams by, as far as they agree.
+const AGREED: NtpServerId = NtpServerId::from_bytes([0; 16]);
 
 /// The most upstreams.
 pub const MAX_UPSTREAMS: usize = 32;
@@ -53,19 +59,6 @@ pub struct Upstream {
     pub reference_id: [u8; 4],
 }
 
-/// What the kernel says of the clock (`adjtimex`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kernel {
-    /// Whether some time service disciplines the clock (`STA_UNSYNC` is not set).
-    pub synchronised: bool,
-    /// Its estimated error.
-    pub estimated_error: Nanos,
-    /// Its largest error.
-    pub max_error: Nanos,
-    /// The leap second that it will insert or delete at the end of the day; a declared reference announces it.
-    pub leap: Leap,
-}
-
 /// How the centre judges its clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -86,12 +79,13 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Nothing declared, nothing measured; 100 ppm, one hour, one second.
+    /// Nothing declared, nothing measured; 100 ppm, one hour, one second. Whoever keeps the machine's clock may: the centre does
+    /// not, and upstreams show whether it is kept well.
     pub fn new(precision: i8) -> Self {
         Self {
             local: None,
             upstreams: Vec::new(),
-            limits: Limits::default(),
+            limits: Limits { keeper: Keeper::Service, ..Limits::default() },
             precision,
             drift: Ppb::new(100_000),
             patience: Nanos::from_secs(3_600),
@@ -154,7 +148,7 @@ pub struct State {
     /// What NTP replies say.
     pub server: ServerState,
     /// What the kernel says, if it was asked.
-    pub kernel: Option<Kernel>,
+    pub kernel: Option<KernelState>,
 }
 
 impl State {
@@ -180,7 +174,7 @@ impl State {
         let nanos = |length: Nanos| length.count().to_string();
         let kernel = match self.kernel {
             None => "unknown".to_owned(),
-            Some(Kernel { synchronised: false, .. }) => "unsynchronised".to_owned(),
+            Some(KernelState { synchronised: false, .. }) => "unsynchronised".to_owned(),
             Some(kernel) => {
                 format!("synchronised {} {}", kernel.estimated_error.count(), kernel.max_error.count())
             }
@@ -207,6 +201,8 @@ struct Measured {
     /// What the reference showed, reckoned at `at`.
     reference: UnixTime,
     at: Monotonic,
+    /// What leap seconds had taken from the wall clock until then.
+    leapt: Nanos,
 }
 
 /// What one upstream says now: the reference lies between `low` and `high` of the wall clock.
@@ -224,64 +220,87 @@ struct Interval<'a> {
 #[derive(Debug, Clone)]
 pub struct CentreClock {
     settings: Settings,
-    soft_clock: SoftClock,
+    watch: Watch,
     measured: Vec<Option<Measured>>,
     answered: bool,
     moved: Option<Reason>,
-    kernel: Option<Kernel>,
     reference_time: UnixTime,
 }
 
 impl CentreClock {
     /// Starts to watch. A declaration counts from here.
-    pub fn start(settings: Settings, now: Reading) -> Self {
+    pub fn start(settings: Settings, now: impl Into<Look>) -> Self {
+        let look = now.into();
         Self {
-            soft_clock: SoftClock::start(settings.limits, now),
+            watch: Watch::start(settings.limits, look),
             measured: vec![None; settings.upstreams.len().min(MAX_UPSTREAMS)],
             answered: false,
             moved: None,
-            kernel: None,
-            reference_time: now.wall,
+            reference_time: look.reading.wall,
             settings,
         }
     }
 
     /// The regular look, about once a second and before each measurement. A clock that was moved voids the declaration and every
     /// measurement so far. Says what was found.
-    pub fn on_check(&mut self, now: Reading) -> Check {
-        let check = self.soft_clock.check(now);
-        let moved = match check {
-            Check::Passed => return check,
-            Check::Stepped { .. } => Reason::Stepped,
-            Check::Slewed { .. } => Reason::Slewed,
-        };
-        self.moved = Some(moved);
-        self.measured.fill(None);
-        self.reference_time = now.wall;
-        check
-    }
-
-    /// What the kernel says now.
-    pub const fn on_kernel(&mut self, kernel: Option<Kernel>) {
-        self.kernel = kernel;
-    }
-
-    /// An exchange with the upstream of this index, just finished.
-    pub fn on_upstream(&mut self, index: usize, exchange: Exchange, now: Reading) {
-        if self.on_check(now) != Check::Passed {
-            return;
+    pub fn on_check(&mut self, now: impl Into<Look>) -> Vec<Finding> {
+        let look = now.into();
+        let findings = self.watch.check(look);
+        for finding in &findings {
+            self.void(finding, look.reading);
         }
+        findings
+    }
+
+    /// Whether a look is due because the wall clock is far from where the last one left it.
+    pub fn has_jumped(&self, now: Reading) -> bool {
+        self.watch.has_jumped(now)
+    }
+
+    /// An exchange with the upstream of this index, just finished. Says what was found, at the look and by what upstreams agree on.
+    pub fn on_upstream(&mut self, index: usize, exchange: Exchange, now: impl Into<Look>) -> Vec<Finding> {
+        let look = now.into();
+        let now = look.reading;
+        let mut findings = self.on_check(look);
+        if findings.iter().any(|finding| moved(finding).is_some()) {
+            return findings;
+        }
+        let leapt = self.watch.leapt();
         if let Some(slot) = self.measured.get_mut(index) {
-            *slot = Some(Measured { exchange, reference: now.wall + exchange.offset(), at: now.monotonic });
+            let reference = now.wall + exchange.offset();
+            *slot = Some(Measured { exchange, reference, at: now.monotonic, leapt });
             self.answered = true;
             self.reference_time = now.wall;
             // A declaration stays void: what was moved once is not the reference that was declared.
             if self.settings.local.is_none() {
                 self.moved = None;
             }
-            // Only a clock that upstreams show is shown; a declaration explains nothing.
-            self.soft_clock.shown(now);
+            findings.extend(self.shown(now));
         }
+        findings
+    }
+
+    /// Only a clock that upstreams show is shown, by what most of them agree on and not by one that may lie; a declaration shows
+    /// nothing. What it shows of the time before it voids nothing now.
+    fn shown(&mut self, now: Reading) -> Vec<Finding> {
+        let intervals = self.intervals(now);
+        let Some((low, high, best)) = agreement(&intervals) else { return Vec::new() };
+        let leap = best.measured.exchange.source().leap;
+        let bound = (high - low).half() + Nanos::new(1);
+        self.watch.shown(Shown { server: AGREED, offset: low + bound, bound, leap })
+    }
+
+    fn void(&mut self, finding: &Finding, now: Reading) {
+        let Some(reason) = moved(finding) else {
+            if matches!(finding, Finding::Pause { reason: PauseReason::Suspended, .. }) {
+                // A machine's idea of how long it slept is good for seconds.
+                self.measured.fill(None);
+            }
+            return;
+        };
+        self.moved = Some(reason);
+        self.measured.fill(None);
+        self.reference_time = now.wall;
     }
 
     /// The id by which replies name the upstream of this index, once its address is known.
@@ -328,7 +347,7 @@ impl CentreClock {
             reason: Reason::Measured,
             source: best.upstream.name.clone(),
             server,
-            kernel: self.kernel,
+            kernel: self.watch.last().kernel,
         }
     }
 
@@ -341,7 +360,8 @@ impl CentreClock {
             .filter(|(measured, _)| now.monotonic - measured.at <= self.settings.patience)
             .map(|(measured, upstream)| {
                 let age = now.monotonic - measured.at;
-                let offset = measured.reference + age - now.wall;
+                let leapt = self.watch.leapt() - measured.leapt;
+                let offset = measured.reference + age - leapt - now.wall;
                 let bound = measured.exchange.bound() + self.settings.drift.over(age);
                 Interval { low: offset - bound, high: offset + bound, offset, bound, measured, upstream }
             })
@@ -370,7 +390,7 @@ impl CentreClock {
         let error_bound = local.bound + precision_length(self.settings.precision);
         let stratum = local.stratum.clamp(1, MAX_STRATUM - 1);
         let server = ServerState {
-            leap: self.kernel.map_or(Leap::None, |kernel| kernel.leap),
+            leap: self.watch.last().kernel.map_or(Leap::None, |kernel| kernel.leap),
             stratum,
             precision: self.settings.precision,
             root_delay: Nanos::ZERO,
@@ -385,7 +405,7 @@ impl CentreClock {
             reason: Reason::Declared,
             source: local.name.clone(),
             server,
-            kernel: self.kernel,
+            kernel: self.watch.last().kernel,
         }
     }
 
@@ -396,7 +416,7 @@ impl CentreClock {
             reason,
             source: String::new(),
             server: self.unsynchronised(now),
-            kernel: self.kernel,
+            kernel: self.watch.last().kernel,
         }
     }
 
@@ -406,6 +426,17 @@ impl CentreClock {
             None => Unsynchronised::Initial,
         };
         ServerState::unsynchronised(why, self.settings.precision, now.wall)
+    }
+}
+
+/// Why nothing is known of the clock after a finding, if that is so.
+const fn moved(finding: &Finding) -> Option<Reason> {
+    match finding {
+        Finding::Alarm { kind: AlarmKind::Slew | AlarmKind::ByAnother, .. } => Some(Reason::Slewed),
+        Finding::Alarm { .. }
+        | Finding::PutRight { .. }
+        | Finding::Pause { reason: PauseReason::Migrated, .. } => Some(Reason::Stepped),
+        Finding::Pause { reason: PauseReason::Stopped | PauseReason::Suspended, .. } => None,
     }
 }
 
@@ -471,6 +502,7 @@ impl History {
 mod tests {
     use super::*;
     use crate::exchange::Source;
+    use crate::kernel_clock::Status;
     use proptest::prelude::*;
 
     const MS: i64 = 1_000_000;
@@ -505,6 +537,21 @@ mod tests {
         Exchange::new([wall - 2 * delay, t3, t3, wall].map(UnixTime::from_nanos), source).unwrap()
     }
 
+    /// A kernel that says all is well, and that it will insert a leap second.
+    fn leaping() -> KernelState {
+        KernelState {
+            synchronised: true,
+            frequency: Ppb::new(0),
+            offset: Nanos::ZERO,
+            adjtime: Nanos::ZERO,
+            status: Status::default(),
+            estimated_error: Nanos::new(5),
+            max_error: Nanos::new(9),
+            leap: Leap::Insert,
+            tai_offset: 37,
+        }
+    }
+
     #[track_caller]
     fn check(clock: &CentreClock, now: Reading, verdict: ClockVerdict, reason: Reason, stratum: u8) {
         let state = clock.state(now);
@@ -520,12 +567,7 @@ mod tests {
         let mut clock = CentreClock::start(measuring(1), reading(0, 0));
         check(&clock, reading(S, S), ClockVerdict::Unproven, Reason::Starting, 16);
         // The kernel's word alone proves nothing.
-        clock.on_kernel(Some(Kernel {
-            synchronised: true,
-            estimated_error: Nanos::new(5),
-            max_error: Nanos::new(9),
-            leap: Leap::Insert,
-        }));
+        clock.on_check(Look { kernel: Some(leaping()), ..reading(S, S).into() });
         check(&clock, reading(S, S), ClockVerdict::Unproven, Reason::Starting, 16);
     }
 
@@ -533,7 +575,7 @@ mod tests {
     fn a_declaration_holds_until_the_clock_is_moved() {
         let mut clock = CentreClock::start(declared(), reading(0, 0));
         for second in 0..100 {
-            assert_eq!(clock.on_check(reading(second * S, second * S)), Check::Passed);
+            assert_eq!(clock.on_check(reading(second * S, second * S)), []);
             check(&clock, reading(second * S, second * S), ClockVerdict::Declared, Reason::Declared, 10);
         }
         let state = clock.state(reading(100 * S, 100 * S));
@@ -541,13 +583,7 @@ mod tests {
         assert!(
             state.error_bound >= Nanos::from_millis(1) && state.server.root_dispersion >= state.error_bound
         );
-        let leaping = Kernel {
-            synchronised: true,
-            estimated_error: Nanos::new(5),
-            max_error: Nanos::new(9),
-            leap: Leap::Insert,
-        };
-        clock.on_kernel(Some(leaping));
+        clock.on_check(Look { kernel: Some(leaping()), ..reading(100 * S, 100 * S).into() });
         assert_eq!(clock.state(reading(100 * S, 100 * S)).server.leap, Leap::Insert);
         // Back by an hour, and even back again: what was moved once is not the reference that was declared.
         clock.on_check(reading(101 * S - 3_600 * S, 101 * S));
@@ -595,9 +631,49 @@ mod tests {
         let mut clock = CentreClock::start(measuring(1), reading(0, 0));
         clock.on_upstream(0, exchange(S, 0, MS, 1), reading(S, S));
         // 9 ms, below Tmax: no alarm, and the bound knows it.
-        assert_eq!(clock.on_check(reading(2 * S + 9 * MS, 2 * S)), Check::Passed);
+        assert_eq!(clock.on_check(reading(2 * S + 9 * MS, 2 * S)), []);
         let state = clock.state(reading(2 * S + 9 * MS, 2 * S));
         assert!(state.error_bound >= Nanos::from_millis(10), "{}", state.error_bound);
+    }
+
+    #[test]
+    fn a_leap_second_that_the_kernel_carries_out_moves_no_clock() {
+        const MIDNIGHT: i64 = 20_454 * 86_400 * S;
+        let at = |second: i64| {
+            let leapt = if second >= 0 { S } else { 0 };
+            let kernel =
+                KernelState { leap: if second >= 0 { Leap::None } else { Leap::Insert }, ..leaping() };
+            Look {
+                kernel: Some(kernel),
+                ..reading(MIDNIGHT + second * S - leapt, 10 * S + second * S).into()
+            }
+        };
+        let mut clock = CentreClock::start(measuring(1), at(-10));
+        clock.on_upstream(0, exchange(MIDNIGHT - 9 * S, 0, MS, 1), at(-9));
+        for second in -8..30 {
+            assert_eq!(clock.on_check(at(second)), []);
+            check(&clock, at(second).reading, ClockVerdict::Proven, Reason::Measured, 2);
+        }
+    }
+
+    #[test]
+    fn a_patient_hand_voids_what_is_declared() {
+        // 50 µs a second beside a kernel that says that it does nothing.
+        let at = |second: i64| {
+            let kernel = KernelState { leap: Leap::None, synchronised: false, ..leaping() };
+            let by = 50_000 * (second - 10).max(0);
+            Look { kernel: Some(kernel), ..reading(second * S + by, second * S).into() }
+        };
+        let mut clock = CentreClock::start(declared(), at(0));
+        for second in 1..=10 {
+            assert_eq!(clock.on_check(at(second)), []);
+        }
+        let found = clock.on_check(at(11));
+        assert!(
+            matches!(found[..], [Finding::Alarm { kind: AlarmKind::Slew | AlarmKind::Step, .. }]),
+            "{found:?}"
+        );
+        assert_eq!(clock.state(at(11).reading).verdict, ClockVerdict::Unproven);
     }
 
     #[test]

@@ -17,6 +17,9 @@ pub const MAX_TICK_FREQUENCY: Ppb = Ppb::new(100_000_000);
 /// The largest phase correction that one slew takes: the kernel clamps more (`MAXPHASE`, 0.5 s).
 pub const MAX_SLEW: Nanos = Nanos::from_millis(500);
 
+/// How much of an `adjtime(3)` one second works off: `MAX_TICKADJ`, 500 µs (`kernel/time/ntp.c`).
+pub const ADJTIME_SHARE: Nanos = Nanos::from_micros(500);
+
 /// Flags of the kernel's discipline (`STA_*`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Status {
@@ -40,6 +43,8 @@ pub struct KernelState {
     pub frequency: Ppb,
     /// What is left of a phase correction: positive while the clock is still to be advanced.
     pub offset: Nanos,
+    /// What is left of an `adjtime(3)`, of which the kernel works off [`ADJTIME_SHARE`] at most in each of its seconds.
+    pub adjtime: Nanos,
     /// Its flags.
     pub status: Status,
     /// The estimated error, as a time service declared it.
@@ -83,7 +88,7 @@ pub trait KernelClock: Send + Sync {
     fn set_frequency(&self, frequency: Ppb) -> Result<(), KernelError>;
 
     /// Moves the clock by `offset` (positive: forward) without a jump, at most [`MAX_SLEW`] (more is clamped), no faster than
-    /// `at_most`. It replaces what was left of an earlier slew, works on its own even if this process ends, leaves
+    /// `at_most`. It replaces what was left of an earlier slew, an `adjtime(3)` included, works on its own even if this process ends, leaves
     /// the frequency alone, and slows down towards its end. Zero cancels.
     ///
     /// # Errors

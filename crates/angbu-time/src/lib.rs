@@ -21,7 +21,6 @@ pub mod roughtime;
 pub mod segment;
 pub mod selection;
 pub mod server;
-pub mod soft_clock;
 pub mod sync;
 pub mod watch;
 mod wire;

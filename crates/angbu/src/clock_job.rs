@@ -11,12 +11,13 @@ use angbu_agent::Stop;
 use angbu_http::{Centre, InForce, OwnClock, clock_history, clock_state_entry};
 use angbu_store::Store;
 use angbu_time::centre_clock::{CentreClock, Local, Settings};
-use angbu_time::soft_clock::Check;
+use angbu_time::watch::Finding;
 use angbu_units::{CentreId, Clock, Nanos};
 
 use crate::config::{ClockConfig, Reference};
 use crate::upstreams::Upstreams;
-use angbu_agent::ntp::kernel;
+use angbu_agent::machine::{Looks as _, Machine};
+use angbu_agent::ntp::precision::precision;
 use angbu_agent::ntp::server::Published;
 
 /// How often the clock is looked at.
@@ -27,10 +28,10 @@ pub(crate) async fn first_state(
     store: &Store,
     config: &ClockConfig,
     upstreams: &Upstreams,
-    clock: &dyn Clock,
+    machine: &Arc<Machine>,
     centre: CentreId,
 ) -> anyhow::Result<OwnClock> {
-    let mut settings = Settings::new(kernel::precision(clock));
+    let mut settings = Settings::new(precision(&**machine));
     settings.upstreams = upstreams.names();
     settings.patience = config.poll_interval.times(4).max(Nanos::from_secs(60));
     settings.local = config.reference.map(|Reference::Declared| Local {
@@ -39,14 +40,15 @@ pub(crate) async fn first_state(
         bound: config.declared_bound,
     });
     let history = store.read(clock_history).await?;
-    let now = clock.read();
-    let mut watch = CentreClock::start(settings, now);
-    watch.on_kernel(kernel::state().ok());
+    let look = machine.look();
+    let now = look.reading;
+    let watch = CentreClock::start(settings, look);
     let state = watch.state(now);
     let (draft, body) = clock_state_entry(&state, centre, now)?;
     let entry = draft.id;
     store.write(move |tx| tx.append(&draft, &body)).await?;
-    Ok(OwnClock::new(watch, InForce { state, entry, since: now.wall }, history))
+    let machine = Arc::clone(machine);
+    Ok(OwnClock::new(watch, InForce { state, entry, since: now.wall }, history, move || machine.look()))
 }
 
 /// The running job.
@@ -68,7 +70,7 @@ impl ClockJob {
         let stop = Stop::new();
         let asking =
             upstreams.start(Arc::clone(&own_clock), Arc::clone(&clock), poll_interval, stop.clone())?;
-        let watcher = Watcher { centre, own_clock, announced, clock };
+        let watcher = Watcher { centre, own_clock, announced };
         let until = stop.clone();
         let watching = std::thread::Builder::new()
             .name("clock".into())
@@ -99,18 +101,22 @@ struct Watcher {
     centre: Arc<Centre>,
     own_clock: Arc<OwnClock>,
     announced: Arc<Published>,
-    clock: Arc<dyn Clock>,
 }
 
 impl Watcher {
     fn look(&self) {
-        let now = self.clock.read();
-        let (check, state) = self.own_clock.look(now, kernel::state().ok());
-        match check {
-            Check::Passed => {}
-            Check::Stepped { difference, .. } => tracing::warn!(%difference, "this machine's clock was set"),
-            Check::Slewed { difference, .. } => {
-                tracing::warn!(%difference, "this machine's clock was moved slowly");
+        let (findings, now, state) = self.own_clock.look();
+        for finding in findings {
+            match finding {
+                Finding::Alarm { kind, difference, .. } => {
+                    tracing::warn!(kind = kind.word(), %difference, "this machine's clock was moved");
+                }
+                Finding::PutRight { difference, .. } => {
+                    tracing::warn!(%difference, "this machine's time service set its clock");
+                }
+                Finding::Pause { length, reason } => {
+                    tracing::info!(reason = reason.word(), %length, "nobody watched this machine's clock");
+                }
             }
         }
         self.announced.set(state.server);

@@ -16,7 +16,8 @@ use tokio::task::JoinSet;
 
 use angbu_accounts::{Grant, Name, Password, Reach, Scope, Scopes};
 use angbu_agent::RateConfig;
-use angbu_agent::clock::{SystemClock, UnslewedClock};
+use angbu_agent::clock::SystemClock;
+use angbu_agent::machine::Machine;
 use angbu_agent::ntp::guard::Policy;
 use angbu_evidence::Kind;
 use angbu_http::{Centre, Parts, Protected, SITE_START, Site, TimeService, UpstreamState};
@@ -67,14 +68,16 @@ impl RunningSite {
     pub async fn start(config: &ServeConfig) -> anyhow::Result<Self> {
         config.check()?;
         // One clock for everything that is compared: readings of two would not belong together.
-        let clock: Arc<dyn Clock> = Arc::new(UnslewedClock::new());
+        let machine = Arc::new(Machine::new());
+        let clock: Arc<dyn Clock> = Arc::<Machine>::clone(&machine);
         let Log { store, origin, centre: centre_id, sequencer } = Log::open(config, &clock).await?;
         let tls = tls::load(&config.http, &config.data)?;
         let web = listener::bind(config.http.listen)
             .with_context(|| format!("cannot listen on {} for HTTP", config.http.listen))?;
         let http = web.local_addr()?;
         let upstreams = Upstreams::new(&config.clock.upstreams);
-        let own_clock = clock_job::first_state(&store, &config.clock, &upstreams, &*clock, centre_id).await?;
+        let own_clock =
+            clock_job::first_state(&store, &config.clock, &upstreams, &machine, centre_id).await?;
         let own_clock = Arc::new(own_clock);
         let state = own_clock.in_force().state.server;
         let time = TimeServers::start(config, &store, &clock, centre_id, state).await?;

@@ -69,7 +69,7 @@ impl Upstreams {
             }
             if let Ok(measured) = &answer {
                 let reference_id = upstream::reference_id(measured.address.ip());
-                own_clock.measured(index, reference_id, measured.exchange, clock.read());
+                own_clock.measured(index, reference_id, measured.exchange);
             }
             self.note(index, &answer);
         }

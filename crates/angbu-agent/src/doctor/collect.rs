@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use angbu_time::exchange::Exchange;
+use angbu_time::kernel_clock::KernelClock as _;
 use angbu_units::{Clock as _, Nanos};
 
 use super::{Agent, Answer, ClockSource, Facts, Kernel, Role, Server, Service, Unanswered};
 use crate::Config;
 use crate::clock::SystemClock;
-use crate::ntp::{client, kernel};
+use crate::kernel_clock::SystemKernelClock;
+use crate::ntp::client;
 use crate::run::NTS_SCHEME;
 
 /// How long an answer is waited for.
@@ -67,7 +69,8 @@ pub fn collect(wish: &Wish) -> Facts {
     }
     names.dedup();
     Facts {
-        kernel: kernel::state()
+        kernel: SystemKernelClock::new()
+            .state()
             .ok()
             .map(|kernel| Kernel { synchronised: kernel.synchronised, max_error: kernel.max_error }),
         services: services(),

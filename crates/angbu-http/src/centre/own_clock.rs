@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use angbu_time::centre_clock::{CentreClock, History, Kernel, State};
+use angbu_time::centre_clock::{CentreClock, History, State};
 use angbu_time::exchange::Exchange;
-use angbu_time::soft_clock::Check;
+use angbu_time::record::AlarmKind;
+use angbu_time::watch::{Finding, Look};
 use angbu_units::{ClockVerdict, EntryId, ProvenInstant, Reading, UnixTime};
 
 /// A clock state with the entry that shows it.
@@ -22,6 +23,8 @@ pub struct InForce {
 struct Watch {
     clock: CentreClock,
     stepped: Option<Seam>,
+    /// What was found and nobody was told yet.
+    found: Vec<Finding>,
 }
 
 /// Where one state of the clock ends and the next begins. The two differ where the clock was set.
@@ -34,60 +37,84 @@ pub struct Seam {
 }
 
 impl Watch {
-    fn check(&mut self, now: Reading) -> Check {
-        let check = self.clock.on_check(now);
-        if let Check::Stepped { difference, since } = check {
-            // By the new line of time the step came after the last look; by the old one, the clock went on until now.
-            self.stepped = Some(Seam { ended: now.wall - difference, from: now.wall - since });
+    fn note(&mut self, findings: Vec<Finding>, now: Reading) {
+        for finding in &findings {
+            if let Finding::Alarm {
+                kind: AlarmKind::Step | AlarmKind::MovedWhileStopped | AlarmKind::Restored,
+                difference,
+                since,
+            }
+            | Finding::PutRight { difference, since } = *finding
+            {
+                // By the new line of time the step came after the last look; by the old one, the clock went on until now.
+                self.stepped = Some(Seam { ended: now.wall - difference, from: now.wall - since });
+            }
         }
-        check
+        self.found.extend(findings);
     }
 }
 
 /// The watch over this centre's clock, shared by the clock job, which feeds it, and by every call, which is stamped by it.
 pub struct OwnClock {
     watch: Mutex<Watch>,
+    machine: Box<dyn Fn() -> Look + Send + Sync>,
     in_force: RwLock<Arc<InForce>>,
     history: RwLock<History>,
 }
 
 impl OwnClock {
-    /// Begins with a state whose entry is already written, and with what is known of earlier states.
-    pub fn new(clock: CentreClock, in_force: InForce, mut history: History) -> Self {
+    /// Begins with a state whose entry is already written, and with what is known of earlier states. `machine` looks at the
+    /// machine whose clock this is, by the same clock that every instant handed in here is read from.
+    pub fn new(
+        clock: CentreClock,
+        in_force: InForce,
+        mut history: History,
+        machine: impl Fn() -> Look + Send + Sync + 'static,
+    ) -> Self {
         history.push(in_force.entry, in_force.state.verdict, in_force.since, in_force.since);
         Self {
-            watch: Mutex::new(Watch { clock, stepped: None }),
+            watch: Mutex::new(Watch { clock, stepped: None, found: Vec::new() }),
+            machine: Box::new(machine),
             in_force: RwLock::new(Arc::new(in_force)),
             history: RwLock::new(history),
         }
     }
 
-    /// The stamp for an answer given at `now`. The clock is looked at for each stamp, so that a clock that was moved a
+    /// The stamp for an answer given at `now`. The clock is looked at for each stamp, so that a clock that was set a
     /// moment ago is unproven at once, before the next regular look writes the entry that says so.
     pub fn instant(&self, now: Reading) -> ProvenInstant {
         let state = {
             let mut watch = self.watch();
-            watch.check(now);
+            if watch.clock.has_jumped(now) {
+                self.look_at(&mut watch);
+            }
             watch.clock.state(now)
         };
         state.instant(now.wall, self.in_force().entry)
     }
 
-    /// The regular look: what was found, and what can be said now.
-    pub fn look(&self, now: Reading, kernel: Option<Kernel>) -> (Check, State) {
+    /// The regular look: what was found since the one before, when, and what can be said now.
+    pub fn look(&self) -> (Vec<Finding>, Reading, State) {
         let mut watch = self.watch();
-        watch.clock.on_kernel(kernel);
-        let check = watch.check(now);
-        (check, watch.clock.state(now))
+        let now = self.look_at(&mut watch).reading;
+        let state = watch.clock.state(now);
+        (std::mem::take(&mut watch.found), now, state)
     }
 
     /// An upstream with this address id has answered.
-    pub fn measured(&self, index: usize, reference_id: [u8; 4], exchange: Exchange, now: Reading) {
+    pub fn measured(&self, index: usize, reference_id: [u8; 4], exchange: Exchange) {
         let mut watch = self.watch();
         watch.clock.name_upstream(index, reference_id);
-        if watch.check(now) == Check::Passed {
-            watch.clock.on_upstream(index, exchange, now);
-        }
+        let look = (self.machine)();
+        let findings = watch.clock.on_upstream(index, exchange, look);
+        watch.note(findings, look.reading);
+    }
+
+    fn look_at(&self, watch: &mut Watch) -> Look {
+        let look = (self.machine)();
+        let findings = watch.clock.on_check(look);
+        watch.note(findings, look.reading);
+        look
     }
 
     /// Where the newest step was that no entry says yet; without one, the states meet at `now`.

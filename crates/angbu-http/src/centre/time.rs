@@ -1,6 +1,7 @@
 //! Agents: how they stand, their graphs, their uploads, and the segments by which their exchanges enter the log.
 
-use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -12,7 +13,7 @@ use angbu_store::time::{AcceptedUpload, AgentRow, EventRow, ExchangeRow, Segment
 use angbu_store::{Snapshot, StoreError, Tx};
 use angbu_time::events;
 use angbu_time::ingest::{self, Accepted, Known};
-use angbu_time::periods::{self, COVERS_POLLS, DRIFT, Observed, Period, Verdict};
+use angbu_time::periods::{self, COVERS_POLLS, DRIFT, LOOKS_BACK, Observed, Period, Verdict};
 use angbu_time::record::{Fact, Measured, Record};
 use angbu_time::segment::{self, Kept, Segment};
 use angbu_units::{AgentId, CentreId, ClockVerdict, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
@@ -77,8 +78,9 @@ impl Centre {
                     Some(customer) => snapshot.agents_of(customer)?,
                     None => snapshot.agents()?,
                 };
+                let mut shared = Shared::load(snapshot)?;
                 rows.into_iter()
-                    .map(|row| View::load(snapshot, row, now))
+                    .map(|row| View::load(snapshot, &mut shared, row, now))
                     .collect::<Result<Vec<_>, StoreError>>()
             })
             .await?;
@@ -90,7 +92,10 @@ impl Centre {
         let now = self.clock.read().wall;
         let view = self
             .store
-            .read(move |snapshot| snapshot.agent(id)?.map(|row| View::load(snapshot, row, now)).transpose())
+            .read(move |snapshot| {
+                let Some(row) = snapshot.agent(id)? else { return Ok(None) };
+                View::load(snapshot, &mut Shared::load(snapshot)?, row, now).map(Some)
+            })
             .await?;
         let view = view
             .filter(|view| reach.covers(view.row.customer))
@@ -119,7 +124,7 @@ impl Centre {
                 let row = snapshot.agent(id)?.filter(|row| reach.covers(row.customer));
                 let Some(row) = row else { return Ok(None) };
                 let drawn = snapshot.graph(id, from, to, u64::from(points))?;
-                let observed = Recorded::load(snapshot, &row, from, to)?;
+                let observed = Recorded::load(snapshot, Shared::load(snapshot)?.centres, &row, from, to)?;
                 let tolerance = tolerances(snapshot, row.customer)?;
                 Ok::<_, StoreError>(Some((drawn, observed, tolerance, row)))
             })
@@ -361,11 +366,36 @@ struct View {
     recorded: Recorded,
 }
 
+/// What the views of several agents have in common, read once.
+struct Shared {
+    centres: Arc<[CentreId]>,
+    /// Name and tolerances of each customer so far.
+    customers: HashMap<CustomerId, (String, Vec<(UnixTime, Nanos)>)>,
+}
+
+impl Shared {
+    fn load(snapshot: &Snapshot<'_>) -> Result<Self, StoreError> {
+        let centres = snapshot.centres()?.into_iter().map(|centre| centre.id).collect();
+        Ok(Self { centres, customers: HashMap::new() })
+    }
+}
+
 impl View {
-    fn load(snapshot: &Snapshot<'_>, row: AgentRow, now: UnixTime) -> Result<Self, StoreError> {
-        let customer = snapshot.customer(row.customer)?.map(|customer| customer.name).unwrap_or_default();
-        let tolerance = tolerances(snapshot, row.customer)?;
-        let recorded = Recorded::load(snapshot, &row, now, UnixTime::MAX)?;
+    fn load(
+        snapshot: &Snapshot<'_>,
+        shared: &mut Shared,
+        row: AgentRow,
+        now: UnixTime,
+    ) -> Result<Self, StoreError> {
+        let known = match shared.customers.entry(row.customer) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let name = snapshot.customer(row.customer)?.map(|customer| customer.name).unwrap_or_default();
+                place.insert((name, tolerances(snapshot, row.customer)?))
+            }
+        };
+        let (customer, tolerance) = known.clone();
+        let recorded = Recorded::load(snapshot, Arc::clone(&shared.centres), &row, now, UnixTime::MAX)?;
         Ok(Self { row, customer, tolerance, recorded })
     }
 }
@@ -374,22 +404,24 @@ impl View {
 struct Recorded {
     exchanges: Vec<ExchangeRow>,
     events: Vec<EventRow>,
-    centres: Vec<CentreId>,
+    centres: Arc<[CentreId]>,
 }
 
 impl Recorded {
     fn load(
         snapshot: &Snapshot<'_>,
+        centres: Arc<[CentreId]>,
         row: &AgentRow,
         from: UnixTime,
         to: UnixTime,
     ) -> Result<Self, StoreError> {
-        // What was known when the period began: the exchange before it, and whatever happened since that.
+        // What was known when the period began: the exchange before it, all that an exchange is held against, and whatever
+        // happened since.
         let before = snapshot.latest_exchange(row.id, from)?.map_or(from, |exchange| exchange.at);
+        let before = before.min(from - LOOKS_BACK);
         let event = snapshot.latest_event(row.id, from)?.map_or(before, |event| event.at);
         let exchanges = snapshot.exchanges(row.id, before, to, u64::MAX)?;
         let events = snapshot.events(row.id, before.min(event), to, u64::MAX)?;
-        let centres = snapshot.centres()?.into_iter().map(|centre| centre.id).collect();
         Ok(Self { exchanges, events, centres })
     }
 

@@ -308,7 +308,7 @@ impl TestSite {
     }
 }
 
-async fn first_state(store: &Store, clock: &TestClock, centre: CentreId) -> OwnClock {
+async fn first_state(store: &Store, clock: &Arc<TestClock>, centre: CentreId) -> OwnClock {
     let mut settings = Settings::new(-20);
     settings.local =
         Some(Local { name: "the test's clock".to_owned(), stratum: 10, bound: Nanos::from_millis(1) });
@@ -318,5 +318,8 @@ async fn first_state(store: &Store, clock: &TestClock, centre: CentreId) -> OwnC
     let (draft, body) = clock_state_entry(&state, centre, now).unwrap();
     let entry = draft.id;
     store.write(move |tx| tx.append(&draft, &body)).await.unwrap();
-    OwnClock::new(watch, InForce { state, entry, since: now.wall }, History::default())
+    let clock = Arc::clone(clock);
+    OwnClock::new(watch, InForce { state, entry, since: now.wall }, History::default(), move || {
+        clock.read().into()
+    })
 }

@@ -6,9 +6,8 @@ use angbu_time::agent::{Agent, Packets, Settings};
 use angbu_time::discipline::{self, Correction, Discipline};
 use angbu_time::kernel_clock::KernelClock;
 use angbu_time::record::{Fact, PauseReason, Record, Software};
-use angbu_time::soft_clock::Limits;
 use angbu_time::sync::Policy;
-use angbu_time::watch::{Generation, Keeper, Look, Memory};
+use angbu_time::watch::{Generation, Keeper, Limits, Look, Memory};
 use angbu_units::{Clock as _, Nanos, Ppb, Reading, UnixTime};
 
 use super::network::{self, Asked, Leaping, Upstream};

@@ -61,6 +61,8 @@ pub struct Kernel {
     /// Left of a phase correction, after the second that runs.
     offset: f64,
     constant: i32,
+    /// Left of an `adjtime`, after the second that runs, µs.
+    adjtime: i64,
     /// What the second that runs is made longer by, ns.
     slewing: f64,
     /// How much of the second that runs is left, in its own nanoseconds.
@@ -104,6 +106,7 @@ impl Machine {
             frequency: Ppb::new(0),
             offset: 0.0,
             constant: 2,
+            adjtime: 0,
             slewing: 0.0,
             left: S - epoch.nanos().rem_euclid(1_000_000_000) as f64,
             status: Status::default(),
@@ -160,6 +163,11 @@ impl Machine {
     /// Somebody sets the clock forward by this (`settimeofday`), or back.
     pub fn move_by_hand(&self, by: Nanos) {
         self.state().wall.0 += by.count();
+    }
+
+    /// Somebody calls `adjtime(3)`, which replaces what was left of the one before.
+    pub fn adjtime(&self, micros: i64) {
+        self.state().kernel.adjtime = micros;
     }
 
     /// Another crystal from now on; what it walked so far stays.
@@ -233,6 +241,9 @@ impl State {
         // Less than a nanosecond is worked off whole, as integers do.
         kernel.slewing = if kernel.offset.abs() < 1.0 { 0.0 } else { share };
         kernel.offset -= kernel.slewing;
+        let adjusted = kernel.adjtime.clamp(-500, 500);
+        kernel.adjtime -= adjusted;
+        kernel.slewing += (adjusted * 1_000) as f64;
         kernel.max_error = kernel.max_error + Nanos::from_micros(500);
         if kernel.max_error >= Nanos::from_secs(16) {
             kernel.synchronised = false;
@@ -279,6 +290,7 @@ impl KernelClock for Machine {
             synchronised: kernel.synchronised,
             frequency: kernel.frequency,
             offset: Nanos::new(kernel.offset as i64),
+            adjtime: Nanos::from_micros(kernel.adjtime),
             status: kernel.status,
             estimated_error: kernel.estimated_error,
             max_error: kernel.max_error,
@@ -298,6 +310,7 @@ impl KernelClock for Machine {
         let most = MAX_SLEW.count();
         let offset = offset.count().clamp(-most, most);
         let kernel = &mut state.kernel;
+        kernel.adjtime = 0;
         kernel.offset = offset as f64;
         kernel.constant = (0..=10).find(|c| offset.abs() >> (2 + c) <= at_most.count()).unwrap_or(10);
         kernel.status = Status { pll: true, nano: true, frequency_held: true, pps: false };
@@ -307,7 +320,8 @@ impl KernelClock for Machine {
     fn step(&self, offset: Nanos) -> Result<(), KernelError> {
         let mut state = self.permitted()?;
         state.wall.0 += offset.count();
-        state.kernel.offset = 0.0;
+        // As the kernel does whenever its clock is set (`ntp_clear`), what was under way included.
+        (state.kernel.offset, state.kernel.adjtime, state.kernel.slewing) = (0.0, 0, 0.0);
         state.kernel.left = S - state.wall.0.rem_euclid(1_000_000_000) as f64;
         Ok(())
     }

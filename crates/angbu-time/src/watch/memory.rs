@@ -167,3 +167,119 @@ impl Watch {
         Finding::Alarm { kind: AlarmKind::MovedWhileDown, difference, since }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::Limits;
+    use proptest::prelude::*;
+
+    const BOOT: [u8; 16] = [1; 16];
+    const SERVER: NtpServerId = NtpServerId::from_bytes([7; 16]);
+
+    fn reading(wall_millis: i64, seconds: i64) -> Reading {
+        let wall = UnixTime::from_nanos(1_800_000_000_000_000_000 + wall_millis * 1_000_000);
+        Reading { wall, monotonic: Monotonic::from_nanos(seconds * 1_000_000_000) }
+    }
+
+    /// A run that ended at the machine's 1,010th second, on a machine whose server was then ahead by a second.
+    fn memory() -> Memory {
+        let watch = Watch::start(Limits::default(), reading(10_000, 1_010).into());
+        watch.memory(BOOT, Some((SERVER, Nanos::from_secs(1), Nanos::from_millis(1))))
+    }
+
+    #[track_caller]
+    fn check(boot: [u8; 16], now: Reading, expected: Option<i64>) {
+        let mut watch = Watch::start(Limits::default(), now.into());
+        let found = watch.recall(&memory(), boot).map(|finding| match finding {
+            Finding::Alarm { kind: AlarmKind::MovedWhileDown, difference, .. } => {
+                difference.count() / 1_000_000
+            }
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(found, expected);
+        // What was done can be undone.
+        assert_eq!(watch.take_undo().map(|undo| undo.step.count() / 1_000_000), expected.map(|by| -by));
+    }
+
+    #[test]
+    fn in_the_same_boot_the_oscillator_ran_on() {
+        check(BOOT, reading(70_000, 1_070), None);
+        // 10 ms and, where no kernel says anything, 500 ppm of the minute.
+        check(BOOT, reading(70_039, 1_070), None);
+        check(BOOT, reading(70_041, 1_070), Some(41));
+        check(BOOT, reading(-3_530_000, 1_070), Some(-3_600_000));
+    }
+
+    #[test]
+    fn after_another_boot_only_a_clock_that_was_set_back_is_certain() {
+        check([2; 16], reading(10_000, 3), None);
+        check([2; 16], reading(9_000_000, 3), None);
+        check([2; 16], reading(8_000, 3), Some(-2_000));
+        // The same id, and yet a clock that began anew: a machine that was put back to an earlier state.
+        check(BOOT, reading(8_000, 3), Some(-2_000));
+    }
+
+    #[test]
+    fn after_another_boot_the_first_exchange_tells_the_rest() {
+        for (offset_millis, expected) in
+            [(1_000, None), (2_900, None), (-31_000, Some(32)), (61_000, Some(-60))]
+        {
+            let mut watch = Watch::start(Limits::default(), reading(100_000, 3).into());
+            assert_eq!(watch.recall(&memory(), [2; 16]), None);
+            let shown = |offset: i64| Shown {
+                server: SERVER,
+                offset: Nanos::from_millis(offset),
+                bound: Nanos::from_millis(1),
+                leap: Leap::None,
+            };
+            let found = watch.shown(shown(offset_millis));
+            let seconds = found.first().map(|finding| match finding {
+                Finding::Alarm { kind: AlarmKind::MovedWhileDown, difference, .. } => {
+                    difference.count() / 1_000_000_000
+                }
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(seconds, expected, "{offset_millis} ms");
+            assert_eq!(watch.shown(shown(offset_millis)), [], "it is told once");
+        }
+    }
+
+    #[test]
+    fn bytes_that_nobody_wrote_are_refused() {
+        let bytes = memory().encode();
+        for length in 0..bytes.len() {
+            assert!(Memory::decode(&bytes[..length]).is_err(), "{length} bytes");
+        }
+        let with = |place: usize, byte: u8| {
+            let mut bytes = bytes.clone();
+            bytes[place] = byte;
+            Memory::decode(&bytes)
+        };
+        assert_eq!(with(0, 2), Err(DecodeError::Format(2)));
+        // A flag is 0 or 1, and a frequency that is not known is zero.
+        assert_eq!(with(41, 2), Err(DecodeError::Flags(2)));
+        assert_eq!(with(43, 1), Err(DecodeError::NotCanonical));
+        assert!(Memory::decode(&[&bytes[..], &[0]].concat()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn memories_read_back(
+            boot: [u8; 16], wall: i64, monotonic: i64, suspended: i64, frequency: Option<i64>, kept: bool,
+            shown: Option<([u8; 16], i64, i64)>,
+        ) {
+            let memory = Memory {
+                boot,
+                reading: Reading { wall: UnixTime::from_nanos(wall), monotonic: Monotonic::from_nanos(monotonic) },
+                suspended: Nanos::new(suspended),
+                frequency: frequency.map(Ppb::new),
+                kept,
+                shown: shown.map(|(id, offset, bound)| {
+                    (NtpServerId::from_bytes(id), Nanos::new(offset), Nanos::new(bound))
+                }),
+            };
+            prop_assert_eq!(Memory::decode(&memory.encode()), Ok(memory));
+        }
+    }
+}

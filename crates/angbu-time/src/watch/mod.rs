@@ -10,11 +10,15 @@
 //!
 //! When a look comes late, the process or the machine was held: a **pause**, and an alarm only if the clock was moved meanwhile.
 
+mod blind;
 mod explained;
+mod habit;
+mod limits;
 mod memory;
 mod quiet;
 mod reference;
 
+pub use limits::Limits;
 pub use memory::Memory;
 
 use angbu_units::{Monotonic, Nanos, Ppb, Reading, UnixTime};
@@ -22,7 +26,7 @@ use angbu_units::{Monotonic, Nanos, Ppb, Reading, UnixTime};
 use crate::kernel_clock::KernelState;
 use crate::packet::Leap;
 use crate::record::{AlarmKind, PauseReason};
-use crate::soft_clock::{Check, Limits, SoftClock};
+use blind::{Check, SoftClock};
 use quiet::Quiet;
 use reference::References;
 
@@ -108,7 +112,12 @@ pub enum Finding {
         reason: PauseReason,
     },
     /// The machine's time service set the clock right, which is no alarm and needs no record: the next exchange shows it.
-    PutRight,
+    PutRight {
+        /// By how much it was set forward.
+        difference: Nanos,
+        /// How long ago it was last seen to be as it was.
+        since: Nanos,
+    },
 }
 
 /// What undoes somebody's deed.
@@ -146,6 +155,8 @@ pub struct Watch {
     undo: Undo,
     /// What a slew that was replaced may still do, and until when.
     old_slew: (Nanos, Monotonic),
+    /// What the last second's share of a phase correction that has ended or was replaced may still do, and until when.
+    under_way: (Nanos, Monotonic),
 }
 
 impl Watch {
@@ -166,6 +177,7 @@ impl Watch {
             quiet: Quiet::default(),
             undo: Undo::default(),
             old_slew: (Nanos::ZERO, look.reading.monotonic),
+            under_way: (Nanos::ZERO, look.reading.monotonic),
             limits,
         }
     }
@@ -201,10 +213,11 @@ impl Watch {
             Some(PauseReason::Migrated) => self.uncertain = self.uncertain.max(STANDSTILL),
             Some(PauseReason::Stopped) | None => {}
         }
-        if let Some((_, difference, _)) = alarm.filter(|(kind, ..)| *kind != AlarmKind::ByAnother)
+        if let Some((_, difference, since)) = alarm.filter(|(kind, ..)| *kind != AlarmKind::ByAnother)
             && self.put_right(&look, difference)
         {
-            findings.push(Finding::PutRight);
+            self.references.stepped();
+            findings.push(Finding::PutRight { difference, since });
         } else if let Some((kind, difference, since)) = alarm {
             self.undo.step = self.undo.step - difference;
             if let Some((kind, difference, since)) =
@@ -229,6 +242,11 @@ impl Watch {
             self.uncertain = self.uncertain.max(length.times(2));
             findings.push(Finding::Pause { length, reason: PauseReason::Migrated });
         }
+        if let Some((difference, since)) = found.moved_asleep {
+            self.undo.step = self.undo.step - difference;
+            self.uncertain = self.uncertain.max(difference.times(2));
+            findings.push(Finding::Alarm { kind: AlarmKind::MovedWhileStopped, difference, since });
+        }
         if let Some((difference, since)) = found.led_away {
             self.undo.step = self.undo.step - difference;
             self.undo.frequency = found.frequency;
@@ -247,9 +265,10 @@ impl Watch {
     pub fn corrected(&mut self, look: Look) {
         let look = self.without_leaps(look);
         self.references.corrected(&self.last, &look);
-        // Of what was left of a slew, the kernel goes on with at most a third until its second ends, whatever it is told meanwhile.
-        let left = self.last.kernel.map_or(Nanos::ZERO, |state| state.offset.abs());
-        self.old_slew = (Nanos::new(left.count() / 3 + 1), look.reading.monotonic + SECOND);
+        // What was under way goes on until its second ends, whatever the kernel is told meanwhile.
+        let left =
+            self.last.kernel.map_or(Nanos::ZERO, |state| explained::under_way(&state).abs() + Nanos::new(1));
+        self.old_slew = (left, look.reading.monotonic + SECOND);
         self.blind = SoftClock::start(self.limits, look.reading);
         self.unexplained = (Nanos::ZERO, look.reading.monotonic);
         self.last = look;
@@ -264,6 +283,20 @@ impl Watch {
     /// The last look.
     pub const fn last(&self) -> &Look {
         &self.last
+    }
+
+    /// What leap seconds took from the wall clock since the start.
+    pub const fn leapt(&self) -> Nanos {
+        self.leapt
+    }
+
+    /// Whether the wall clock is so far from where the last look left it that another look should find out why. It is no finding:
+    /// a time service may have slewed it.
+    pub fn has_jumped(&self, now: Reading) -> bool {
+        let last = self.last.reading;
+        let length = now.monotonic - last.monotonic;
+        let gained = (now.wall + self.leapt - last.wall) - length;
+        gained.abs() > self.limits.tmax + self.limits.slew.over(length)
     }
 
     /// What the wall clock gained beyond what the kernel explains; the rule for blind machines where it says nothing.
@@ -287,8 +320,14 @@ impl Watch {
             };
         };
         let range = explained::range(&was, &is, awake);
-        let residual = self.without_old_slew(range.beyond(gained));
         let now = look.reading.monotonic;
+        let (share, until) = self.under_way;
+        let range = if before.reading.monotonic <= until { range.or(share) } else { range };
+        let share = explained::under_way(&was);
+        if share != Nanos::ZERO {
+            self.under_way = (share, now + SECOND);
+        }
+        let residual = self.without_old_slew(range.beyond(gained));
         let since =
             if self.unexplained.0 == Nanos::ZERO { before.reading.monotonic } else { self.unexplained.1 };
         // What the kernel's own arithmetic is worth goes by itself; a patient hand is quicker.
@@ -302,11 +341,16 @@ impl Watch {
             // Between two looks a service may change the rate twice, of which only one is seen.
             allowed = allowed + self.limits.tmax;
         }
-        if paused.is_some() || length > self.limits.interval.times(2) {
+        let unwatched = paused.is_some() || length > self.limits.interval.times(2);
+        if unwatched {
             let rate = if self.kept(look) { self.limits.slew } else { self.limits.wander };
             allowed = allowed + self.limits.tmax + rate.over(awake);
         }
         if sum.abs() <= allowed {
+            if unwatched {
+                // What a pause is forgiven must not be held against the look after it.
+                self.unexplained = (Nanos::ZERO, now);
+            }
             return None;
         }
         self.unexplained = (Nanos::ZERO, now);

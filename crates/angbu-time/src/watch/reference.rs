@@ -7,10 +7,10 @@
 
 use angbu_units::{Monotonic, Nanos, NtpServerId, Ppb};
 
-use super::{DAY, Look, SUSPENSION};
+use super::habit::{Habit, Seen};
+use super::{DAY, Limits, Look, SUSPENSION};
 use crate::packet::Leap;
 use crate::periods;
-use crate::soft_clock::Limits;
 
 /// How many servers are remembered.
 const MOST_SERVERS: usize = 8;
@@ -18,7 +18,7 @@ const MOST_SERVERS: usize = 8;
 /// After how long the best exchange gives way to the newest.
 const BEST_LASTS: Nanos = Nanos::from_secs(6 * 3_600);
 
-/// How many times Tmax a time service may be wrong by itself: one that asks every half an hour, over the internet, swings by
+/// How many times Tmax a time service may be wrong by itself while its habit is not known: one that asks every half an hour, over the internet, swings by
 /// tens of milliseconds while it learns the crystal's rate.
 const SERVICE: i64 = 5;
 
@@ -58,6 +58,8 @@ pub(super) struct Found {
     pub(super) led_away: Option<(Nanos, Nanos)>,
     /// The frequency before that.
     pub(super) frequency: Option<Ppb>,
+    /// How far the clock was moved while the machine slept.
+    pub(super) moved_asleep: Option<(Nanos, Nanos)>,
 }
 
 /// An exchange, and the machine at its end.
@@ -88,6 +90,11 @@ impl Anchor {
     fn distance(&self) -> Nanos {
         self.offset.abs() + self.bound
     }
+
+    const fn seen(&self) -> Seen {
+        let Self { at, ahead, suspended, bound, .. } = *self;
+        Seen { at, ahead, suspended, off: self.offset.abs(), bound }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -98,6 +105,56 @@ struct Known {
     best: Option<Anchor>,
     /// How far from right the clock came of itself, and when: a time service that finds its way swings about as far back.
     swing: (Nanos, Monotonic),
+    habit: Habit,
+    /// The last exchange that showed the clock no farther off than its service's habit.
+    calm: Anchor,
+}
+
+impl Known {
+    fn start(server: NtpServerId, anchor: Anchor) -> Self {
+        let swing = (anchor.distance(), anchor.at);
+        Self {
+            server,
+            last: anchor,
+            best: Some(anchor),
+            swing,
+            habit: Habit::start(&anchor.seen()),
+            calm: anchor,
+        }
+    }
+
+    /// How far the clock was led away, and since when, if that is more than its service does by itself: more than its habit, or while
+    /// that is not known more than any service does.
+    fn led_away(&self, now: &Anchor, limits: &Limits) -> Option<(Nanos, Nanos)> {
+        let best = self.best.unwrap_or(*now);
+        let widest = best.distance().max(self.swing.0) + limits.tmax.times(SERVICE);
+        let certain = now.offset.abs() - now.bound;
+        let by_habit = self.habit.limit(now.at).filter(|limit| certain > *limit);
+        let by_habit = by_habit.and_then(|_| led(&self.calm, now, self.usual()));
+        by_habit.or_else(|| led(&best, now, best.frequency).filter(|_| certain > widest))
+    }
+
+    /// How fast the clock's service usually runs it.
+    fn usual(&self) -> Option<Ppb> {
+        self.habit.rate(self.calm.at, self.calm.ahead, self.calm.suspended)
+    }
+
+    /// What is the service's habit; after an alarm, or while it finds its way, it begins anew.
+    fn learn(&mut self, now: &Anchor, anew: bool) {
+        if anew {
+            self.forget(*now);
+        } else {
+            let led = led(&self.calm, now, self.usual().or(self.calm.frequency)).is_some();
+            if self.habit.see(&now.seen(), led) {
+                self.calm = *now;
+            }
+        }
+    }
+
+    fn forget(&mut self, now: Anchor) {
+        self.habit = Habit::start(&now.seen());
+        self.calm = now;
+    }
 }
 
 /// What the servers have shown last.
@@ -113,29 +170,33 @@ impl References {
     pub(super) fn shown(&mut self, look: &Look, shown: Shown, limits: &Limits, kept: bool) -> Found {
         let now = Anchor::of(look, &shown);
         let Some(known) = self.servers.iter_mut().find(|known| known.server == shown.server) else {
-            self.servers.push(Known {
-                server: shown.server,
-                last: now,
-                best: Some(now),
-                swing: (now.distance(), now.at),
-            });
+            self.servers.push(Known::start(shown.server, now));
             if self.servers.len() > MOST_SERVERS {
                 self.servers.remove(0);
             }
             return Found::default();
         };
         let last = std::mem::replace(&mut known.last, now);
-        let stood_still = stood_still(&last, &now, limits, shown.leap != Leap::None);
-        if stood_still.is_some() {
+        let further = further(&last, &now, limits, shown.leap != Leap::None);
+        if let Some(further) = further
+            && (further > Nanos::ZERO || now.suspended != last.suspended)
+        {
             self.grace = Some(now.at + GRACE);
             known.best = Some(now);
-            return Found { stood_still, ..Found::default() };
+            known.forget(now);
+            // Nothing but a sleep can take a machine further than true time.
+            return if further > Nanos::ZERO {
+                Found { stood_still: Some(further), ..Found::default() }
+            } else {
+                let moved_asleep = Some((-further, now.at - last.at));
+                Found { moved_asleep, ..Found::default() }
+            };
         }
         let best = known.best.unwrap_or(now);
         let grace = self.grace.is_some_and(|until| now.at < until);
-        let led = led(&best, &now);
-        let far = best.distance().max(known.swing.0) + limits.tmax.times(SERVICE);
-        let led_away = led.filter(|_| kept && !grace && now.offset.abs() - now.bound > far);
+        let led = led(&best, &now, best.frequency);
+        let led_away = known.led_away(&now, limits).filter(|_| kept && !grace);
+        let frequency = led_away.and(known.usual().or(best.frequency));
         if now.at - known.swing.1 > SWING_LASTS
             || ((led.is_none() || grace) && now.distance() > known.swing.0)
         {
@@ -145,18 +206,14 @@ impl References {
         if better || led_away.is_some() || now.at - best.at > BEST_LASTS || now.suspended != best.suspended {
             known.best = Some(now);
         }
-        Found { stood_still: None, led_away, frequency: led_away.and(best.frequency) }
+        known.learn(&now, led_away.is_some() || grace);
+        Found { led_away, frequency, ..Found::default() }
     }
 
     /// What the run before knew of a server, at a look of its own.
     pub(super) fn recall(&mut self, look: &Look, frequency: Option<Ppb>, shown: Shown) {
         let anchor = Anchor { frequency, ..Anchor::of(look, &shown) };
-        self.servers.push(Known {
-            server: shown.server,
-            last: anchor,
-            best: Some(anchor),
-            swing: (anchor.distance(), anchor.at),
-        });
+        self.servers.push(Known::start(shown.server, anchor));
     }
 
     /// What the server that was asked last would show now, as the bare oscillator reckons, and how far that can be wrong.
@@ -176,6 +233,14 @@ impl References {
                 anchor.ahead = anchor.ahead + by;
                 anchor.frequency = frequency;
             }
+            known.forget(known.last);
+        }
+    }
+
+    /// A time service set the clock: how fast it ran the clock before says nothing now.
+    pub(super) fn stepped(&mut self) {
+        for known in &mut self.servers {
+            known.forget(known.last);
         }
     }
 
@@ -183,6 +248,7 @@ impl References {
     pub(super) fn forget_best(&mut self, now: Monotonic) {
         self.grace = Some(now + GRACE);
         for known in &mut self.servers {
+            known.forget(known.last);
             known.best = None;
         }
     }
@@ -192,8 +258,8 @@ fn ahead(look: &Look) -> Nanos {
     Nanos::new(look.reading.wall.nanos().saturating_sub(look.reading.monotonic.nanos()))
 }
 
-/// How much further the server's clock went on than the bare oscillator can have been slow.
-fn stood_still(last: &Anchor, now: &Anchor, limits: &Limits, leaping: bool) -> Option<Nanos> {
+/// How much further the server's clock went on than the bare oscillator, if that is more than drift explains; or less far.
+fn further(last: &Anchor, now: &Anchor, limits: &Limits, leaping: bool) -> Option<Nanos> {
     let further = (now.offset - last.offset) + (now.ahead - last.ahead);
     let mut explained = last.bound + now.bound + limits.tmax + periods::DRIFT.over(now.at - last.at);
     if now.suspended != last.suspended {
@@ -201,17 +267,17 @@ fn stood_still(last: &Anchor, now: &Anchor, limits: &Limits, leaping: bool) -> O
     }
     let wall = now.at.nanos().saturating_add(now.ahead.count());
     let from_midnight = wall.saturating_add(MIDNIGHT.count()).rem_euclid(DAY);
-    if leaping && from_midnight < 2 * MIDNIGHT.count() && LEAP.contains(&further) {
+    if leaping && from_midnight < 2 * MIDNIGHT.count() && LEAP.contains(&further.abs()) {
         return None;
     }
-    (further > explained).then_some(further)
+    (further.abs() > explained).then_some(further)
 }
 
 /// How far the clock went since it was best, and for how long, if what the kernel was told to do led it there.
-fn led(best: &Anchor, now: &Anchor) -> Option<(Nanos, Nanos)> {
+fn led(best: &Anchor, now: &Anchor, usual: Option<Ppb>) -> Option<(Nanos, Nanos)> {
     let awake = (now.at - best.at) - (now.suspended - best.suspended);
-    // What the kernel did beyond what it did when the clock was best.
-    let led = (now.ahead - best.ahead) - best.frequency?.over(awake);
+    // What the kernel did beyond what it usually does, or did when the clock was best.
+    let led = (now.ahead - best.ahead) - usual?.over(awake);
     let error = Nanos::ZERO - now.offset;
     let moved = error - (Nanos::ZERO - best.offset);
     let same_way = (led < Nanos::ZERO) == (error < Nanos::ZERO);

@@ -53,6 +53,7 @@ impl Drop for Guest {
     }
 }
 
+#[allow(clippy::cast_precision_loss, reason = "seconds, for comparing")]
 impl Guest {
     fn start(folder: &Path) -> Self {
         let kernel = kernel(folder);
@@ -138,6 +139,7 @@ impl Guest {
     }
 
     /// The next event of this name; what came before it is forgotten, except that no other alarm may be among it.
+    #[track_caller]
     fn event(&mut self, name: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -168,6 +170,21 @@ impl Guest {
         assert_eq!(pause["reason"], reason, "{pause}");
         assert!(pause["length_ns"].as_i64().unwrap() as f64 / 1e9 >= least, "{pause}");
         eprintln!("{pause}");
+    }
+
+    /// The clock was put back by this many seconds, and nothing else happened.
+    #[track_caller]
+    fn restored(&mut self, least: f64, most: f64) {
+        let restored = self.event("restored");
+        let seconds = restored["step_ns"].as_i64().unwrap() as f64 / 1e9;
+        assert!((least..=most).contains(&seconds), "{restored}");
+        eprintln!("{restored}");
+        self.is_calm();
+    }
+
+    /// What the centre's clock is ahead at the next exchange, in nanoseconds.
+    fn offset(&mut self) -> i64 {
+        self.event("exchange")["offset_ns"].as_i64().unwrap()
     }
 
     /// Two exchanges, and nothing else.
@@ -228,9 +245,11 @@ fn initial_files(folder: &Path, kernel: &Path) {
     succeed(Command::new("sh").args(["-c", pack]).current_dir(&root));
 }
 
+/// The agent's command in the guest.
+const AGENT: &str = "angbu agent --json --config /a/agent.toml > /dev/ttyS0 2>/a/err &";
+
 #[test]
 #[ignore = "takes minutes and a kernel package: cargo xtask judge clock"]
-#[allow(clippy::cast_precision_loss, reason = "seconds, for comparing")]
 fn judge_clock() {
     let folder = tempfile::tempdir().unwrap();
     let head = "[http]\ntls = \"generated\"\nnames = [\"10.0.2.2\"]\n";
@@ -257,11 +276,25 @@ fn judge_clock() {
     for line in lines {
         guest.shell(&format!("echo '{line}' >> /a/agent.toml"));
     }
-    let agent = "angbu agent --json --config /a/agent.toml > /dev/ttyS0 2>/a/err &";
-    guest.shell(agent);
+    guest.shell(AGENT);
     guest.event("started");
     guest.is_calm();
+    moved(&mut guest);
+    held(&mut guest);
+    suspended(&mut guest);
+    stood_still(&mut guest);
+    put_back(&mut guest);
+    guest.shell(&format!("echo 'server 10.0.2.2 port {ntp} iburst minpoll 2 maxpoll 2' > /a/chrony.conf"));
+    guest.shell("chronyd -u root -d -f /a/chrony.conf > /a/chrony.log 2>&1 &");
+    guest.alarm("by-another", -1.0, 1.0);
+    centre.interrupt();
+    let kept = fs::read(folder.path().join("data/angbu.sqlite")).unwrap();
+    let corrections = String::from_utf8_lossy(&kept).matches("time.correction").count();
+    assert!(corrections >= 2, "the steps back stand in the log: {corrections}");
+}
 
+/// Set, and led by another frequency and by `adjtime`.
+fn moved(guest: &mut Guest) {
     guest.shell("date -s @$(( $(date +%s) + 60 ))");
     guest.alarm("step", 58.0, 61.0);
     guest.is_calm();
@@ -271,6 +304,14 @@ fn judge_clock() {
     guest.shell("adjtimex -q -f 0");
     guest.alarm("by-another", -0.001, 0.001);
     guest.is_calm();
+    // The kernel works it off at 500 ppm; it is one deed and one alarm.
+    guest.shell("adjtimex -q -o 3000");
+    guest.alarm("by-another", -0.001, 0.001);
+    guest.is_calm();
+}
+
+/// The process stopped, or not there, and the clock moved meanwhile.
+fn held(guest: &mut Guest) {
     guest.shell("killall -STOP angbu; sleep 4; killall -CONT angbu");
     guest.pause("stopped", 3.9);
     guest.is_calm();
@@ -278,10 +319,31 @@ fn judge_clock() {
     guest.alarm("moved-while-stopped", -42.0, -39.0);
     guest.is_calm();
     guest.shell("killall -9 angbu; sleep 1; date -s @$(( $(date +%s) - 30 ))");
-    guest.shell(agent);
+    guest.shell(AGENT);
     guest.event("started");
     guest.alarm("moved-while-down", -32.0, -29.0);
     guest.is_calm();
+}
+
+/// The machine asleep (ACPI S3), woken by its monitor; and the clock moved around that. Of the idle sleep (s2idle) nothing wakes a
+/// machine that is emulated like this.
+fn suspended(guest: &mut Guest) {
+    guest.shell("echo mem > /sys/power/state");
+    pass(Duration::from_secs(12));
+    guest.tell("monitor", "system_wakeup");
+    guest.pause("suspended", 9.0);
+    guest.is_calm();
+    let ahead = "date -s @$(( $(date +%s) + 90 ))";
+    guest.shell(&format!("killall -STOP angbu; {ahead}; echo mem > /sys/power/state; killall -CONT angbu"));
+    pass(Duration::from_secs(12));
+    guest.tell("monitor", "system_wakeup");
+    guest.pause("suspended", 9.0);
+    guest.alarm("moved-while-stopped", 88.0, 92.0);
+    guest.is_calm();
+}
+
+/// The whole machine held, and put back to an earlier state.
+fn stood_still(guest: &mut Guest) {
     guest.tell("monitor", "stop");
     pass(Duration::from_secs(15));
     guest.tell("monitor", "cont");
@@ -294,10 +356,34 @@ fn judge_clock() {
     guest.events.clear();
     guest.tell("monitor", "loadvm before");
     // Whether the machine stood still meanwhile or its process, the emulator decides.
-    println!("{}", guest.event("pause"));
+    eprintln!("{}", guest.event("pause"));
     guest.alarm("restored", 0.0, 0.0);
-    guest.shell(&format!("echo 'server 10.0.2.2 port {ntp} iburst minpoll 2 maxpoll 2' > /a/chrony.conf"));
-    guest.shell("chronyd -u root -d -f /a/chrony.conf > /a/chrony.log 2>&1 &");
-    guest.alarm("by-another", -1.0, 1.0);
-    centre.interrupt();
+}
+
+/// The same deeds, undone a look later: by a step, by the frequency, and by an end of an `adjtime`.
+fn put_back(guest: &mut Guest) {
+    guest.shell("killall angbu");
+    guest.event("stopped");
+    guest.shell("echo 'on_tamper = \"restore\"' >> /a/agent.toml");
+    guest.shell(AGENT);
+    guest.event("started");
+    guest.is_calm();
+    let before = guest.offset();
+    guest.shell("date -s @$(( $(date +%s) + 60 ))");
+    guest.alarm("step", 58.0, 61.0);
+    guest.restored(-61.0, -58.0);
+    guest.shell("adjtimex -q -f 3276800");
+    guest.alarm("by-another", -0.001, 0.001);
+    guest.restored(-0.001, 0.001);
+    guest.shell("adjtimex -q -o 400000");
+    guest.alarm("by-another", -0.001, 0.001);
+    guest.restored(-0.001, 0.001);
+    // Had any of it gone on, the clock would by now be wrong by more.
+    guest.is_calm();
+    let apart = guest.offset() - before;
+    assert!(apart.abs() < 20_000_000, "the clock is {apart} ns from where it was");
+    // And what nobody could see until the process ran again.
+    guest.shell("killall -STOP angbu; date -s @$(( $(date +%s) - 40 )); sleep 4; killall -CONT angbu");
+    guest.alarm("moved-while-stopped", -42.0, -39.0);
+    guest.restored(39.0, 42.0);
 }

@@ -1,4 +1,4 @@
-//! The soft clock: what the machine's clock would show if nobody had touched it.
+//! The rule for machines whose kernel says nothing: a soft clock, which shows the machine's clock would show if nobody had touched it.
 //!
 //! The monotonic clock, which nobody can set, carries the wall clock's last checked reading forward. When the wall clock
 //! shows something else, it was set: a **step**. After a check that passed, the soft clock takes the wall clock's time, so that
@@ -9,62 +9,13 @@
 //! exchange with a server (which *shows* what the wall clock was) has to be explained by Tmax and by the rate at which an
 //! honest clock may depart from the monotonic one. More is a **slew**.
 
-use angbu_units::{Monotonic, Nanos, Ppb, Reading, UnixTime};
+use angbu_units::{Monotonic, Nanos, Reading, UnixTime};
 
-use crate::watch::Keeper;
-
-/// What a clock is allowed before an alarm.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Tmax: how far soft clock and wall clock may lie apart.
-    pub tmax: Nanos,
-    /// How fast the wall clock may depart from the monotonic one between two exchanges: the crystal's error and the
-    /// host's own time service together.
-    pub slew: Ppb,
-    /// How long after a check the next one counts as watched. After a longer pause (the process was stopped, the machine
-    /// overloaded) the comparison with the soft clock allows what `slew` explains over the pause as well.
-    pub watch: Nanos,
-    /// What the wall clock may gain beyond what the kernel's state explains: what reading two clocks, one after the other, is
-    /// worth on a busy machine. A slew of 50 ppm is more within a second.
-    pub unexplained: Nanos,
-    /// What else it may gain, by rate: what the kernel's own arithmetic and a rough clock source are worth.
-    pub wander: Ppb,
-    /// How often the clock is looked at.
-    pub interval: Nanos,
-    /// Who may adjust the clock.
-    pub keeper: Keeper,
-    /// How long after the machine's start a time service may take until the kernel says that it disciplines the clock.
-    pub settled: Nanos,
-}
-
-impl Limits {
-    /// Tmax as given; 500 ppm, which is the fastest that the kernel's discipline slews (RFC 5905, figure 27: MAXFREQ)
-    /// and well above the error of any crystal, of which 100 ppm are rare; 10 s. Beside what the kernel explains, 40 µs and
-    /// 5 ppm, looked at each second; 10 minutes for a time service to begin.
-    pub const fn with_tmax(tmax: Nanos) -> Self {
-        Self {
-            tmax,
-            slew: Ppb::new(500_000),
-            watch: Nanos::from_secs(10),
-            unexplained: Nanos::from_micros(40),
-            wander: Ppb::new(5_000),
-            interval: Nanos::from_secs(1),
-            keeper: Keeper::Auto,
-            settled: Nanos::from_secs(600),
-        }
-    }
-}
-
-impl Default for Limits {
-    /// Tmax 10 ms: twenty times what 500 ppm move in a second between two checks.
-    fn default() -> Self {
-        Self::with_tmax(Nanos::from_millis(10))
-    }
-}
+use super::Limits;
 
 /// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Check {
+pub(super) enum Check {
     /// The wall clock shows what it should.
     Passed,
     /// The wall clock was set.
@@ -85,7 +36,7 @@ pub enum Check {
 
 /// The soft clock of one run.
 #[derive(Debug, Clone)]
-pub struct SoftClock {
+pub(super) struct SoftClock {
     limits: Limits,
     /// The wall clock's last checked reading: the soft clock goes on from here.
     base: Reading,
@@ -97,23 +48,23 @@ pub struct SoftClock {
 
 impl SoftClock {
     /// A soft clock that begins with this reading.
-    pub const fn start(limits: Limits, reading: Reading) -> Self {
+    pub(super) const fn start(limits: Limits, reading: Reading) -> Self {
         Self { limits, base: reading, start: reading, explained: (Nanos::ZERO, reading.monotonic) }
     }
 
     /// What the soft clock shows.
-    pub fn time_at(&self, monotonic: Monotonic) -> UnixTime {
+    pub(super) fn time_at(&self, monotonic: Monotonic) -> UnixTime {
         self.base.wall + (monotonic - self.base.monotonic)
     }
 
     /// The second sum: what the wall clock gained on the monotonic one since the start, steps and all.
-    pub fn gained(&self, reading: Reading) -> Nanos {
+    pub(super) fn gained(&self, reading: Reading) -> Nanos {
         (reading.wall - self.start.wall) - (reading.monotonic - self.start.monotonic)
     }
 
     /// Compares the wall clock with the soft clock, and the second sum with what explains it. After an alarm,
     /// as after a passed check, the soft clock takes the wall clock's time, so that one deed is one alarm.
-    pub fn check(&mut self, reading: Reading) -> Check {
+    pub(super) fn check(&mut self, reading: Reading) -> Check {
         let difference = reading.wall - self.time_at(reading.monotonic);
         let since = reading.monotonic - self.base.monotonic;
         self.base = reading;
@@ -134,7 +85,7 @@ impl SoftClock {
     }
 
     /// An exchange has just shown what the wall clock is: whatever the second sum gained until now is known from it.
-    pub fn shown(&mut self, reading: Reading) {
+    pub(super) fn shown(&mut self, reading: Reading) {
         self.explained = (self.gained(reading), reading.monotonic);
     }
 
@@ -146,6 +97,7 @@ impl SoftClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use angbu_units::Ppb;
     use proptest::prelude::*;
 
     const MS: i64 = 1_000_000;
