@@ -464,6 +464,7 @@ def summary(report):
     yield "in all: " + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
     if report.kind == "time":
         yield from time_summary(report)
+        yield "the agents' own signatures were NOT checked; `angbu verify` does that"
     yield "the readable page was NOT checked against this; `angbu verify` does that too"
 
 

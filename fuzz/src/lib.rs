@@ -10,6 +10,7 @@ use angbu_evidence::report::{self, Package, Trust};
 use angbu_evidence::tile::{self, TileId};
 use angbu_evidence::witness::{self, AddCheckpoint};
 use angbu_evidence::{Body, Checkpoint, Disclosure, Draft, Entry, Manifest, Promise, Receipt};
+use angbu_time::chain::Chain;
 use angbu_time::events::{self, Enrolment};
 use angbu_time::exchange::Exchange;
 use angbu_time::ingest::{self, Known};
@@ -284,6 +285,8 @@ pub fn segment(data: &[u8]) {
     let field = |name: &str| fields.get(name);
     let written = |name: &str, value: &[u8]| assert_eq!(fields.get(name), Some(value), "{name}");
     if let Ok(segment) = Segment::read(field) {
+        // Whatever is said to be signed, by an agent without a key nothing is.
+        assert!(!matches!(segment.verify(&[2; 32]), Ok(Some(_))));
         segment.fields().iter().for_each(|(name, value)| written(name, value));
     }
     if let Ok(enrolment) = Enrolment::read(field) {
@@ -328,7 +331,8 @@ pub fn upload(data: &[u8]) {
     if let Ok(upload) = Upload::decode(data) {
         assert_eq!(upload.encode(), data);
     }
-    let known = Known { agent: AgentId::from_bytes([1; 16]), public_key: [2; 32], next_seq: 1 };
+    let (agent, public_key) = (AgentId::from_bytes([1; 16]), [2; 32]);
+    let known = Known { agent, public_key, next_seq: 1, chain: Chain::begin(agent, &public_key, 1) };
     assert!(ingest::accept(&known, data, NOW).is_err(), "nobody can sign for this key");
 }
 

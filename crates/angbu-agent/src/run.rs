@@ -11,7 +11,7 @@ use angbu_client::{Client, ClientError, Trust, join};
 use angbu_time::agent::{Agent, Settings};
 use angbu_time::kernel_clock::KernelError;
 use angbu_time::proof::Witness;
-use angbu_time::record::{Record, Software};
+use angbu_time::record::{Manner, Record, Software};
 use angbu_time::watch::Keeper;
 use angbu_time::watch::Limits;
 use angbu_units::{Clock, NtpServerId, Reading};
@@ -365,6 +365,7 @@ fn begin(
         policy: config.policy.with_tolerance(enrolment.tolerance()),
         limits,
         poll: config.poll_interval,
+        manner: Manner { nts: config.nts, steers: steer.is_some() },
         software: Software::new(concat!("angbu/", env!("CARGO_PKG_VERSION")))
             .expect("broken invariant: a version is short and visible"),
     };

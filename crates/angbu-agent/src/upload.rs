@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use angbu_client::wire::LogGrowth;
 use angbu_client::{Client, ClientError};
+use angbu_time::chain::Chain;
 use angbu_time::ingest;
 use angbu_time::proof::Witness;
 use angbu_time::record::{Dropped, Fact, MAX_RECORDS, Record, Upload, When};
@@ -39,12 +40,24 @@ pub(crate) struct Uploader {
     pub(crate) followed: bool,
 }
 
+/// What a refusal is called whose reason is that the chain does not follow.
+const UNCHAINED: &str = "urn:angbu:problem:upload-unchained";
+
 /// Records to send.
 struct Batch {
     first: u64,
+    /// The chain before each of the records, and after the last.
+    chains: Vec<(u64, Chain)>,
     wire: Vec<u8>,
     /// The run closes: nothing will be added, and nothing is tried twice.
     last_try: bool,
+}
+
+impl Batch {
+    /// The chain before a record, where it follows from what was sent.
+    fn chain_before(&self, seq: u64) -> Option<Chain> {
+        self.chains.iter().find(|(next, _)| *next == seq).map(|(_, chain)| *chain)
+    }
 }
 
 /// Sends what is in the spool until the run has closed and either everything is sent or the centre does not take it.
@@ -83,7 +96,7 @@ impl Uploader {
         }
         let now = shared.clock.read();
         let items = core.spool.read(MAX_RECORDS, RECORD_BYTES, now.wall)?;
-        let sent = core.agent.centre_time(now);
+        let (sent, chain) = (core.agent.centre_time(now), core.spool.chain());
         let last_try = core.closing;
         drop(core);
         let Some((first, _)) = items.first() else { return Ok(None) };
@@ -95,8 +108,16 @@ impl Uploader {
             records.push(record);
         }
         let newest_checkpoint = self.log.cosigned(sent);
-        let upload = Upload { agent: self.agent, sent, newest_checkpoint, records, witnesses };
-        Ok(Some(Batch { first, wire: ingest::sign(&upload, &self.key), last_try }))
+        // Where it is not known any more what went before, the chain begins anew.
+        let key = self.key.verifying_key().to_bytes();
+        let before = chain.unwrap_or_else(|| Chain::begin(self.agent, &key, first));
+        let mut chains = vec![(first, before)];
+        for record in &records {
+            let (_, last) = chains.last().copied().unwrap_or((first, before));
+            chains.push((record.next_seq(), last.after([record])));
+        }
+        let upload = Upload { agent: self.agent, before, sent, newest_checkpoint, records, witnesses };
+        Ok(Some(Batch { first, chains, wire: ingest::sign(&upload, &self.key), last_try }))
     }
 
     /// Sends once, and follows the centre's answer; an error in words if that leads nowhere.
@@ -105,7 +126,7 @@ impl Uploader {
             Ok(uploaded) if uploaded.next_seq > batch.first => {
                 self.backoff.reset();
                 self.followed = false;
-                self.follow(shared, uploaded.next_seq)?;
+                self.follow(shared, uploaded.next_seq, batch.chain_before(uploaded.next_seq))?;
                 self.learn(shared, Nanos::new(uploaded.tolerance_ns));
                 self.watch_log(shared, uploaded.log.as_ref());
                 Ok(())
@@ -115,7 +136,9 @@ impl Uploader {
             }
             Err(error) => match elsewhere(&error, batch.first) {
                 Some(next) => {
-                    self.follow(shared, next)?;
+                    // Records that do not follow those that the centre has begin a chain of their own.
+                    let chain = batch.chain_before(next).filter(|_| !is_unchained(&error));
+                    self.follow(shared, next, chain)?;
                     // At once only once in a row: a centre that cannot make up its mind is followed slowly.
                     if std::mem::replace(&mut self.followed, true) { Err(error.to_string()) } else { Ok(()) }
                 }
@@ -144,20 +167,24 @@ impl Uploader {
         drop(core);
     }
 
-    fn follow(&self, shared: &Shared, next_seq: u64) -> Result<(), String> {
+    /// `chain`: before the record that the centre wants, where that is known.
+    fn follow(&self, shared: &Shared, next_seq: u64, chain: Option<Chain>) -> Result<(), String> {
         let mut core = shared.core();
         if core.over {
             return Err("the run is over".to_owned());
         }
         let reading = shared.clock.read();
         let now = reading.wall;
-        if next_seq > core.spool.next_seq() {
-            // Nobody but this agent writes its records, so that an earlier state of it is what runs here.
+        // Nobody but this agent writes its records, so that an earlier state of it is what runs here.
+        let rolled_back = next_seq > core.spool.next_seq();
+        core.spool.keep_chain(next_seq, chain).map_err(|error| error.to_string())?;
+        let lost = core.spool.acknowledge(next_seq, now).map_err(|error| error.to_string())?;
+        if rolled_back {
+            // Only now: what waited is given up, and this must not be.
             for record in core.agent.on_rolled_back(reading) {
                 shared.keep(&mut core, record, "", reading);
             }
         }
-        let lost = core.spool.acknowledge(next_seq, now).map_err(|error| error.to_string())?;
         if let Some(lost) = lost {
             (shared.events)(&Event::Lost { first: lost.first, last: lost.last });
         }
@@ -179,12 +206,19 @@ impl Uploader {
     }
 }
 
-/// The record that the centre wants, if that is why it refused, and it is another than it was sent.
+/// The record that the centre wants, if that is why it refused, and it is another than it was sent, or another chain before it.
 fn elsewhere(error: &ClientError, first: u64) -> Option<u64> {
     match error {
-        ClientError::Refused(problem) => problem.next_seq.filter(|next| *next != first),
+        ClientError::Refused(problem) => {
+            problem.next_seq.filter(|next| *next != first || is_unchained(error))
+        }
         _ => None,
     }
+}
+
+/// Whether the centre refused since the records do not follow those that it has.
+fn is_unchained(error: &ClientError) -> bool {
+    matches!(error, ClientError::Refused(problem) if problem.kind == UNCHAINED)
 }
 
 /// The record of an item, and what proves it.

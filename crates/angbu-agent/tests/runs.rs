@@ -19,6 +19,7 @@ use std::thread::JoinHandle;
 use angbu_agent::clock::UnslewedClock;
 use angbu_agent::machine::Looks;
 use angbu_agent::{AgentError, Config, Event, Mode, OnTamper, Stop, run};
+use angbu_time::chain::Chain;
 use angbu_time::correction::CorrectionKind;
 use angbu_time::kernel_clock::{KernelClock, KernelError, KernelState, Status};
 use angbu_time::packet::Leap;
@@ -321,8 +322,30 @@ fn records_count_once_though_answers_are_lost() {
     centre.wait("the end", |seen| {
         assert_whole(seen);
         assert!(!kinds(&seen.records).contains('d'));
+        assert_eq!(seen.begun, 0, "what is sent again follows as it did");
         kinds(&seen.records).ends_with('e').then_some(())
     });
+}
+
+#[test]
+fn an_agent_put_back_to_an_earlier_state_says_so_and_begins_its_chain_anew() {
+    let centre = Centre::start();
+    let place = tempfile::tempdir().unwrap();
+    let agent = start(&centre, place.path());
+    centre.wait("the first records", |seen| (exchanges(seen) > 1).then_some(()));
+    // As if a later state of this agent had sent a hundred records more.
+    centre.set(|seen| {
+        seen.next_seq += 100;
+        seen.chain = Some(Chain::from_bytes([9; 32]));
+    });
+    let told =
+        |record: &Record| matches!(&record.fact, Fact::Alarm(alarm) if alarm.kind == AlarmKind::Restored);
+    centre.wait("the alarm", |seen| (seen.begun == 1 && seen.records.iter().any(told)).then_some(()));
+    // Other records than the agent's own stand before the next, as nothing but a lie can have it.
+    centre.set(|seen| seen.chain = Some(Chain::from_bytes([8; 32])));
+    let taken = centre.wait("the state", |seen| Some(exchanges(seen)));
+    centre.wait("more", |seen| (seen.begun == 2 && exchanges(seen) > taken + 2).then_some(()));
+    agent.stop().unwrap();
 }
 
 #[test]

@@ -225,6 +225,10 @@ fn upload_face(refusal: &angbu_time::ingest::Refusal) -> Face {
             next_seq: Some(*next_seq),
             ..face(S::CONFLICT, "upload-replayed", "Upload already in effect")
         },
+        R::Chain { expected } => Face {
+            next_seq: Some(*expected),
+            ..face(S::CONFLICT, "upload-unchained", "Records do not follow those in effect")
+        },
         R::FromTheFuture { .. } => {
             face(S::UNPROCESSABLE_ENTITY, "upload-from-the-future", "Upload from the future")
         }

@@ -31,13 +31,15 @@ pub struct AgentRow {
     pub enrolled: UnixTime,
     /// The number of the next record that takes effect.
     pub next_seq: u64,
+    /// The chain of its records before that one.
+    pub chain: [u8; 32],
     /// When its last upload arrived.
     pub last_seen: Option<UnixTime>,
     /// How often it polls, as it last said.
     pub poll: Option<Nanos>,
-    /// Every exchange with a number below this one stands in a segment of the log.
+    /// Every record with a number below this one stands in a segment of the log.
     pub closed_seq: u64,
-    /// How many exchanges are not yet in a segment.
+    /// How many records are not yet in a segment.
     pub open_count: u64,
     /// When the first of those arrived.
     pub open_since: Option<UnixTime>,
@@ -87,14 +89,33 @@ pub struct EventRow {
     pub entry: EntryId,
 }
 
-/// A run of exchanges that stands in the log as one entry.
+/// What an agent signed with an upload, until its records stand in a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadRow {
+    /// Which agent's.
+    pub agent: AgentId,
+    /// The number of the first of its records that took effect with it.
+    pub first_seq: u64,
+    /// The number of the record after its last.
+    pub next_seq: u64,
+    /// How many records those are; dropped ones are one.
+    pub records: u64,
+    /// When it arrived.
+    pub arrived: UnixTime,
+    /// The chain after its last record.
+    pub chain: [u8; 32],
+    /// What was signed, as a segment keeps it.
+    pub signed: Vec<u8>,
+}
+
+/// A run of records that stands in the log as one entry, but for what stands there by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentRow {
     /// Which agent's.
     pub agent: AgentId,
-    /// The number of its first exchange.
+    /// The number of its first record.
     pub first_seq: u64,
-    /// The number of its last exchange.
+    /// The number of its last record.
     pub last_seq: u64,
     /// How many exchanges it holds; events between them are not counted.
     pub count: u64,
@@ -119,6 +140,8 @@ pub struct AcceptedUpload {
     pub arrived: UnixTime,
     /// How often the agent polls, if the upload says so.
     pub poll: Option<Nanos>,
+    /// What the agent signed of what is new in it.
+    pub signed: UploadRow,
     /// Its exchanges, all of this agent.
     pub exchanges: Vec<ExchangeRow>,
     /// Its events, all of this agent; each one's entry is appended in the same transaction by the caller.
@@ -158,7 +181,7 @@ macro_rules! agent_sql {
     ($rest:literal) => {
         concat!(
             "SELECT agent_id, customer_id, name, public_key, enrolment_entry, enrolled, next_seq, last_seen, poll_ns, \
-             closed_seq, open_count, open_since, version FROM time_agents ",
+             closed_seq, open_count, open_since, version, chain FROM time_agents ",
             $rest
         )
     };
@@ -323,16 +346,60 @@ impl Snapshot<'_> {
         )
     }
 
-    /// The first `limit` exchanges of an agent that are not yet in a segment, in the order of their numbers.
+    /// The exchanges of an agent that are not yet in a segment and are numbered below `before`, in the order of their numbers.
     ///
     /// # Errors
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub fn open_exchanges(&self, agent: AgentId, limit: u64) -> Result<Vec<ExchangeRow>, StoreError> {
+    pub fn open_exchanges(&self, agent: AgentId, before: u64) -> Result<Vec<ExchangeRow>, StoreError> {
         let Some((closed_seq, Some(first_at))) = self.open_from(agent)? else { return Ok(Vec::new()) };
         self.sql.all(
-            exchange_sql!("WHERE agent_id = ?1 AND at >= ?2 AND seq >= ?3 ORDER BY seq LIMIT ?4"),
-            values![agent, first_at, closed_seq, limit.min(EXCHANGES_AT_ONCE)],
+            exchange_sql!(
+                "WHERE agent_id = ?1 AND at >= ?2 AND seq >= ?3 AND seq < ?4 ORDER BY seq LIMIT ?5"
+            ),
+            values![agent, first_at, closed_seq, before, EXCHANGES_AT_ONCE],
             |row| self.exchange(row),
+        )
+    }
+
+    /// What an agent signed of its first records that are not yet in a segment, at most `limit` uploads in the order of their
+    /// numbers.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn open_uploads(&self, agent: AgentId, limit: u64) -> Result<Vec<UploadRow>, StoreError> {
+        self.sql.all(
+            "SELECT agent_id, first_seq, next_seq, records, arrived, chain, signed FROM time_uploads
+             WHERE agent_id = ?1 ORDER BY first_seq LIMIT ?2",
+            values![agent, limit],
+            |row| {
+                Ok(UploadRow {
+                    agent: column(row, 0)?,
+                    first_seq: column(row, 1)?,
+                    next_seq: column(row, 2)?,
+                    records: column(row, 3)?,
+                    arrived: column(row, 4)?,
+                    chain: column(row, 5)?,
+                    signed: column(row, 6)?,
+                })
+            },
+        )
+    }
+
+    /// What is proven of an agent's exchanges from `from` (included) to `to` (not included): how many have each number.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn proofs(
+        &self,
+        agent: AgentId,
+        from: UnixTime,
+        to: UnixTime,
+    ) -> Result<Vec<(u64, u64)>, StoreError> {
+        self.sql.all(
+            "SELECT flags / 256, COUNT(*) FROM time_exchanges WHERE agent_id = ?1 AND at >= ?2 AND at < ?3
+             GROUP BY flags / 256",
+            values![agent, from, to],
+            |row| Ok((column(row, 0)?, column(row, 1)?)),
         )
     }
 
@@ -413,8 +480,8 @@ impl Tx<'_> {
     pub fn insert_agent(&mut self, agent: &AgentRow) -> Result<(), StoreError> {
         self.sql.execute(
             "INSERT INTO time_agents (agent_id, customer_id, name, public_key, enrolment_entry, enrolled, next_seq,
-                 last_seen, poll_ns, closed_seq, open_count, open_since, open_first_at, version)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, NULL, NULL, ?11)",
+                 last_seen, poll_ns, closed_seq, open_count, open_since, open_first_at, version, chain)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, NULL, NULL, ?11, ?12)",
             values![
                 agent.id,
                 agent.customer,
@@ -426,7 +493,8 @@ impl Tx<'_> {
                 agent.last_seen,
                 agent.poll,
                 agent.closed_seq,
-                agent.version
+                agent.version,
+                agent.chain
             ],
         )?;
         Ok(())
@@ -439,12 +507,12 @@ impl Tx<'_> {
     /// [`StoreError::Conflict`] when the agent's next number is no longer the one that the upload was judged
     /// with: judge it again.
     pub fn apply_upload(&mut self, upload: &AcceptedUpload) -> Result<(), StoreError> {
-        let count = u64::try_from(upload.exchanges.len()).unwrap_or(u64::MAX);
+        let signed = &upload.signed;
         let first_at = upload.exchanges.iter().map(|exchange| exchange.at).min();
         self.sql.execute_one(
             "UPDATE time_agents
              SET next_seq = ?2, last_seen = ?3, poll_ns = COALESCE(?4, poll_ns), open_count = open_count + ?5,
-                 open_since = CASE WHEN ?5 > 0 THEN COALESCE(open_since, ?3) ELSE open_since END,
+                 open_since = COALESCE(open_since, ?3), chain = ?8,
                  open_first_at = CASE WHEN open_first_at < ?6 THEN open_first_at ELSE COALESCE(?6, open_first_at) END
              WHERE agent_id = ?1 AND next_seq = ?7",
             values![
@@ -452,11 +520,25 @@ impl Tx<'_> {
                 upload.next_seq,
                 upload.arrived,
                 upload.poll,
-                count,
+                signed.records,
                 first_at,
-                upload.expected_seq
+                upload.expected_seq,
+                signed.chain
             ],
             StoreError::Conflict { what: "the agent" },
+        )?;
+        self.sql.execute(
+            "INSERT INTO time_uploads (agent_id, first_seq, next_seq, records, arrived, chain, signed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            values![
+                upload.agent,
+                signed.first_seq,
+                signed.next_seq,
+                signed.records,
+                signed.arrived,
+                signed.chain,
+                signed.signed
+            ],
         )?;
         for exchange in &upload.exchanges {
             let place = place(exchange.agent, exchange.at, exchange.seq);
@@ -490,21 +572,32 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Notes that an agent's first open exchanges stand in a segment, whose entry the caller appends in the same
+    /// Notes that an agent's first open records stand in a segment, whose entry the caller appends in the same
     /// transaction.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when those are not the agent's first open exchanges: read them again.
+    /// [`StoreError::Conflict`] when those are not the agent's first open records, or not those of whole uploads: read them again.
     pub fn close_segment(&mut self, segment: &SegmentRow) -> Result<(), StoreError> {
-        let conflict = StoreError::Conflict { what: "the run of open exchanges" };
-        let Some((closed_seq, Some(first_at))) = self.open_from(segment.agent)? else { return Err(conflict) };
+        let conflict = StoreError::Conflict { what: "the run of open records" };
+        let next_seq = segment.last_seq.saturating_add(1);
+        let Some((closed_seq, first_at)) = self.open_from(segment.agent)? else { return Err(conflict) };
+        // Without open exchanges nothing is looked for.
+        let first_at = first_at.unwrap_or(UnixTime::MAX);
         let covered = self.sql.first(
-            "SELECT COUNT(*), MIN(seq), MAX(seq) FROM time_exchanges
-             WHERE agent_id = ?1 AND at >= ?2 AND seq >= ?3 AND seq <= ?4",
-            values![segment.agent, first_at, closed_seq, segment.last_seq],
-            |row| Ok((column::<u64>(row, 0)?, optional::<u64>(row, 1)?, optional::<u64>(row, 2)?)),
+            "SELECT COUNT(*) FROM time_exchanges WHERE agent_id = ?1 AND at >= ?2 AND seq >= ?3 AND seq < ?4",
+            values![segment.agent, first_at, closed_seq, next_seq],
+            |row| column::<u64>(row, 0),
         )?;
-        if covered != Some((segment.count, Some(segment.first_seq), Some(segment.last_seq))) {
+        let signed = self.sql.first(
+            "SELECT MIN(first_seq), MAX(next_seq) FROM time_uploads WHERE agent_id = ?1 AND next_seq <= ?2",
+            values![segment.agent, next_seq],
+            |row| Ok((optional::<u64>(row, 0)?, optional::<u64>(row, 1)?)),
+        )?;
+        let first = segment.first_seq;
+        if covered != Some(segment.count)
+            || signed != Some((Some(first), Some(next_seq)))
+            || first < closed_seq
+        {
             return Err(conflict);
         }
         self.sql.execute(
@@ -520,24 +613,25 @@ impl Tx<'_> {
                 segment.entry
             ],
         )?;
-        let rest = self.sql.first(
-            "SELECT COUNT(*), MIN(arrived), MIN(at) FROM time_exchanges
-             WHERE agent_id = ?1 AND at >= ?2 AND seq > ?3",
-            values![segment.agent, first_at, segment.last_seq],
-            |row| Ok((column::<u64>(row, 0)?, optional::<UnixTime>(row, 1)?, optional::<UnixTime>(row, 2)?)),
+        self.sql.execute(
+            "DELETE FROM time_uploads WHERE agent_id = ?1 AND next_seq <= ?2",
+            values![segment.agent, next_seq],
         )?;
-        let (open_count, open_since, open_first_at) = rest.unwrap_or((0, None, None));
+        let rest = self.sql.first(
+            "SELECT CAST(COALESCE(SUM(records), 0) AS BIGINT), MIN(arrived) FROM time_uploads WHERE agent_id = ?1",
+            values![segment.agent],
+            |row| Ok((column::<u64>(row, 0)?, optional::<UnixTime>(row, 1)?)),
+        )?;
+        let (open_count, open_since) = rest.unwrap_or((0, None));
+        let open_first_at = self.sql.first(
+            "SELECT MIN(at) FROM time_exchanges WHERE agent_id = ?1 AND at >= ?2 AND seq >= ?3",
+            values![segment.agent, first_at, next_seq],
+            |row| optional::<UnixTime>(row, 0),
+        )?;
         self.sql.execute_one(
             "UPDATE time_agents SET closed_seq = ?3, open_count = ?4, open_since = ?5, open_first_at = ?6
              WHERE agent_id = ?1 AND closed_seq = ?2",
-            values![
-                segment.agent,
-                closed_seq,
-                segment.last_seq.saturating_add(1),
-                open_count,
-                open_since,
-                open_first_at
-            ],
+            values![segment.agent, closed_seq, next_seq, open_count, open_since, open_first_at.flatten()],
             conflict,
         )
     }
@@ -563,5 +657,6 @@ fn agent(row: &dyn Row) -> Result<AgentRow, StoreError> {
         open_count: column(row, 10)?,
         open_since: optional(row, 11)?,
         version: column(row, 12)?,
+        chain: column(row, 13)?,
     })
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use angbu_store::time::{AcceptedUpload, AgentRow, ExchangeRow};
+use angbu_store::time::{AcceptedUpload, AgentRow, ExchangeRow, UploadRow};
 use angbu_store::{Engine, Options, Store, StoreError};
 use angbu_testkit::postgres::Server;
 use angbu_units::{AgentId, EntryId, Nanos, Ppb, UnixTime};
@@ -258,6 +258,7 @@ fn agent(n: u8) -> AgentRow {
         enrolment: EntryId::from_bytes([1; 16]),
         enrolled: UnixTime::MIN,
         next_seq: 1,
+        chain: [0; 32],
         last_seen: None,
         poll: None,
         closed_seq: 1,
@@ -286,6 +287,15 @@ fn upload(at: UnixTime, seq: u64) -> AcceptedUpload {
         next_seq: seq + 1,
         arrived: at,
         poll: None,
+        signed: UploadRow {
+            agent: exchange.agent,
+            first_seq: seq,
+            next_seq: seq + 1,
+            records: 1,
+            arrived: at,
+            chain: [1; 32],
+            signed: vec![1],
+        },
         exchanges: vec![exchange],
         events: Vec::new(),
     }

@@ -9,7 +9,8 @@ use crate::discipline;
 use crate::exchange::{Exchange, Refusal};
 use crate::periods;
 use crate::record::{
-    Alarm, AlarmKind, Dropped, Fact, Measured, Pause, PauseReason, Record, Software, Start, Stop, When,
+    Alarm, AlarmKind, Dropped, Fact, Manner, Measured, Pause, PauseReason, Record, Software, Start, Stop,
+    When,
 };
 use crate::sync::{Judgement, Policy, Sync};
 use crate::watch::{Finding, Limits, Look, Memory, Shown, Undo, Watch};
@@ -26,6 +27,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How often the server is asked.
     pub poll: Nanos,
+    /// Whether the centre's time is taken under NTS, and whether the clock is kept by it.
+    pub manner: Manner,
     /// What runs.
     pub software: Software,
 }
@@ -106,7 +109,8 @@ impl Agent {
             settings,
         };
         let (poll, software) = (agent.settings.poll, agent.settings.software.clone());
-        let start = Start { at: agent.when(now), poll, clean, software };
+        let manner = Some(agent.settings.manner);
+        let start = Start { at: agent.when(now), poll, clean, manner, software };
         let record = agent.record(Fact::Start(start));
         (agent, record)
     }
@@ -327,6 +331,7 @@ mod tests {
                 policy: Policy::with_tolerance(Nanos::from_millis(50)),
                 limits: Limits::default(),
                 poll: Nanos::from_secs(2),
+                manner: Manner { nts: true, steers: false },
                 software: Software::new("angbu/0.1.0").unwrap(),
             };
             let (agent, record) = Agent::start(settings, 1, true, reading(0, 0));

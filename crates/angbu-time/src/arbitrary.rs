@@ -3,13 +3,14 @@
 use angbu_units::{AgentId, EntryId, Nanos, NtpServerId, NtpShort, Ppb, UnixTime};
 use proptest::prelude::*;
 
+use crate::chain::{Chain, Other, Signed};
 use crate::correction::{Correction, CorrectionKind, Corrections, MAX_CORRECTIONS};
 use crate::exchange::{Exchange, Source};
 use crate::packet::Leap;
 use crate::proof::{Proof, Seal, Witness};
 use crate::record::{
-    Alarm, AlarmKind, Dropped, Fact, Measured, Pause, PauseReason, Record, Software, Start, Stop, Upload,
-    When,
+    Alarm, AlarmKind, Dropped, Fact, Manner, Measured, Pause, PauseReason, Record, Software, Start, Stop,
+    Upload, When,
 };
 use crate::segment::{Kept, Segment};
 use crate::sync::{Judgement, Policy, Sync};
@@ -69,16 +70,22 @@ fn fact() -> impl Strategy<Value = Fact> {
                 });
                 Fact::Corrections(Corrections { at, made: made.collect() })
             }),
-        (when(), 1_000_000i64..1_000_000_000_000, any::<bool>(), "[!-~]{1,32}").prop_map(
-            |(at, poll, clean, text)| {
+        (
+            when(),
+            1_000_000i64..1_000_000_000_000,
+            any::<bool>(),
+            any::<Option<(bool, bool)>>(),
+            "[!-~]{1,32}"
+        )
+            .prop_map(|(at, poll, clean, manner, text)| {
                 Fact::Start(Start {
                     at,
                     poll: Nanos::new(poll),
                     clean,
+                    manner: manner.map(|(nts, steers)| Manner { nts, steers }),
                     software: Software::new(&text).unwrap(),
                 })
-            }
-        ),
+            }),
         when().prop_map(|at| Fact::Stop(Stop { at })),
         (when(), 0u64..1_000).prop_map(|(at, last)| Fact::Dropped(Dropped { at, last })),
     ]
@@ -92,7 +99,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    pub(crate) fn upload()(agent: [u8; 16], sent: i64, newest_checkpoint in prop::option::of("[ -~\n—]{1,600}"), first in 1u64..1_000_000, facts in prop::collection::vec(fact(), 1..40), proofs in prop::collection::vec(prop::option::of(witness()), 40)) -> Upload {
+    pub(crate) fn upload()(agent: [u8; 16], before: [u8; 32], sent: i64, newest_checkpoint in prop::option::of("[ -~\n—]{1,600}"), first in 1u64..1_000_000, facts in prop::collection::vec(fact(), 1..40), proofs in prop::collection::vec(prop::option::of(witness()), 40)) -> Upload {
         let mut seq = first;
         let records: Vec<Record> = facts.into_iter().map(|mut fact| {
             if let Fact::Dropped(dropped) = &mut fact {
@@ -104,7 +111,7 @@ prop_compose! {
         }).collect();
         let proven = records.iter().zip(proofs).filter(|(record, _)| matches!(record.fact, Fact::Exchange(_)));
         let witnesses = proven.filter_map(|(record, proof)| Some((record.seq, proof?))).collect();
-        Upload { agent: AgentId::from_bytes(agent), sent: UnixTime::from_nanos(sent), newest_checkpoint, records, witnesses }
+        Upload { agent: AgentId::from_bytes(agent), before: Chain::from_bytes(before), sent: UnixTime::from_nanos(sent), newest_checkpoint, records, witnesses }
     }
 }
 
@@ -149,5 +156,20 @@ pub(crate) fn ordinary(count: usize) -> Segment {
         enrolment: EntryId::from_bytes([2; 16]),
         settings: EntryId::from_bytes([4; 16]),
         exchanges: exchanges.collect(),
+        signed: None,
+    }
+}
+
+/// What might have been signed of records with these numbers, one of them in the middle no exchange.
+pub(crate) fn signed(first_seq: u64, next_seq: u64) -> Signed {
+    let seq = u64::midpoint(first_seq, next_seq);
+    let others = vec![Other { seq, next_seq: seq + 1, hash: [8; 32] }];
+    Signed {
+        first_seq,
+        next_seq,
+        before: Chain::from_bytes([7; 32]),
+        others,
+        rest: [9; 32],
+        signature: [6; 64],
     }
 }

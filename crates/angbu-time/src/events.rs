@@ -6,7 +6,7 @@ use angbu_units::{AgentId, Nanos, Ppb, UnixTime};
 
 use crate::correction::{Correction, CorrectionKind, Corrections, MAX_CORRECTIONS};
 use crate::record::{
-    Alarm, AlarmKind, Dropped, Fact, POLL, Pause, PauseReason, Record, Software, Start, Stop, When,
+    Alarm, AlarmKind, Dropped, Fact, Manner, POLL, Pause, PauseReason, Record, Software, Start, Stop, When,
 };
 
 /// An agent was enrolled.
@@ -104,6 +104,10 @@ pub fn entry(agent: AgentId, record: &Record) -> Option<(Kind, Fields)> {
         Fact::Start(start) => {
             fields.push(("poll-ns", start.poll.count().to_string()));
             fields.push(("clean", if start.clean { "yes" } else { "no" }.to_owned()));
+            if let Some(Manner { nts, steers }) = start.manner {
+                fields.push(("nts", if nts { "yes" } else { "no" }.to_owned()));
+                fields.push(("mode", if steers { "steer" } else { "observe" }.to_owned()));
+            }
             fields.push(("version", start.software.as_str().to_owned()));
             (START, start.at)
         }
@@ -233,7 +237,25 @@ impl<'a, F: Fn(&str) -> Option<&'a [u8]>> FieldReader<'_, F> {
             return Err(EventError::Field("poll-ns"));
         }
         let software = Software::new(self.text("version")?).map_err(|_| EventError::Field("version"))?;
-        Ok(Start { at: self.when()?, poll, clean, software })
+        Ok(Start { at: self.when()?, poll, clean, manner: self.manner()?, software })
+    }
+
+    /// How an agent takes the time; entries from before that was told have neither field.
+    fn manner(&self) -> Result<Option<Manner>, EventError> {
+        if self.0("nts").is_none() && self.0("mode").is_none() {
+            return Ok(None);
+        }
+        let nts = match self.text("nts")? {
+            "yes" => true,
+            "no" => false,
+            _ => return Err(EventError::Field("nts")),
+        };
+        let steers = match self.text("mode")? {
+            "steer" => true,
+            "observe" => false,
+            _ => return Err(EventError::Field("mode")),
+        };
+        Ok(Some(Manner { nts, steers }))
     }
 
     fn key(&self, name: &'static str) -> Result<[u8; 32], EventError> {

@@ -1,13 +1,14 @@
 //! Accepting an upload: who sent it, whether it follows what is already there, and what of it is new.
 //!
-//! The wire form is a 64-byte Ed25519 signature (RFC 8032) followed by the upload's bytes. What is signed is a line
-//! that names the purpose, then those bytes, so that no signature made for one purpose serves another.
+//! The wire form is a 64-byte Ed25519 signature (RFC 8032) followed by the upload's bytes. What is signed is the statement that
+//! those bytes begin with, and a hash over the others ([`crate::chain`]).
 
 use std::collections::BTreeMap;
 
 use angbu_units::{AgentId, Nanos, UnixTime};
-use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use ed25519_dalek::SigningKey;
 
+use crate::chain::{self, Chain, Other, Signed, Statement};
 use crate::proof::Witness;
 use crate::record::{DecodeError, Fact, Record, Upload};
 use crate::wire::Reader;
@@ -19,7 +20,6 @@ pub const MAX_WIRE: usize = 256 * 1_024;
 pub const AHEAD: Nanos = Nanos::from_secs(60);
 
 const SIGNATURE: usize = 64;
-const PURPOSE: &[u8] = b"angbu/1 upload\n";
 
 /// What the centre knows of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Known {
     pub public_key: [u8; 32],
     /// The number of the record that is expected next.
     pub next_seq: u64,
+    /// The chain before that record.
+    pub chain: Chain,
 }
 
 /// What is new in an upload.
@@ -43,6 +45,10 @@ pub struct Accepted {
     pub newest_checkpoint: Option<String>,
     /// What proves exchanges among the records, by their numbers; nothing of it is checked yet ([`crate::proof`]).
     pub witnesses: BTreeMap<u64, Witness>,
+    /// What the agent signed of the records.
+    pub signed: Signed,
+    /// The chain after them.
+    pub chain: Chain,
 }
 
 /// Why an upload is refused. Nothing of a refused upload is in effect.
@@ -74,6 +80,14 @@ pub enum Refusal {
         /// What is expected.
         next_seq: u64,
     },
+    /// The records follow others than those in effect.
+    #[error(
+        "the chain of the upload's records does not follow from those in effect before record {expected}"
+    )]
+    Chain {
+        /// The record that is expected next.
+        expected: u64,
+    },
     /// The upload, or an exchange in it, is from an instant that has not come yet.
     #[error("the upload holds an instant that lies {by} ahead of this centre's clock")]
     FromTheFuture {
@@ -85,8 +99,9 @@ pub enum Refusal {
 /// Signs an upload.
 pub fn sign(upload: &Upload, key: &SigningKey) -> Vec<u8> {
     let bytes = upload.encode();
-    let signature = key.sign(&[PURPOSE, &bytes].concat());
-    [&signature.to_bytes()[..], &bytes].concat()
+    let (statement, _) =
+        Upload::read_statement(&bytes).expect("broken invariant: an upload begins with its statement");
+    [&statement.sign(key)[..], &bytes].concat()
 }
 
 /// The agent that an upload says it is from. Nothing about that is checked yet.
@@ -107,13 +122,14 @@ pub fn claimed_agent(wire: &[u8]) -> Result<AgentId, Refusal> {
 /// [`Refusal`]; [`Refusal::UnknownAgent`] is the caller's where it knows no such agent, and here when `known` is another.
 pub fn accept(known: &Known, wire: &[u8], latest: UnixTime) -> Result<Accepted, Refusal> {
     let (signature, bytes) = split(wire)?;
-    let agent = Upload::read_agent(&mut Reader::new(bytes))?;
+    let (statement, _) = Upload::read_statement(bytes)?;
+    let agent = statement.agent;
     if agent != known.agent {
         return Err(Refusal::UnknownAgent(agent));
     }
-    VerifyingKey::from_bytes(&known.public_key)
-        .and_then(|key| key.verify_strict(&[PURPOSE, bytes].concat(), &signature))
-        .map_err(|_| Refusal::BadSignature(agent))?;
+    if !statement.is_signed(&known.public_key, signature) {
+        return Err(Refusal::BadSignature(agent));
+    }
     let upload = Upload::decode(bytes)?;
     let newest = upload.records.iter().filter_map(exchanged_at).fold(upload.sent, UnixTime::max);
     if newest > latest + AHEAD {
@@ -124,31 +140,40 @@ pub fn accept(known: &Known, wire: &[u8], latest: UnixTime) -> Result<Accepted, 
     if first > expected {
         return Err(Refusal::Gap { expected, found: first });
     }
-    let newest_checkpoint = upload.newest_checkpoint;
-    let witnesses = upload.witnesses;
-    let records: Vec<Record> = upload
-        .records
-        .into_iter()
-        .filter(|record| record.next_seq() > expected)
-        .map(|record| from(record, expected))
-        .collect();
-    match records.last().map(Record::next_seq) {
-        Some(next_seq) => Ok(Accepted { records, next_seq, newest_checkpoint, witnesses }),
-        None => Err(Refusal::Replay { next_seq: expected }),
+    let Statement { next_seq, chain, rest, .. } = statement;
+    if next_seq <= expected {
+        return Err(Refusal::Replay { next_seq: expected });
     }
+    let before = chain_at(known, &upload).ok_or(Refusal::Chain { expected })?;
+    let Upload { newest_checkpoint, witnesses, mut records, .. } = upload;
+    records.retain(|record| record.seq >= expected);
+    let others =
+        records.iter().filter(|record| !matches!(record.fact, Fact::Exchange(_))).map(other).collect();
+    let signed = Signed { first_seq: expected, next_seq, before, others, rest, signature: *signature };
+    Ok(Accepted { records, next_seq, newest_checkpoint, witnesses, signed, chain })
 }
 
-fn split(wire: &[u8]) -> Result<(Signature, &[u8]), Refusal> {
+/// The chain before the first record that is not in effect yet, where it is the one that follows those in effect, or one that begins
+/// there. A run of dropped records of which some are in effect is none that follows.
+fn chain_at(known: &Known, upload: &Upload) -> Option<Chain> {
+    let Known { agent, public_key, next_seq: expected, chain } = known;
+    let told = upload.records.iter().take_while(|record| record.next_seq() <= *expected).count();
+    let (in_effect, new) = upload.records.split_at_checked(told)?;
+    let before = upload.before.after(in_effect);
+    let begins = in_effect.is_empty() && before == Chain::begin(*agent, public_key, *expected);
+    let follows = new.first().is_some_and(|first| first.seq == *expected);
+    (follows && (begins || before == *chain)).then_some(before)
+}
+
+fn other(record: &Record) -> Other {
+    Other { seq: record.seq, next_seq: record.next_seq(), hash: chain::hash(record) }
+}
+
+fn split(wire: &[u8]) -> Result<(&[u8; SIGNATURE], &[u8]), Refusal> {
     if wire.len() > MAX_WIRE {
         return Err(Refusal::TooLarge(wire.len()));
     }
-    let (signature, bytes) = wire.split_first_chunk::<SIGNATURE>().ok_or(DecodeError::Truncated)?;
-    Ok((Signature::from_bytes(signature), bytes))
-}
-
-/// A run of dropped records of which some are in effect counts from the first that is not.
-fn from(record: Record, expected: u64) -> Record {
-    Record { seq: record.seq.max(expected), ..record }
+    Ok(wire.split_first_chunk::<SIGNATURE>().ok_or(DecodeError::Truncated)?)
 }
 
 fn exchanged_at(record: &Record) -> Option<UnixTime> {
@@ -171,7 +196,15 @@ mod tests {
     }
 
     fn known(next_seq: u64) -> Known {
-        Known { agent: AgentId::from_bytes([1; 16]), public_key: key(1).verifying_key().to_bytes(), next_seq }
+        let (agent, public_key) = (AgentId::from_bytes([1; 16]), key(1).verifying_key().to_bytes());
+        // What the chain is where the records before are those of `stops`.
+        let chain = before().after(&stops(5, next_seq.saturating_sub(5)));
+        Known { agent, public_key, next_seq, chain }
+    }
+
+    /// The chain before record 5.
+    fn before() -> Chain {
+        Chain::from_bytes([5; 32])
     }
 
     fn stops(first: u64, count: u64) -> Vec<Record> {
@@ -182,6 +215,10 @@ mod tests {
     fn upload(records: Vec<Record>) -> Upload {
         Upload {
             agent: AgentId::from_bytes([1; 16]),
+            before: match records.first().map_or(0, |first| first.seq) {
+                1 => Chain::begin(AgentId::from_bytes([1; 16]), &key(1).verifying_key().to_bytes(), 1),
+                _ => before(),
+            },
             sent: NOW,
             newest_checkpoint: Some("a checkpoint\n".to_owned()),
             records,
@@ -191,7 +228,12 @@ mod tests {
 
     #[track_caller]
     fn check(next_seq: u64, wire: &[u8], expected: Result<(u64, u64), Refusal>) {
-        let accepted = accept(&known(next_seq), wire, NOW);
+        check_with(&known(next_seq), wire, expected);
+    }
+
+    #[track_caller]
+    fn check_with(known: &Known, wire: &[u8], expected: Result<(u64, u64), Refusal>) {
+        let accepted = accept(known, wire, NOW);
         assert_eq!(accepted.map(|accepted| (accepted.records[0].seq, accepted.next_seq)), expected);
     }
 
@@ -210,11 +252,42 @@ mod tests {
     fn dropped_records_count_once() {
         let at = When { system: NOW, centre: Some(NOW) };
         let dropped = Record { seq: 5, fact: Fact::Dropped(Dropped { at, last: 9 }) };
-        let wire = sign(&upload([vec![dropped], stops(10, 1)].concat()), &key(1));
+        let wire = sign(&upload([vec![dropped.clone()], stops(10, 1)].concat()), &key(1));
         check(5, &wire, Ok((5, 11)));
-        check(8, &wire, Ok((8, 11)));
-        check(10, &wire, Ok((10, 11)));
+        check(8, &wire, Err(Refusal::Chain { expected: 8 }));
+        let known = Known { chain: before().after([&dropped]), ..known(10) };
+        check_with(&known, &wire, Ok((10, 11)));
+        check(10, &wire, Err(Refusal::Chain { expected: 10 }));
         check(11, &wire, Err(Refusal::Replay { next_seq: 11 }));
+    }
+
+    #[test]
+    fn records_follow_those_in_effect_or_begin_anew() {
+        let good = upload(stops(5, 3));
+        let Known { agent, public_key, .. } = known(5);
+        let with = |before| sign(&Upload { before, ..good.clone() }, &key(1));
+        let other = with(Chain::from_bytes([6; 32]));
+        for next_seq in 5..8 {
+            check(next_seq, &other, Err(Refusal::Chain { expected: next_seq }));
+        }
+        // An agent that does not know what went before begins at its next record, and at no other.
+        let anew = with(Chain::begin(agent, &public_key, 5));
+        check(5, &anew, Ok((5, 8)));
+        check(6, &anew, Err(Refusal::Chain { expected: 6 }));
+        check(5, &with(Chain::begin(agent, &public_key, 6)), Err(Refusal::Chain { expected: 5 }));
+        check(5, &with(Chain::begin(agent, &[9; 32], 5)), Err(Refusal::Chain { expected: 5 }));
+    }
+
+    #[test]
+    fn what_is_stated_follows_from_the_records() {
+        let mut bytes = upload(stops(5, 3)).encode();
+        for (place, why) in [(24, DecodeError::Number { expected: 9, found: 8 }), (25, DecodeError::Chain)] {
+            bytes[place] ^= 1;
+            let (statement, _) = Upload::read_statement(&bytes).unwrap();
+            let wire = [&statement.sign(&key(1))[..], &bytes].concat();
+            check(5, &wire, Err(Refusal::Malformed(why)));
+            bytes[place] ^= 1;
+        }
     }
 
     #[test]
@@ -254,7 +327,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_changed_byte_is_refused(upload in crate::arbitrary::upload(), at: prop::sample::Index, flip in 1u8..) {
-            let known = Known { agent: upload.agent, next_seq: upload.first_seq(), ..known(1) };
+            let known = Known { agent: upload.agent, next_seq: upload.first_seq(), chain: upload.before, ..known(1) };
             let mut wire = sign(&upload, &key(1));
             prop_assert!(accept(&known, &wire, UnixTime::MAX).is_ok());
             let at = at.index(wire.len());

@@ -4,6 +4,7 @@ pub mod admission;
 pub mod agent;
 mod alarm;
 pub mod centre_clock;
+pub mod chain;
 pub mod children;
 pub mod correction;
 pub mod discipline;

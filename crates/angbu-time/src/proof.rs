@@ -207,11 +207,14 @@ pub enum Refused {
     /// Too long ago: identifiers of then are forgotten.
     #[error("the exchange is too long ago to be proven")]
     TooOld,
+    /// The request says another T4 of the exchange before than that exchange's record.
+    #[error("the request says another T4 of the exchange before than its record")]
+    PreviousT4,
 }
 
 impl Refused {
     /// Every reason.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Request,
         Self::Agent,
         Self::Cookie,
@@ -221,6 +224,7 @@ impl Refused {
         Self::Repeated,
         Self::Order,
         Self::TooOld,
+        Self::PreviousT4,
     ];
 
     const fn code(self) -> u8 {
@@ -234,6 +238,7 @@ impl Refused {
             Self::Repeated => 9,
             Self::Order => 10,
             Self::TooOld => 11,
+            Self::PreviousT4 => 12,
         }
     }
 }
@@ -270,10 +275,21 @@ impl Proof {
 pub struct Checked {
     /// The identifier, to be taken once.
     pub identifier: [u8; 32],
+    /// T4 of the exchange before with the same server, as the request says it, where it says one.
+    pub previous_t4: Option<NtpTimestamp>,
     /// T2, which is later than that of the exchange with the same server that was proven before.
     pub received: UnixTime,
     /// [`Proof::Witnessed`] or [`Proof::Late`].
     pub proof: Proof,
+}
+
+impl Checked {
+    /// Whether the record of the exchange before with the same server, where it is known, says the T4 that the request says. So
+    /// the agent could not choose a T4 after it had sent the next request.
+    pub fn fits_before(&self, recorded: Option<UnixTime>) -> bool {
+        let said = self.previous_t4.zip(recorded);
+        said.is_none_or(|(said, recorded)| said == NtpTimestamp::from_unix(recorded))
+    }
 }
 
 /// Checks what an agent shows of an exchange with a centre; `arrived` is when its record was uploaded, `epoch` gives the keys
@@ -301,7 +317,8 @@ pub fn check(
     let keys = epoch_of(asked.cookie).and_then(&mut epoch);
     let contents = keys.and_then(|mut keys| keys.open(asked.cookie)).ok_or(Refused::Cookie)?;
     let hidden = asked.open(&witness.request, &contents).ok_or(Refused::Cookie)?;
-    if hidden.ok_or(Refused::Request)?.t1 != NtpTimestamp::from_unix(t1) {
+    let hidden = hidden.ok_or(Refused::Request)?;
+    if hidden.t1 != NtpTimestamp::from_unix(t1) {
         return Err(Refused::T1);
     }
     let fits = |keys: EpochKeys| witness.seal.fits(&keys, centre, &witness.request, &witness.header);
@@ -313,7 +330,8 @@ pub fn check(
     }
     let in_time = arrived - t3 <= measured.poll.times(2) + PATIENCE;
     let proof = if in_time { Proof::Witnessed } else { Proof::Late };
-    Ok(Checked { identifier, received: t2, proof })
+    let previous_t4 = Some(hidden.previous_t4).filter(|t4| *t4 != NtpTimestamp::UNKNOWN);
+    Ok(Checked { identifier, previous_t4, received: t2, proof })
 }
 
 #[cfg(test)]
@@ -406,7 +424,8 @@ mod tests {
         ] {
             let checked = check(&witness, &measured, CENTRE, &AGENT, arrived, epoch).unwrap();
             let [_, t2, _, _] = measured.exchange.instants();
-            let expected = Checked { identifier: identifier(&AGENT, &[9; 32]), received: t2, proof };
+            let identifier = identifier(&AGENT, &[9; 32]);
+            let expected = Checked { identifier, previous_t4: None, received: t2, proof };
             assert_eq!(checked, expected);
         }
         let long_ago =
@@ -458,6 +477,17 @@ mod tests {
         for proof in known {
             assert_eq!(Proof::from_code(proof.code()), Some(proof));
         }
+    }
+
+    #[test]
+    fn what_was_said_of_the_exchange_before_is_what_its_record_says() {
+        let said =
+            |previous_t4| Checked { identifier: [0; 32], previous_t4, received: at(0), proof: Proof::Late };
+        let t4 = NtpTimestamp::from_unix(at(5));
+        assert!(said(Some(t4)).fits_before(Some(at(5))));
+        assert!(!said(Some(t4)).fits_before(Some(at(1_000))));
+        assert!(said(Some(t4)).fits_before(None), "the record before is lost");
+        assert!(said(None).fits_before(Some(at(1_000))), "the first of a session");
     }
 
     proptest! {

@@ -68,6 +68,9 @@ pub enum DecodeError {
     /// A checkpoint that is longer than [`LONGEST_CHECKPOINT`] or no text.
     #[error("the checkpoint that an upload shows is a text of at most {LONGEST_CHECKPOINT} bytes")]
     Checkpoint,
+    /// The chain after an upload's records is another than it says.
+    #[error("the chain does not follow from the records of the upload")]
+    Chain,
     /// A witness of no exchange in the upload, or out of order.
     #[error("a witness stands for record {0}, which is no exchange of this upload, or out of order")]
     Witness(u64),
@@ -160,8 +163,19 @@ pub struct Start {
     pub poll: Nanos,
     /// Whether the run before ended with its [`Stop`] on record (or there was none).
     pub clean: bool,
+    /// How it takes its time; none from before that was told.
+    pub manner: Option<Manner>,
     /// What runs.
     pub software: Software,
+}
+
+/// How an agent takes the centre's time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// Only under Network Time Security.
+    pub nts: bool,
+    /// It keeps the clock by it (`mode = "steer"`), and not only watches.
+    pub steers: bool,
 }
 
 /// The agent stopped in good order.
@@ -260,6 +274,7 @@ impl Record {
                 start.at.encode_into(out);
                 out.extend(start.poll.count().to_be_bytes());
                 out.push(u8::from(start.clean));
+                out.push(Manner::code(start.manner));
             }
             Fact::Stop(stop) => stop.at.encode_into(out),
             Fact::Dropped(dropped) => {
@@ -417,9 +432,25 @@ impl Start {
         let at = When::read(reader)?;
         let poll = read_poll(reader)?;
         let clean = reader.flag()?;
+        let manner = Manner::from_code(reader.u8()?)?;
         let length = usize::from(reader.u8()?);
         let text = std::str::from_utf8(reader.bytes(length)?).map_err(|_| DecodeError::Software)?;
-        Ok(Self { at, poll, clean, software: Software::new(text)? })
+        Ok(Self { at, poll, clean, manner, software: Software::new(text)? })
+    }
+}
+
+impl Manner {
+    /// 0 where it is not told; else 1, and 1 more under NTS, and 2 more where the clock is kept.
+    fn code(manner: Option<Self>) -> u8 {
+        manner.map_or(0, |Self { nts, steers }| 1 + u8::from(nts) + 2 * u8::from(steers))
+    }
+
+    fn from_code(code: u8) -> Result<Option<Self>, DecodeError> {
+        match code {
+            0 => Ok(None),
+            1..=4 => Ok(Some(Self { nts: code % 2 == 0, steers: code > 2 })),
+            other => Err(DecodeError::Flags(other)),
+        }
     }
 }
 
@@ -443,6 +474,7 @@ impl Software {
 mod tests {
     use super::*;
     use crate::arbitrary::upload;
+    use crate::chain::Chain;
     use angbu_units::AgentId;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
@@ -489,6 +521,7 @@ mod tests {
         let of = |checkpoint: &str| Upload {
             witnesses: BTreeMap::new(),
             agent: AgentId::from_bytes([1; 16]),
+            before: Chain::from_bytes([3; 32]),
             sent: UnixTime::from_nanos(0),
             newest_checkpoint: Some(checkpoint.to_owned()),
             records: vec![Record { seq: 1, fact: Fact::Stop(Stop { at }) }],

@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use angbu_evidence::{Draft, Kind};
 use angbu_units::{AgentId, EntryId, Nanos, NtpServerId, NtpShort, Ppb, UnixTime};
 
+use crate::chain::{self, Chain, NotSigned, Signed};
 use crate::exchange::{Exchange, Source};
 use crate::packet::Leap;
 use crate::proof::Proof;
@@ -17,7 +18,7 @@ use crate::wire::{Reader, put_signed, put_varint};
 /// The kind of entry.
 pub const KIND: Kind = Kind::constant("time.segment");
 
-/// The most exchanges in a segment.
+/// The most exchanges in a segment, and the most records that it is closed with.
 pub const MAX_EXCHANGES: usize = 1_024;
 
 /// How long after its first exchange arrived a segment is closed, however few it holds.
@@ -69,8 +70,10 @@ pub struct Segment {
     pub enrolment: EntryId,
     /// The `account.customer` entry in force when the segment was closed.
     pub settings: EntryId,
-    /// 1 to [`MAX_EXCHANGES`] exchanges, in the order of their numbers.
+    /// At most [`MAX_EXCHANGES`] exchanges, in the order of their numbers. None only where something else is signed.
     pub exchanges: Vec<Kept>,
+    /// What the agent signed of these exchanges and of what stands by itself among them; none from before agents did.
+    pub signed: Option<Signed>,
 }
 
 impl Segment {
@@ -87,6 +90,9 @@ impl Segment {
         if self.exchanges.iter().any(|kept| kept.proof != Proof::NotShown) {
             fields.push(("proofs", pack_proofs(&self.exchanges)));
         }
+        if let Some(signed) = &self.signed {
+            fields.push(("signed", signed.encode()));
+        }
         fields
     }
 
@@ -97,7 +103,9 @@ impl Segment {
     pub fn read<'a>(field: impl Fn(&str) -> Option<&'a [u8]>) -> Result<Self, SegmentError> {
         let bytes = |name| field(name).ok_or(SegmentError::Missing(name));
         let packing = |field| move |why| SegmentError::Packing { field, why };
-        let rows = unpack(bytes("exchanges")?).map_err(packing("exchanges"))?;
+        let signed = field("signed").map(Signed::decode).transpose().map_err(packing("signed"))?;
+        let least = usize::from(signed.is_none());
+        let rows = unpack(bytes("exchanges")?, least).map_err(packing("exchanges"))?;
         let arrivals = unpack_arrivals(bytes("arrivals")?, rows.len()).map_err(packing("arrivals"))?;
         let states =
             unpack_clock_states(bytes("clock-states")?, rows.len()).map_err(packing("clock-states"))?;
@@ -119,7 +127,20 @@ impl Segment {
             enrolment: id("enrolment", bytes("enrolment")?)?,
             settings: id("settings", bytes("settings")?)?,
             exchanges: exchanges.collect(),
+            signed,
         })
+    }
+
+    /// The chain before and after these records, where the agent with this key signed exactly them; none where nothing is said to be
+    /// signed.
+    ///
+    /// # Errors
+    /// [`NotSigned`].
+    pub fn verify(&self, public_key: &[u8; 32]) -> Result<Option<(Chain, Chain)>, NotSigned> {
+        let Some(signed) = &self.signed else { return Ok(None) };
+        let exchanges = self.exchanges.iter().map(|kept| (kept.seq, chain::hash(&kept.record())));
+        let after = signed.verify(self.agent, public_key, exchanges)?;
+        Ok(Some((signed.before, after)))
     }
 }
 
@@ -262,13 +283,13 @@ fn pack(exchanges: &[Kept]) -> Vec<u8> {
     out
 }
 
-fn unpack(bytes: &[u8]) -> Result<Vec<(u64, Measured)>, DecodeError> {
+fn unpack(bytes: &[u8], least: usize) -> Result<Vec<(u64, Measured)>, DecodeError> {
     let mut reader = Reader::new(bytes);
     match reader.u8()? {
         FORMAT => {}
         other => return Err(DecodeError::Format(other)),
     }
-    let count = length(reader.varint()?, 1..=MAX_EXCHANGES)?;
+    let count = length(reader.varint()?, least..=MAX_EXCHANGES)?;
     let mut rows = Vec::with_capacity(count);
     let mut before = Before::default();
     let mut profile = None;
@@ -429,7 +450,8 @@ mod tests {
 
     #[test]
     fn an_ordinary_segment_is_small() {
-        let segment = ordinary(MAX_EXCHANGES);
+        let signed = Some(crate::arbitrary::signed(2, 2 + MAX_EXCHANGES as u64));
+        let segment = Segment { signed, ..ordinary(MAX_EXCHANGES) };
         let fields = segment.fields();
         assert_eq!(read(&fields), Ok(segment));
         let size: usize = fields.iter().map(|(_, value)| value.len()).sum();
@@ -450,12 +472,14 @@ mod tests {
         }
         let empty = Segment { exchanges: vec![], ..ordinary(1) };
         assert!(read(&empty.fields()).is_err());
+        let events = Segment { signed: Some(crate::arbitrary::signed(4, 6)), ..empty };
+        assert_eq!(read(&events.fields()), Ok(events));
         assert!(read(&ordinary(MAX_EXCHANGES + 1).fields()).is_err());
     }
 
     fn segment() -> impl Strategy<Value = Segment> {
         let kept = (measured(), 0u64..3, any::<i64>(), 0u8..3, 0u8..3, any::<bool>(), any::<bool>());
-        prop::collection::vec(kept, 1..40).prop_map(|rows| {
+        (prop::collection::vec(kept, 1..40), any::<bool>()).prop_map(|(rows, signed)| {
             let mut exchanges = Vec::<Kept>::new();
             for (mut measured, gap, arrived, state, proof, like_before, follows) in rows {
                 let last = exchanges.last().copied();
@@ -484,7 +508,8 @@ mod tests {
                     proof: Proof::from_code(proof).unwrap(),
                 });
             }
-            Segment { exchanges, ..ordinary(1) }
+            let signed = signed.then(|| crate::arbitrary::signed(1, 9));
+            Segment { exchanges, signed, ..ordinary(1) }
         })
     }
 
@@ -495,8 +520,9 @@ mod tests {
         }
 
         #[test]
-        fn whatever_reads_packs_to_the_same_bytes(segment in segment(), field in 0usize..6, at: prop::sample::Index, flip in 1u8..) {
+        fn whatever_reads_packs_to_the_same_bytes(segment in segment(), field in 0usize..7, at: prop::sample::Index, flip in 1u8..) {
             let mut fields = segment.fields();
+            let field = field % fields.len();
             let value = &mut fields[field].1;
             let at = at.index(value.len());
             value[at] ^= flip;
@@ -508,7 +534,7 @@ mod tests {
         #[test]
         fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), good in any::<bool>()) {
             let bytes = if good { [&[1, 2, 0x0c][..], &bytes].concat() } else { bytes };
-            if let Ok(rows) = unpack(&bytes) {
+            if let Ok(rows) = unpack(&bytes, 0) {
                 let kept: Vec<_> = rows.into_iter().map(|(seq, measured)| Kept { seq, measured, arrived: UnixTime::MIN, clock_state: None, proof: Proof::NotShown }).collect();
                 prop_assert_eq!(pack(&kept), bytes);
             }

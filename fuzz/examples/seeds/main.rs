@@ -16,6 +16,7 @@ use angbu_evidence::tile::{self, TileId};
 use angbu_evidence::witness::AddCheckpoint;
 use angbu_evidence::{Body, Checkpoint, Counter, Entry, Hash, Kind, Manifest, Promise, Receipt, merkle};
 use angbu_fuzz::{NOW, NTS_KEYS, ROUGHTIME};
+use angbu_time::chain::Chain;
 use angbu_time::exchange::{Exchange, Source};
 use angbu_time::nts::client::Session;
 use angbu_time::nts::cookie::{Contents, EpochSecret, Keys};
@@ -23,7 +24,7 @@ use angbu_time::nts::{AeadKey, key_exchange, server};
 use angbu_time::packet::{Leap, Mode, Packet, Version};
 use angbu_time::proof::Asked;
 use angbu_time::record::{
-    Alarm, AlarmKind, Dropped, Fact, Measured, Record, Software, Start, Stop, Upload, When,
+    Alarm, AlarmKind, Dropped, Fact, Manner, Measured, Record, Software, Start, Stop, Upload, When,
 };
 use angbu_time::report::Language;
 use angbu_time::roughtime::client;
@@ -33,6 +34,7 @@ use angbu_time::sync::Judgement;
 use angbu_units::{
     AgentId, ClockVerdict, CustomerId, EntryId, Nanos, NtpServerId, NtpShort, NtpTimestamp, Ppb,
 };
+use ed25519_dalek::SigningKey;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand_core::CryptoRng;
@@ -193,7 +195,9 @@ fn uploads() -> Result<(), Failure> {
     }
     let checkpoint = Checkpoint { origin: ORIGIN.into(), size: 42, root: Hash::from_bytes([9; 32]) };
     let newest_checkpoint = Some(checkpoint.sign(&signer()?)?);
-    let upload = Upload { agent: AGENT, sent: NOW, newest_checkpoint, records, witnesses: BTreeMap::new() };
+    let before = Chain::begin(AGENT, &agent_key().verifying_key().to_bytes(), 1);
+    let witnesses = BTreeMap::new();
+    let upload = Upload { agent: AGENT, before, sent: NOW, newest_checkpoint, records, witnesses };
     write("upload", "upload", upload.encode())?;
     write("upload", "signed", [&[7; 64], &upload.encode()[..]].concat())?;
     Ok(())
@@ -243,7 +247,8 @@ fn when() -> When {
 
 fn start() -> Result<Start, Failure> {
     let at = When { system: NOW, centre: None };
-    Ok(Start { at, poll: Nanos::from_secs(2), clean: true, software: Software::new("angbu/0.1.0")? })
+    let manner = Some(Manner { nts: true, steers: false });
+    Ok(Start { at, poll: Nanos::from_secs(2), clean: true, manner, software: Software::new("angbu/0.1.0")? })
 }
 
 fn alarm() -> Alarm {
@@ -267,6 +272,11 @@ fn measured(number: i64) -> Result<Measured, Failure> {
     let judgement = Judgement { rate: Some(Ppb::new(17)), steady: true, in_sync: true };
     let exchange = Exchange::new(instants, source)?;
     Ok(Measured { server: NtpServerId::from_bytes([3; 16]), exchange, judgement, poll })
+}
+
+/// The key of the agent in the report.
+fn agent_key() -> SigningKey {
+    SigningKey::from_bytes(&[2; 32])
 }
 
 fn signer() -> Result<Ed25519Signer, Failure> {

@@ -7,6 +7,7 @@ use angbu_evidence::sequence::Sequencer;
 use angbu_evidence::{Body, Draft, Field, Hash, Kind, Manifest, merkle};
 use angbu_fuzz::NOW;
 use angbu_time::centre_clock::{CentreClock, Local, Settings};
+use angbu_time::chain::{self, Chain, Other, Signed, Statement};
 use angbu_time::events::{self, Enrolment};
 use angbu_time::proof::Proof;
 use angbu_time::record::{Fact, Record, Stop};
@@ -14,7 +15,7 @@ use angbu_time::report::{KIND, Language, rendering, shows};
 use angbu_time::segment::{self, Kept, Segment};
 use angbu_units::{CentreId, ClockVerdict, CustomerId, Monotonic, Nanos, ProvenInstant, Reading};
 
-use crate::{AGENT, CUSTOMER, Failure, ORIGIN, alarm, id, measured, signer, start, when};
+use crate::{AGENT, CUSTOMER, Failure, ORIGIN, agent_key, alarm, id, measured, signer, start, when};
 
 type Fields = Vec<(&'static str, Vec<u8>)>;
 
@@ -72,7 +73,8 @@ fn assemble(
 fn entries() -> Result<Vec<(Draft, Body)>, Failure> {
     let text = |text: &str| text.as_bytes().to_vec();
     let customer = vec![("name", text("demo")), ("tolerance-ns", text("50000000")), ("revision", text("1"))];
-    let enrolment = Enrolment { agent: AGENT, name: "db-3".into(), public_key: [2; 32] };
+    let public_key = agent_key().verifying_key().to_bytes();
+    let enrolment = Enrolment { agent: AGENT, name: "db-3".into(), public_key };
     let kept = |number: u8| -> Result<Kept, Failure> {
         Ok(Kept {
             seq: u64::from(number) + 1,
@@ -83,16 +85,18 @@ fn entries() -> Result<Vec<(Draft, Body)>, Failure> {
         })
     };
     let exchanges = vec![kept(1)?, kept(2)?, kept(3)?];
-    let segment = Segment { agent: AGENT, enrolment: id(3), settings: id(2), exchanges };
+    let facts = [(1, Fact::Start(start()?)), (5, Fact::Alarm(alarm())), (6, Fact::Stop(Stop { at: when() }))];
+    let events = facts.map(|(seq, fact)| Record { seq, fact });
+    let signed = Some(sign(&exchanges, &events));
+    let segment = Segment { agent: AGENT, enrolment: id(3), settings: id(2), exchanges, signed };
     let mut written = vec![
         (1, Kind::CLOCK_STATE, CustomerId::SITE, clock_state()),
         (2, Kind::new("account.customer")?, CUSTOMER, customer),
         (3, events::ENROLMENT, CUSTOMER, enrolment.fields()),
         (10, segment::KIND, CUSTOMER, segment.fields()),
     ];
-    let facts = [(1, Fact::Start(start()?)), (5, Fact::Alarm(alarm())), (6, Fact::Stop(Stop { at: when() }))];
-    for (number, (seq, fact)) in (11..).zip(facts) {
-        let (kind, fields) = events::entry(AGENT, &Record { seq, fact }).ok_or("an event has an entry")?;
+    for (number, record) in (11..).zip(&events) {
+        let (kind, fields) = events::entry(AGENT, record).ok_or("an event has an entry")?;
         written.push((number, kind, CUSTOMER, fields));
     }
     written.push((35, Kind::REPORT, CUSTOMER, vec![("kind", text(KIND))]));
@@ -101,6 +105,19 @@ fn entries() -> Result<Vec<(Draft, Body)>, Failure> {
         Ok((draft(number, kind, customer, &body), body))
     });
     entries.collect()
+}
+
+/// What the agent signed of the segment's exchanges and of the events.
+fn sign(exchanges: &[Kept], events: &[Record]) -> Signed {
+    let mut records: Vec<Record> = exchanges.iter().map(Kept::record).chain(events.iter().cloned()).collect();
+    records.sort_by_key(|record| record.seq);
+    let before = Chain::begin(AGENT, &agent_key().verifying_key().to_bytes(), 1);
+    let next_seq = records.last().map_or(1, Record::next_seq);
+    let (chain, rest) = (before.after(&records), [9; 32]);
+    let signature = Statement { agent: AGENT, next_seq, chain, rest }.sign(&agent_key());
+    let other =
+        |record: &Record| Other { seq: record.seq, next_seq: record.next_seq(), hash: chain::hash(record) };
+    Signed { first_seq: 1, next_seq, before, others: events.iter().map(other).collect(), rest, signature }
 }
 
 /// What a centre says whose clock is declared.

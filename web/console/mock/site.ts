@@ -178,6 +178,7 @@ export function graph(id: string, fromMs: number, toMs: number, points: number):
     events: server.marks
       .map(({ agoMs, ...mark }) => ({ ...mark, at_ms: begun - agoMs }))
       .filter((mark) => mark.at_ms >= fromMs && mark.at_ms <= toMs),
+    proofs: { exchanges: 1_342, proven: 1_338, late: 12, refused: 0 },
     totals: { within_ms: totals.within, outside_ms: totals.outside, not_proven_ms: totals["not-proven"] },
   };
 }

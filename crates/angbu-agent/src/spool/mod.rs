@@ -14,6 +14,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use angbu_time::chain::Chain;
 use angbu_units::UnixTime;
 
 use self::segment::{Contents, HEADER, Sealer};
@@ -28,6 +29,9 @@ const SEGMENT_LENGTH: u64 = 256 * 1_024;
 /// A segment whose records the centre all has is replaced by a new one only once it is this long, so that
 /// an ordinary upload, which leaves nothing behind, costs no new file.
 const WORTH_REPLACING: u64 = 16 * 1_024;
+
+/// The file that holds the chain before the records that the centre has not.
+const CHAIN: &str = "chain";
 
 /// Why the spool cannot do what it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +93,10 @@ pub struct Spool {
     wanted: u64,
     /// How many records could not be written since the last that was.
     unwritten: u64,
+    /// What is kept of the chain: its value before a record.
+    kept: Option<(u64, Chain)>,
+    /// That of the records before `wanted`, where it is known.
+    chain: Option<Chain>,
 }
 
 struct Segment {
@@ -123,6 +131,8 @@ impl Spool {
             active: None,
             wanted: first,
             unwritten: 0,
+            kept: None,
+            chain: None,
         };
         for first in spool.names()? {
             spool.take_in(first, now)?;
@@ -131,7 +141,47 @@ impl Spool {
             spool.begin(first)?;
         }
         spool.wanted = spool.oldest();
+        spool.recall_chain();
         Ok(spool)
+    }
+
+    /// The chain of the records that the centre has, before the first that it has not; none where that is not known any more.
+    pub fn chain(&self) -> Option<Chain> {
+        self.chain
+    }
+
+    /// Keeps the chain before record `next`, which is to be acknowledged right after this: whatever comes between finds one or the
+    /// other.
+    ///
+    /// # Errors
+    /// [`SpoolError::File`].
+    pub fn keep_chain(&mut self, next: u64, chain: Option<Chain>) -> Result<(), SpoolError> {
+        let path = self.directory.join(CHAIN);
+        match chain {
+            Some(chain) => files::replace(&path, &self.sealer.chain(next, &chain)),
+            None => files::remove(&path).or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            }),
+        }
+        .map_err(failed("write", &path))?;
+        self.kept = chain.map(|chain| (next, chain));
+        self.settle_chain();
+        Ok(())
+    }
+
+    /// Goes on where the centre was known to be, if what stands here leads there.
+    fn recall_chain(&mut self) {
+        let bytes = std::fs::read(self.directory.join(CHAIN)).ok();
+        self.kept = bytes.and_then(|bytes| self.sealer.read_chain(&bytes));
+        if let Some((next, _)) = self.kept.filter(|(next, _)| (self.oldest()..=self.end()).contains(next)) {
+            self.wanted = next;
+        }
+        self.settle_chain();
+    }
+
+    fn settle_chain(&mut self) {
+        self.chain = self.kept.filter(|(next, _)| *next == self.wanted).map(|(_, chain)| chain);
     }
 
     /// Writes a record and returns its number once it is on the disk, with the loss that made room for it if
@@ -191,6 +241,12 @@ impl Spool {
     /// # Errors
     /// [`SpoolError::File`].
     pub fn acknowledge(&mut self, next: u64, now: UnixTime) -> Result<Option<Lost>, SpoolError> {
+        let lost = self.move_to(next, now);
+        self.settle_chain();
+        lost
+    }
+
+    fn move_to(&mut self, next: u64, now: UnixTime) -> Result<Option<Lost>, SpoolError> {
         if next > self.end() {
             return self.skip_to(next, now);
         }

@@ -5,6 +5,9 @@
 //! frame    length of what is sealed, with its tag (4)  nonce (12)  sealed item
 //! item     0x00 record | 0x01 last lost number (8) when it was noticed, Unix ns (8)
 //! ```
+//! The file `chain` beside the segments is a nonce and sealed the number of a record (8) and the chain of the records before it
+//! (32); its associated data is `angbu/1 spool chain`.
+//!
 //! Numbers are big-endian. Seals are AES-256-GCM-SIV with a random nonce; the associated data is the header's
 //! first 17 bytes for the header, and `angbu/1 spool`, a line feed and the item's sequence number for an item,
 //! so that no item can be moved. Sequence numbers run on from the header's by one for each record, and past
@@ -12,12 +15,14 @@
 
 use aes_gcm_siv::aead::{Aead as _, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, KeyInit as _, Nonce};
+use angbu_time::chain::Chain;
 use angbu_units::UnixTime;
 use rand::Rng as _;
 
 use super::{Item, LONGEST_RECORD, Lost};
 
 const MAGIC: &[u8; 9] = b"angbuspl\x01";
+const CHAIN: &[u8] = b"angbu/1 spool chain\n";
 const NONCE: usize = 12;
 const TAG: usize = 16;
 const NAMED: usize = MAGIC.len() + 8;
@@ -71,6 +76,20 @@ impl Sealer {
         frame.extend_from_slice(&nonce);
         frame.extend_from_slice(&sealed);
         frame
+    }
+
+    /// The file of the chain before a record.
+    pub(super) fn chain(&self, seq: u64, chain: &Chain) -> Vec<u8> {
+        let plain = [&seq.to_be_bytes()[..], chain.as_bytes()].concat();
+        let (nonce, sealed) = self.seal(&plain, CHAIN);
+        [&nonce[..], &sealed].concat()
+    }
+
+    /// What that file says; none where it is spoilt.
+    pub(super) fn read_chain(&self, bytes: &[u8]) -> Option<(u64, Chain)> {
+        let plain = self.open(bytes, CHAIN)?;
+        let (seq, chain) = plain.split_first_chunk()?;
+        Some((u64::from_be_bytes(*seq), Chain::from_bytes(chain.try_into().ok()?)))
     }
 
     /// Reads what a segment holds that by its name begins with item `first`.

@@ -39,6 +39,7 @@ fn lost(first: u64, last: u64) -> (u64, Item) {
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> =
         std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.file_name().unwrap() != CHAIN);
     files.sort();
     files
 }
@@ -295,6 +296,44 @@ fn items_cannot_be_moved_or_renumbered() {
     std::fs::write(&file, bytes).unwrap();
     std::fs::rename(&file, place.path().join("0000000000000002.seg")).unwrap();
     assert!(matches!(Spool::open(place.path(), &KEY, ROOM, 1, NOW).err(), Some(SpoolError::WrongKey { .. })));
+}
+
+#[test]
+fn the_chain_is_kept_as_far_as_it_is_known() {
+    let place = folder();
+    let mut spool = open(place.path(), ROOM);
+    append(&mut spool, 1..=10);
+    assert_eq!(spool.chain(), None);
+    let chain = |n: u8| Chain::from_bytes([n; 32]);
+    spool.keep_chain(5, Some(chain(5))).unwrap();
+    assert_eq!(spool.chain(), None, "the centre is not known to have the records before 5");
+    // As after a crash right here: what was kept leads, and nothing is sent twice.
+    let copy = folder();
+    for file in files(place.path()).into_iter().chain([place.path().join(CHAIN)]) {
+        std::fs::copy(&file, copy.path().join(file.file_name().unwrap())).unwrap();
+    }
+    let crashed = open(copy.path(), ROOM);
+    assert_eq!((crashed.chain(), all(&crashed)), (Some(chain(5)), records(5..=10)));
+    spool.acknowledge(5, NOW).unwrap();
+    assert_eq!(spool.chain(), Some(chain(5)));
+    append(&mut spool, 11..=12);
+    drop(spool);
+    let mut spool = open(place.path(), ROOM);
+    assert_eq!((spool.chain(), all(&spool)), (Some(chain(5)), records(5..=12)));
+    // The centre wants another record than the one that the chain is known before.
+    spool.acknowledge(7, NOW).unwrap();
+    assert_eq!(spool.chain(), None);
+    spool.acknowledge(100, NOW).unwrap();
+    assert_eq!(spool.chain(), None);
+    spool.keep_chain(100, None).unwrap();
+    spool.keep_chain(100, None).unwrap();
+    // What is spoilt, or of another spool, is not believed.
+    spool.keep_chain(100, Some(chain(7))).unwrap();
+    let file = place.path().join(CHAIN);
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes[20] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    assert_eq!(open(place.path(), ROOM).chain(), None);
 }
 
 #[derive(Debug, Clone)]

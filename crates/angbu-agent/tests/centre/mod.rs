@@ -10,6 +10,7 @@ use angbu_accounts::{EnrolmentCode, fingerprint};
 use angbu_agent::Event;
 use angbu_agent::clock::SystemClock;
 use angbu_evidence::note::VerifierKey;
+use angbu_time::chain::Chain;
 use angbu_time::ingest::{self, Known, Refusal};
 use angbu_time::packet::Leap;
 use angbu_time::record::Record;
@@ -36,6 +37,10 @@ pub struct Seen {
     pub mood: Mood,
     pub records: Vec<Record>,
     pub next_seq: u64,
+    /// The chain before the next record, once one is in effect.
+    pub chain: Option<Chain>,
+    /// How often the chain began anew.
+    pub begun: u64,
     pub uploads: usize,
     pub public_key: Option<[u8; 32]>,
     pub tolerance: Nanos,
@@ -69,6 +74,8 @@ impl Centre {
             mood: Mood::Fine,
             records: Vec::new(),
             next_seq: 1,
+            chain: None,
+            begun: 0,
             uploads: 0,
             public_key: None,
             tolerance: Nanos::from_millis(50),
@@ -190,13 +197,17 @@ fn join(seen: &mut Seen, body: &[u8], log_key: &VerifierKey, ntp: SocketAddr) ->
 
 fn upload(seen: &mut Seen, body: &[u8]) -> (u16, String) {
     seen.uploads += 1;
-    let known = Known { agent: AGENT, public_key: seen.public_key.unwrap(), next_seq: seen.next_seq };
+    let public_key = seen.public_key.unwrap();
+    let chain = seen.chain.unwrap_or_else(|| Chain::begin(AGENT, &public_key, 1));
+    let known = Known { agent: AGENT, public_key, next_seq: seen.next_seq, chain };
     let refused = |next_seq: u64, error: &Refusal| {
         (409, serde_json::json!({"title": error.to_string(), "next_seq": next_seq.to_string()}).to_string())
     };
     match ingest::accept(&known, body, SystemClock.read().wall) {
         Ok(accepted) => {
             seen.next_seq = accepted.next_seq;
+            seen.chain = Some(accepted.chain);
+            seen.begun += u64::from(accepted.signed.before != chain);
             seen.records.extend(accepted.records);
             let tolerance = seen.tolerance.count();
             (
@@ -207,6 +218,13 @@ fn upload(seen: &mut Seen, body: &[u8]) -> (u16, String) {
         }
         Err(error @ Refusal::Gap { expected, .. }) => refused(expected, &error),
         Err(error @ Refusal::Replay { next_seq }) => refused(next_seq, &error),
+        Err(error @ Refusal::Chain { expected }) => {
+            let problem = serde_json::json!({
+                "type": "urn:angbu:problem:upload-unchained",
+                "title": error.to_string(), "next_seq": expected.to_string(),
+            });
+            (409, problem.to_string())
+        }
         Err(error) => (400, serde_json::json!({"title": error.to_string()}).to_string()),
     }
 }

@@ -12,7 +12,7 @@ use angbu_time::ingest::Accepted;
 use angbu_time::nts::cookie::{EpochKeys, EpochSecret};
 use angbu_time::proof::{self, Checked, OLDEST, Proof, Refused, Witness};
 use angbu_time::record::{Fact, Measured, Record};
-use angbu_units::{Nanos, NtpServerId, UnixTime};
+use angbu_units::{AgentId, Nanos, NtpServerId, UnixTime};
 
 use super::Centre;
 
@@ -44,7 +44,11 @@ impl KnownEpochs {
 }
 
 /// What is proven of the exchanges of one upload.
-pub(super) struct Proofs(BTreeMap<u64, Checking>);
+pub(super) struct Proofs {
+    checked: BTreeMap<u64, Checking>,
+    /// The exchanges in order, each with its server and its T4; none where records are lost.
+    arrivals: Vec<(u64, Option<(NtpServerId, UnixTime)>)>,
+}
 
 #[derive(Clone, Copy)]
 enum Checking {
@@ -63,13 +67,14 @@ impl Centre {
         arrived: UnixTime,
     ) -> Result<Proofs, StoreError> {
         let mut checked = BTreeMap::new();
+        let arrivals = accepted.records.iter().filter_map(arrival).collect();
         for Record { seq, fact } in &accepted.records {
             let (Fact::Exchange(measured), Some(witness)) = (fact, accepted.witnesses.get(seq)) else {
                 continue;
             };
             checked.insert(*seq, self.check_proof(agent, measured, witness, arrived).await?);
         }
-        Ok(Proofs(checked))
+        Ok(Proofs { checked, arrivals })
     }
 
     async fn check_proof(
@@ -117,11 +122,22 @@ impl Centre {
 impl Proofs {
     /// Settles what is proven, in the transaction that takes the upload into effect, and notes it in the rows' flags.
     pub(super) fn take(&self, tx: &mut Tx<'_>, upload: &mut AcceptedUpload) -> Result<(), StoreError> {
-        for row in &mut upload.exchanges {
-            let Some(checking) = self.0.get(&row.seq) else { continue };
+        let mut before = Before::new(upload.agent);
+        let mut rows = upload.exchanges.iter_mut().peekable();
+        for (seq, arrival) in &self.arrivals {
+            let Some((server, t4)) = *arrival else {
+                before.forget(tx)?;
+                continue;
+            };
+            let recorded = before.replace(tx, server, t4)?;
+            let row = rows.next_if(|row| row.seq == *seq);
+            let (Some(row), Some(checking)) = (row, self.checked.get(seq)) else { continue };
             let proof = match *checking {
                 Checking::Refused(why) => Proof::Refused(why),
-                Checking::Open(server, Checked { identifier, received, proof }) => {
+                Checking::Open(_, checked) if !checked.fits_before(recorded) => {
+                    Proof::Refused(Refused::PreviousT4)
+                }
+                Checking::Open(server, Checked { identifier, received, proof, .. }) => {
                     match tx.take_identifier(row.agent, server, &identifier, received, row.arrived)? {
                         Taken::Now => proof,
                         Taken::Before => Proof::Refused(Refused::Repeated),
@@ -131,7 +147,59 @@ impl Proofs {
             };
             row.flags |= u16::from(proof.code()) << SHIFT;
         }
+        before.keep(tx)
+    }
+}
+
+/// T4 of the last exchange with each server, before the one that is looked at.
+struct Before {
+    agent: AgentId,
+    known: BTreeMap<NtpServerId, UnixTime>,
+    /// Records were lost: what the database knows is from before.
+    lost: bool,
+}
+
+impl Before {
+    const fn new(agent: AgentId) -> Self {
+        Self { agent, known: BTreeMap::new(), lost: false }
+    }
+
+    fn replace(
+        &mut self,
+        tx: &mut Tx<'_>,
+        server: NtpServerId,
+        t4: UnixTime,
+    ) -> Result<Option<UnixTime>, StoreError> {
+        match self.known.insert(server, t4) {
+            Some(before) => Ok(Some(before)),
+            None if self.lost => Ok(None),
+            None => tx.last_arrival(self.agent, server),
+        }
+    }
+
+    fn forget(&mut self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        self.known.clear();
+        self.lost = true;
+        tx.forget_last_arrivals(self.agent)
+    }
+
+    fn keep(self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        for (server, t4) in self.known {
+            tx.keep_last_arrival(self.agent, server, t4)?;
+        }
         Ok(())
+    }
+}
+
+/// The server and T4 of an exchange; none where the record says that others are lost.
+fn arrival(record: &Record) -> Option<(u64, Option<(NtpServerId, UnixTime)>)> {
+    match &record.fact {
+        Fact::Exchange(Measured { server, exchange, .. }) => {
+            let [_, _, _, t4] = exchange.instants();
+            Some((record.seq, Some((*server, t4))))
+        }
+        Fact::Dropped(_) => Some((record.seq, None)),
+        _ => None,
     }
 }
 

@@ -9,12 +9,14 @@ use axum::body::Bytes;
 use angbu_accounts::Reach;
 use angbu_evidence::Kind;
 use angbu_store::accounts::CustomerRow;
-use angbu_store::time::{AcceptedUpload, AgentRow, EventRow, ExchangeRow, SegmentRow};
+use angbu_store::time::{AcceptedUpload, AgentRow, EventRow, ExchangeRow, SegmentRow, UploadRow};
 use angbu_store::{Snapshot, StoreError, Tx};
+use angbu_time::chain::{Chain, Signed};
 use angbu_time::events;
 use angbu_time::ingest::{self, Accepted, Known};
 use angbu_time::periods::{self, COVERS_POLLS, DRIFT, LOOKS_BACK, Observed, Period, Verdict};
-use angbu_time::record::{Fact, Measured, Record};
+use angbu_time::proof::Proof;
+use angbu_time::record::{DecodeError, Fact, Measured, Record};
 use angbu_time::segment::{self, Kept, Segment};
 use angbu_units::{AgentId, CentreId, ClockVerdict, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
 
@@ -118,7 +120,7 @@ impl Centre {
             ));
         }
         let until = to.min(self.clock.read().wall);
-        let (drawn, observed, tolerance, row) = self
+        let (drawn, observed, tolerance, row, proven) = self
             .store
             .read(move |snapshot| {
                 let row = snapshot.agent(id)?.filter(|row| reach.covers(row.customer));
@@ -126,7 +128,8 @@ impl Centre {
                 let drawn = snapshot.graph(id, from, to, u64::from(points))?;
                 let observed = Recorded::load(snapshot, Shared::load(snapshot)?.centres, &row, from, to)?;
                 let tolerance = tolerances(snapshot, row.customer)?;
-                Ok::<_, StoreError>(Some((drawn, observed, tolerance, row)))
+                let proven = snapshot.proofs(id, from, to)?;
+                Ok::<_, StoreError>(Some((drawn, observed, tolerance, row, proven)))
             })
             .await?
             .ok_or_else(|| Refusal::unknown("agent", &id.to_string()))?;
@@ -158,6 +161,7 @@ impl Centre {
                 outside_ms: totals.outside.count() / 1_000_000,
                 not_proven_ms: totals.not_proven.count() / 1_000_000,
             },
+            proofs: show_proofs(&proven),
         })
     }
 
@@ -174,7 +178,12 @@ impl Centre {
                 .await?;
             let (agent, customer) = found.ok_or(ingest::Refusal::UnknownAgent(id))?;
             let stamp = self.instant();
-            let known = Known { agent: id, public_key: agent.public_key, next_seq: agent.next_seq };
+            let known = Known {
+                agent: id,
+                public_key: agent.public_key,
+                next_seq: agent.next_seq,
+                chain: Chain::from_bytes(agent.chain),
+            };
             let accepted = ingest::accept(&known, &wire, stamp.time)?;
             // Before anything takes effect: a log that may be an old copy of itself takes no records.
             let checkpoint = accepted.newest_checkpoint.clone();
@@ -250,25 +259,32 @@ impl Centre {
             .write(move |tx| {
                 let Some(agent) = tx.agent(id)? else { return Ok(0) };
                 let Some(customer) = tx.customer(agent.customer)? else { return Ok(0) };
-                let open = tx.open_exchanges(id, segment::MAX_EXCHANGES as u64)?;
-                let (Some(first), Some(last)) = (open.first(), open.last()) else { return Ok(0) };
+                let Some(Run { signed, records, arrived: (first_at, last_at) }) = Run::first(tx, id)? else {
+                    return Ok(0);
+                };
+                let open = tx.open_exchanges(id, signed.next_seq)?;
                 let centres: Vec<_> = tx.centres()?.into_iter().map(|centre| centre.id).collect();
                 let kept = |row| kept(row, &own_clock, &centres);
                 let exchanges = open.iter().map(kept).collect::<Result<Vec<_>, _>>()?;
-                let settings = customer.settings_entry;
-                let segment = Segment { agent: id, enrolment: agent.enrolment, settings, exchanges };
+                let (first_seq, last_seq) = (signed.first_seq, signed.next_seq.saturating_sub(1));
+                let segment = Segment {
+                    agent: id,
+                    enrolment: agent.enrolment,
+                    settings: customer.settings_entry,
+                    exchanges,
+                    signed: Some(signed),
+                };
                 let entry = append(tx, segment::KIND, agent.customer, stamp, segment.fields())?;
-                let count = open.len() as u64;
                 tx.close_segment(&SegmentRow {
                     agent: id,
-                    first_seq: first.seq,
-                    last_seq: last.seq,
-                    first_at: open.iter().map(|exchange| exchange.at).min().unwrap_or(first.at),
-                    last_at: open.iter().map(|exchange| exchange.at).max().unwrap_or(last.at),
-                    count,
+                    first_seq,
+                    last_seq,
+                    first_at: open.iter().map(|exchange| exchange.at).min().unwrap_or(first_at),
+                    last_at: open.iter().map(|exchange| exchange.at).max().unwrap_or(last_at),
+                    count: open.len() as u64,
                     entry,
                 })?;
-                Ok(count)
+                Ok(records)
             })
             .await
     }
@@ -442,6 +458,46 @@ impl Recorded {
     }
 }
 
+/// The first uploads of an agent whose records are not yet in a segment: as many whole ones as fit into it.
+struct Run {
+    signed: Signed,
+    records: u64,
+    /// When the first and the last arrived.
+    arrived: (UnixTime, UnixTime),
+}
+
+impl Run {
+    fn first(snapshot: &Snapshot<'_>, id: AgentId) -> Result<Option<Self>, StoreError> {
+        let mut run: Option<(Self, [u8; 32])> = None;
+        for row in snapshot.open_uploads(id, segment::MAX_EXCHANGES as u64)? {
+            let corrupt = |error: DecodeError| StoreError::Corrupt {
+                what: format!("what {id} signed up to record {}: {error}", row.next_seq),
+            };
+            let signed = Signed::decode(&row.signed).map_err(corrupt)?;
+            run = match run {
+                None => Some((
+                    Self { signed, records: row.records, arrived: (row.arrived, row.arrived) },
+                    row.chain,
+                )),
+                // A chain that begins anew begins a segment.
+                Some((run, chain))
+                    if run.records + row.records > segment::MAX_EXCHANGES as u64
+                        || signed.before != Chain::from_bytes(chain) =>
+                {
+                    return Ok(Some(run));
+                }
+                Some((mut run, _)) => {
+                    run.signed.extend(signed);
+                    run.records += row.records;
+                    run.arrived.1 = row.arrived;
+                    Some((run, row.chain))
+                }
+            };
+        }
+        Ok(run.map(|(run, _)| run))
+    }
+}
+
 /// An upload as rows, and the entries that its events become.
 struct Put {
     upload: AcceptedUpload,
@@ -468,6 +524,15 @@ fn put(agent: &AgentRow, accepted: Accepted, stamp: ProvenInstant) -> Put {
         next_seq: accepted.next_seq,
         arrived: stamp.time,
         poll: None,
+        signed: UploadRow {
+            agent: agent.id,
+            first_seq: accepted.signed.first_seq,
+            next_seq: accepted.next_seq,
+            records: accepted.records.len() as u64,
+            arrived: stamp.time,
+            chain: *accepted.chain.as_bytes(),
+            signed: accepted.signed.encode(),
+        },
         exchanges: Vec::new(),
         events: Vec::new(),
     };
@@ -548,6 +613,19 @@ fn mark(event: &EventRow) -> Option<Mark> {
         difference_ns: difference,
         entry: Some(event.entry.to_string()),
     })
+}
+
+/// How many exchanges are proven, from how many have each number.
+fn show_proofs(counts: &[(u64, u64)]) -> crate::types::time::Proofs {
+    let mut shown = crate::types::time::Proofs::default();
+    for (code, count) in counts {
+        let proof = u8::try_from(*code).ok().and_then(Proof::from_code).unwrap_or_default();
+        shown.exchanges += count;
+        shown.proven += if proof.is_proven() { *count } else { 0 };
+        shown.late += if proof == Proof::Late { *count } else { 0 };
+        shown.refused += if matches!(proof, Proof::Refused(_)) { *count } else { 0 };
+    }
+    shown
 }
 
 fn show_period(period: &Period) -> crate::types::time::Period {

@@ -151,6 +151,20 @@ pub(crate) struct Graph {
     pub(crate) events: Vec<Mark>,
     pub(crate) periods: Vec<Period>,
     pub(crate) totals: Totals,
+    pub(crate) proofs: Proofs,
+}
+
+/// What is proven of the exchanges of a graph's period.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(crate) struct Proofs {
+    /// All of them.
+    pub(crate) exchanges: u64,
+    /// Those with the centre's own seal on request and reply, late ones too.
+    pub(crate) proven: u64,
+    /// Proven ones that were told later than the poll interval explains.
+    pub(crate) late: u64,
+    /// Those of which something was shown that proves nothing.
+    pub(crate) refused: u64,
 }
 
 /// A wish for a report.

@@ -113,6 +113,49 @@ impl Tx<'_> {
         Ok(if noted == 0 { Taken::OutOfOrder } else { Taken::Now })
     }
 
+    /// What an agent's clock showed when the reply of its last exchange with a server arrived (T4), if that is known.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn last_arrival(
+        &mut self,
+        agent: AgentId,
+        server: NtpServerId,
+    ) -> Result<Option<UnixTime>, StoreError> {
+        self.sql.first(
+            "SELECT arrived FROM time_arrivals WHERE agent_id = ?1 AND server_id = ?2",
+            values![agent, server],
+            |row| column(row, 0),
+        )
+    }
+
+    /// Keeps that for the next upload.
+    ///
+    /// # Errors
+    /// As every write: [`StoreError::Unavailable`].
+    pub fn keep_last_arrival(
+        &mut self,
+        agent: AgentId,
+        server: NtpServerId,
+        arrived: UnixTime,
+    ) -> Result<(), StoreError> {
+        self.sql.execute(
+            "INSERT INTO time_arrivals (agent_id, server_id, arrived) VALUES (?1, ?2, ?3)
+             ON CONFLICT (agent_id, server_id) DO UPDATE SET arrived = excluded.arrived",
+            values![agent, server, arrived],
+        )?;
+        Ok(())
+    }
+
+    /// Forgets it, where records of an agent are lost between.
+    ///
+    /// # Errors
+    /// As every write: [`StoreError::Unavailable`].
+    pub fn forget_last_arrivals(&mut self, agent: AgentId) -> Result<(), StoreError> {
+        self.sql.execute("DELETE FROM time_arrivals WHERE agent_id = ?1", values![agent])?;
+        Ok(())
+    }
+
     /// Forgets the identifiers that were taken before an instant, and says how many.
     ///
     /// # Errors

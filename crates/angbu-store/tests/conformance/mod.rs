@@ -36,6 +36,7 @@ macro_rules! conformance {
             segments_close_exchanges_in_order,
             an_epoch_begins_once,
             an_identifier_is_taken_once_and_requests_arrive_in_order,
+            the_last_arrival_is_kept_until_records_are_lost,
             a_failing_transaction_leaves_its_neighbours_alone,
             a_panicking_transaction_leaves_its_neighbours_alone,
             snapshots_see_one_state,

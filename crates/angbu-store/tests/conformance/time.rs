@@ -1,4 +1,6 @@
-use angbu_store::time::{AcceptedUpload, AgentRow, EpochRow, EventRow, ExchangeRow, SegmentRow, Taken};
+use angbu_store::time::{
+    AcceptedUpload, AgentRow, EpochRow, EventRow, ExchangeRow, SegmentRow, Taken, UploadRow,
+};
 use angbu_store::{Store, StoreError};
 use angbu_units::{AgentId, EntryId, Nanos, NtpServerId, Ppb, UnixTime};
 
@@ -15,6 +17,7 @@ pub(super) fn agent(store: &Store, clock: &TestClock) -> AgentRow {
         enrolment: EntryId::from_bytes([6; 16]),
         enrolled: clock.now(),
         next_seq: 0,
+        chain: [1; 32],
         last_seen: None,
         poll: None,
         closed_seq: 0,
@@ -51,9 +54,15 @@ pub(super) fn upload(expected_seq: u64, arrived: UnixTime, exchanges: Vec<Exchan
         next_seq: expected_seq + count,
         arrived,
         poll,
+        signed: signed(expected_seq, expected_seq + count, count, arrived),
         exchanges,
         events: vec![],
     }
+}
+
+fn signed(first_seq: u64, next_seq: u64, records: u64, arrived: UnixTime) -> UploadRow {
+    let chain = [u8::try_from(next_seq).unwrap(); 32];
+    UploadRow { agent: AGENT, first_seq, next_seq, records, arrived, chain, signed: vec![4, 2] }
 }
 
 pub(super) fn apply(store: &Store, upload: AcceptedUpload) -> Result<(), StoreError> {
@@ -79,6 +88,7 @@ pub(crate) fn uploads_take_effect_once(place: &dyn Place) {
     };
     let first = AcceptedUpload {
         next_seq: 2,
+        signed: signed(0, 2, 2, now),
         events: vec![event.clone()],
         ..upload(0, now, vec![exchange(0, now, 5)])
     };
@@ -106,9 +116,10 @@ pub(crate) fn uploads_take_effect_once(place: &dyn Place) {
         .unwrap();
     let expected = AgentRow {
         next_seq: 2,
+        chain: [2; 32],
         last_seen: Some(now),
         poll: Some(Nanos::from_secs(2)),
-        open_count: 1,
+        open_count: 2,
         open_since: Some(now),
         ..row
     };
@@ -162,7 +173,16 @@ pub(crate) fn segments_close_exchanges_in_order(place: &dyn Place) {
     }
     let due = |count, before| store.read_blocking(move |s| s.agents_due(count, before)).unwrap().len();
     assert_eq!((due(6, now), due(7, now), due(7, now + Nanos::new(1))), (1, 0, 1));
-    let open = |limit| store.read_blocking(move |s| s.open_exchanges(AGENT, limit)).unwrap();
+    let open = |before| store.read_blocking(move |s| s.open_exchanges(AGENT, before)).unwrap();
+    let uploads = |limit| store.read_blocking(move |s| s.open_uploads(AGENT, limit)).unwrap();
+    assert_eq!(
+        uploads(2),
+        [0, 1].map(|seq| signed(seq, seq + 1, 1, now + Nanos::from_secs(seq.cast_signed())))
+    );
+    assert_eq!(
+        store.read_blocking(move |s| s.proofs(AGENT, UnixTime::MIN, UnixTime::MAX)).unwrap(),
+        [(0, 6)]
+    );
     assert_eq!(open(4).iter().map(|row| row.seq).collect::<Vec<_>>(), [0, 1, 2, 3]);
 
     let segment = |first_seq: u64, last_seq: u64| SegmentRow {
@@ -175,7 +195,7 @@ pub(crate) fn segments_close_exchanges_in_order(place: &dyn Place) {
         entry: EntryId::from_bytes([u8::try_from(first_seq).unwrap(); 16]),
     };
     let close = |segment: SegmentRow| store.write_blocking(move |tx| tx.close_segment(&segment));
-    let conflict = Err(StoreError::Conflict { what: "the run of open exchanges" });
+    let conflict = Err(StoreError::Conflict { what: "the run of open records" });
     assert_eq!(close(segment(1, 3)), conflict, "the first open exchange is not in it");
     assert_eq!(
         close(SegmentRow { count: 3, ..segment(0, 3) }),
@@ -186,7 +206,8 @@ pub(crate) fn segments_close_exchanges_in_order(place: &dyn Place) {
     assert_eq!(close(segment(0, 3)), Ok(()));
     assert_eq!(close(segment(0, 3)), conflict, "it is closed already");
     let row = store.read_blocking(|s| s.agent(AGENT)).unwrap().unwrap();
-    assert_eq!((row.closed_seq, row.open_count, row.open_since), (4, 2, Some(at(4))));
+    assert_eq!((row.closed_seq, row.open_count, row.open_since), (4, 2, Some(now + Nanos::from_secs(4))));
+    assert_eq!(uploads(9).len(), 2, "what is in a segment need not be kept");
     assert_eq!(close(segment(4, 5)), Ok(()));
     assert_eq!((open(10).len(), due(1, UnixTime::MAX)), (0, 0));
     let row = store.read_blocking(|s| s.agent(AGENT)).unwrap().unwrap();
@@ -194,6 +215,12 @@ pub(crate) fn segments_close_exchanges_in_order(place: &dyn Place) {
     let found = |from, to| store.read_blocking(move |s| s.segments(AGENT, from, to)).unwrap();
     assert_eq!(found(UnixTime::MIN, UnixTime::MAX), [segment(0, 3), segment(4, 5)]);
     assert_eq!(found(now, now + Nanos::new(1)), [segment(0, 3)]);
+    // What holds no exchange is closed as well.
+    let event = AcceptedUpload { next_seq: 7, signed: signed(6, 7, 1, now), ..upload(6, now, vec![]) };
+    apply(&store, event).unwrap();
+    assert_eq!(due(1, UnixTime::MAX), 1);
+    assert_eq!(close(SegmentRow { count: 0, first_at: now, last_at: now, ..segment(6, 6) }), Ok(()));
+    assert_eq!(due(1, UnixTime::MAX), 0);
 }
 
 pub(super) fn epoch(store: &Store, number: u8, made: UnixTime) -> Result<(), StoreError> {
@@ -214,6 +241,20 @@ pub(crate) fn an_epoch_begins_once(place: &dyn Place) {
     let first = store.read_blocking(|snapshot| snapshot.epoch(1)).unwrap().unwrap();
     assert_eq!((*first.secret, first.made), ([1; 32], clock.now()));
     assert!(store.read_blocking(|snapshot| snapshot.epoch(9)).unwrap().is_none());
+}
+
+pub(crate) fn the_last_arrival_is_kept_until_records_are_lost(place: &dyn Place) {
+    let clock = TestClock::new();
+    let store = place.open(clock.clone()).unwrap();
+    let servers = [3, 4].map(|n| NtpServerId::from_bytes([n; 16]));
+    let last = |server| store.write_blocking(move |tx| tx.last_arrival(AGENT, server)).unwrap();
+    for after in 1..3 {
+        let arrived = clock.now() + Nanos::from_secs(after);
+        store.write_blocking(move |tx| tx.keep_last_arrival(AGENT, servers[0], arrived)).unwrap();
+        assert_eq!(servers.map(last), [Some(arrived), None]);
+    }
+    store.write_blocking(|tx| tx.forget_last_arrivals(AGENT)).unwrap();
+    assert_eq!(last(servers[0]), None);
 }
 
 pub(crate) fn an_identifier_is_taken_once_and_requests_arrive_in_order(place: &dyn Place) {

@@ -285,6 +285,7 @@ pub fn look(machine: &Machine, reading: Reading) -> Look {
 
 fn settings(poll: Nanos) -> Settings {
     Settings {
+        manner: angbu_time::record::Manner { nts: true, steers: false },
         policy: Policy::with_tolerance(Nanos::from_millis(50)),
         limits: Limits::default(),
         poll,

@@ -8,6 +8,7 @@ use angbu_units::{AgentId, ClockVerdict, EntryId, Nanos, UnixTime};
 
 use super::html::fill;
 use super::server::{Log, Server, read_event};
+use super::signed::{self, Complete};
 use super::window::Window;
 use super::words::Words;
 use super::{CUSTOMER, RenderError};
@@ -17,6 +18,8 @@ use crate::segment;
 /// Everything that a report says, in the order in which it says it.
 pub(super) struct Facts<'a> {
     pub(super) proven: &'a Proven,
+    /// The agents' signatures over their records were checked.
+    pub(super) is_signed: bool,
     pub(super) window: Window,
     /// The customer's name, as last settled.
     pub(super) customer: String,
@@ -41,18 +44,20 @@ pub(super) struct ClockState {
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn gather(proven: &'a Proven, words: &Words) -> Result<Self, RenderError> {
+    pub(super) fn gather(proven: &'a Proven, version: u32, words: &Words) -> Result<Self, RenderError> {
         let window = Window { from: proven.subject.from, to: proven.subject.to };
         let settings = Settings::gather(proven, words)?;
         let mut states = States::gather(proven)?;
         let mut servers = Vec::new();
+        let complete = (version >= signed::SINCE).then(|| Complete::of(proven));
         for log in logs(proven, &settings, words)?.into_values() {
-            servers.push(Server::judge(log, &mut states, &settings.tolerances, window)?);
+            servers.push(Server::judge(log, &mut states, &settings.tolerances, window, complete)?);
         }
         servers.retain(|server| server.takes_part(window));
         servers.sort_by(|one, next| (&one.name, one.agent).cmp(&(&next.name, next.agent)));
         Ok(Self {
             proven,
+            is_signed: complete.is_some(),
             window,
             customer: settings.name.unwrap_or_else(|| proven.subject.customer.to_string()),
             tolerances: settings.tolerances,
@@ -150,10 +155,11 @@ fn logs<'a>(
             (Some(erased), "name") => Some(erased.as_bytes()),
             _ => entry.fields.get(field),
         };
-        let Enrolment { agent, name, .. } =
+        let Enrolment { agent, name, public_key } =
             Enrolment::read(field).map_err(|why| RenderError::Event { index: entry.index, why })?;
         let enrolled = entry.entry.time;
-        logs.insert(agent, Log { agent, name, enrolled, segments: Vec::new(), events: Vec::new() });
+        let (segments, events) = (Vec::new(), Vec::new());
+        logs.insert(agent, Log { agent, name, public_key, enrolled, segments, events });
     }
     for entry in proven.of_kind(&segment::KIND) {
         let index = entry.index;

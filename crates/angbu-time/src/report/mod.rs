@@ -11,6 +11,7 @@ mod pictures;
 mod proof;
 mod rows;
 mod server;
+mod signed;
 mod window;
 mod words;
 
@@ -19,6 +20,7 @@ use angbu_evidence::report::{Proven, embed};
 pub use angbu_units::Language;
 use angbu_units::{AgentId, EntryId};
 
+use crate::chain::NotSigned;
 use crate::events::EventError;
 use crate::segment::SegmentError;
 
@@ -26,7 +28,7 @@ use crate::segment::SegmentError;
 pub const KIND: &str = "time";
 
 /// The newest version of the rendering.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The kind of entry that holds a customer's name and tolerance.
 pub const CUSTOMER: Kind = Kind::constant("account.customer");
@@ -37,6 +39,13 @@ const fn number(language: Language) -> u32 {
         Language::Korean => 2,
         Language::Japanese => 3,
     }
+}
+
+/// The version and the language of a rendering, if this program knows it.
+fn version_and_language(rendering: u32) -> Option<(u32, Language)> {
+    let version = rendering / 10;
+    let language = Language::ALL.into_iter().find(|language| number(*language) == rendering % 10);
+    language.filter(|_| (1..=VERSION).contains(&version)).map(|language| (version, language))
 }
 
 /// The number of the newest rendering in this language, for the report's subject: ten times the version, and the language.
@@ -104,6 +113,42 @@ pub enum RenderError {
         /// The agent.
         agent: AgentId,
     },
+    /// A segment without its agent's signature.
+    #[error("entry {index} does not show that the agent signed its records")]
+    Unsigned {
+        /// Which.
+        index: u64,
+    },
+    /// Records that the agent did not sign as they are.
+    #[error("entry {index}: {why}")]
+    NotSigned {
+        /// The segment.
+        index: u64,
+        /// What is wrong.
+        why: NotSigned,
+    },
+    /// Records that do not follow those before them.
+    #[error("the records of entry {index} do not follow those that the agent signed before them")]
+    Unlinked {
+        /// The segment.
+        index: u64,
+    },
+    /// An event that the agent did not sign, or otherwise.
+    #[error("the agent did not sign the event of entry {index}")]
+    Invented {
+        /// The event's entry.
+        index: u64,
+    },
+    /// An event that the agent signed and that is not in the report.
+    #[error("entry {index} shows that {agent} signed record {seq}, whose own entry is not in the report")]
+    LeftOut {
+        /// The segment.
+        index: u64,
+        /// The agent.
+        agent: AgentId,
+        /// The record.
+        seq: u64,
+    },
     /// One record of an agent stands in two entries.
     #[error("two entries hold record {seq} of {agent}")]
     Twice {
@@ -122,11 +167,10 @@ pub fn render(proven: &Proven, package_text: &str) -> Result<String, RenderError
     if proven.subject.kind != KIND {
         return Err(RenderError::Kind(proven.subject.kind.clone()));
     }
-    let rendering_asked = proven.subject.rendering;
-    let language = Language::ALL.into_iter().find(|language| rendering(*language) == rendering_asked);
-    let language = language.ok_or(RenderError::Rendering(rendering_asked))?;
+    let asked = proven.subject.rendering;
+    let (version, language) = version_and_language(asked).ok_or(RenderError::Rendering(asked))?;
     let words = words::of(language);
-    let facts = facts::Facts::gather(proven, words)?;
+    let facts = facts::Facts::gather(proven, version, words)?;
     let (head, tail) = page::page(&facts, words);
     Ok(embed(&head, package_text, &tail))
 }

@@ -448,7 +448,8 @@ impl Page<'_> {
             }
             Fact::Start(start) => {
                 let template = if start.clean { words.started } else { words.started_after_crash };
-                let software = start.software.as_str().to_owned();
+                let manner = words.manner(start.manner);
+                let software = format!("{}{manner}", start.software.as_str());
                 (
                     filled(template, &[("software", software), ("poll", figures::span(start.poll, words))]),
                     start.at,

@@ -19,13 +19,12 @@ impl Page<'_> {
             ("origin", name(&proven.checkpoint.origin)),
             ("time", format!("{} UTC", figures::instant(self.data_until(), self.decimals()))),
         ];
-        for (heading, sentences) in [
-            (words.proven, [words.proven_log, words.proven_complete, words.proven_verdicts]),
-            (
-                words.not_proven,
-                [words.not_proven_agent, words.not_proven_reference, words.not_proven_elsewhere],
-            ),
-        ] {
+        let mut shown = vec![words.proven_log, words.proven_complete, words.proven_verdicts];
+        if self.facts.is_signed {
+            shown.insert(2, words.proven_signed);
+        }
+        let not_shown = vec![words.not_proven_agent, words.not_proven_reference, words.not_proven_elsewhere];
+        for (heading, sentences) in [(words.proven, shown), (words.not_proven, not_shown)] {
             let _ = writeln!(out, "<h2>{}</h2>\n<ul class=\"says\">", escape(heading));
             for said in sentences {
                 let _ = writeln!(out, "<li>{}</li>", sentence(&filled(said, &values)));

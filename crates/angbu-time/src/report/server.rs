@@ -8,6 +8,7 @@ use angbu_units::{AgentId, Nanos, UnixTime};
 
 use super::RenderError;
 use super::facts::States;
+use super::signed::{Complete, Trail};
 use super::window::{COLUMNS, Window};
 use crate::events;
 use crate::periods::{self, COVERS_POLLS, DRIFT, Observed, Period, Sample, Totals, What, periods, totals};
@@ -75,26 +76,40 @@ pub(super) struct Bucket {
 pub(super) struct Log<'a> {
     pub(super) agent: AgentId,
     pub(super) name: String,
+    /// What the agent signs with.
+    pub(super) public_key: [u8; 32],
     pub(super) enrolled: UnixTime,
     pub(super) segments: Vec<&'a ProvenEntry>,
     pub(super) events: Vec<&'a ProvenEntry>,
 }
 
 impl Server {
+    /// `complete` where the agent's signature of everything is checked.
     pub(super) fn judge(
         log: Log<'_>,
         states: &mut States,
         tolerances: &[(UnixTime, Nanos)],
         window: Window,
+        complete: Option<Complete>,
     ) -> Result<Self, RenderError> {
         let mut summary = Summary::default();
         let mut observed = Vec::new();
+        let mut trail = complete.map(|complete| Trail::new(log.agent, log.public_key, complete));
         for entry in &log.segments {
-            read_segment(entry, states, window, &mut summary, &mut observed)?;
+            let segment = read_segment(entry)?;
+            if let Some(trail) = &mut trail {
+                trail.segment(entry.index, &segment)?;
+            }
+            take_segment((entry.index, &segment), states, window, &mut summary, &mut observed)?;
         }
         let mut events = Vec::new();
         for entry in &log.events {
             let (_, record) = read_event(entry)?;
+            if let Some(trail) = &mut trail
+                && !trail.event(entry, &record)?
+            {
+                continue;
+            }
             observed.extend(periods::observed(&record, None));
             // That a clock is kept right is nothing that happens; that it was set is.
             if matches!(&record.fact, Fact::Corrections(corrections) if !corrections.tells_of_a_step()) {
@@ -102,6 +117,7 @@ impl Server {
             }
             events.push(Event { at: record.at(), index: entry.index, record });
         }
+        trail.map_or(Ok(()), Trail::end)?;
         observed.sort_by_key(|observed| observed.seq);
         if let Some(seq) = twice(&observed) {
             return Err(RenderError::Twice { agent: log.agent, seq });
@@ -163,16 +179,18 @@ impl Proofs {
     }
 }
 
-fn read_segment(
-    entry: &ProvenEntry,
+fn read_segment(entry: &ProvenEntry) -> Result<Segment, RenderError> {
+    Segment::read(|field| entry.fields.get(field))
+        .map_err(|why| RenderError::Segment { index: entry.index, why })
+}
+
+fn take_segment(
+    (index, segment): (u64, &Segment),
     states: &mut States,
     window: Window,
     summary: &mut Summary,
     observed: &mut Vec<Observed>,
 ) -> Result<(), RenderError> {
-    let index = entry.index;
-    let segment =
-        Segment::read(|field| entry.fields.get(field)).map_err(|why| RenderError::Segment { index, why })?;
     for kept in &segment.exchanges {
         let exchange = &kept.measured.exchange;
         let inside = window.contains(exchange.at());

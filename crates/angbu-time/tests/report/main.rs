@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "samples are written where a person can look at them")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
 
+mod forged;
 mod golden;
 mod properties;
 mod samples;

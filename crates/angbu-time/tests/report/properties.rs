@@ -47,10 +47,10 @@ fn what_evidence_is_missing_is_named() {
             proven.entries.iter().find(|entry| entry.entry.kind.as_str() == "time.segment").unwrap().clone();
         proven.entries.push(again);
     });
-    assert!(matches!(twice, Err(RenderError::Twice { .. })));
+    assert!(matches!(twice, Err(RenderError::Unlinked { .. })));
     let other = spoilt(|proven| proven.subject.kind = "keys".to_owned());
     assert_eq!(other, Err(RenderError::Kind("keys".to_owned())));
-    for rendering in [0, 10, 14, 21] {
+    for rendering in [0, 10, 14, 20, 24, 31] {
         let unknown = spoilt(|proven| proven.subject.rendering = rendering);
         assert_eq!(unknown, Err(RenderError::Rendering(rendering)));
     }

@@ -98,6 +98,24 @@ impl Site {
         batch.first
     }
 
+    /// Makes the log again, with other fields in the last entry of a kind.
+    pub(crate) fn replace_last(&mut self, kind: &Kind, fields: &Fields) {
+        let old = std::mem::replace(self, Self::new());
+        let entries: Vec<_> = old
+            .items
+            .iter()
+            .map(|item| (Entry::decode(item.entry.as_bytes()).unwrap(), &item.fields))
+            .collect();
+        let last = entries.iter().rposition(|(entry, _)| entry.kind == *kind).unwrap();
+        for (place, (entry, shown)) in entries.iter().enumerate() {
+            let fields = if place == last { fields.clone() } else { owned(shown) };
+            if entry.kind == Kind::CLOCK_STATE {
+                self.clock = (entry.id, entry.verdict);
+            }
+            self.put(entry.id, entry.kind.clone(), entry.customer, entry.time, entry.error_bound, &fields);
+        }
+    }
+
     /// Hides a field of an entry, as when it was erased.
     pub(crate) fn hide(&mut self, entry: EntryId, field: &str) {
         let text = format!("\nid {entry}\n");
@@ -143,6 +161,15 @@ impl Site {
         }
         Package::assemble(self, (&note.encode(), &keys), subject, (index, &manifest), items).unwrap()
     }
+}
+
+/// What is shown, as it was put in.
+fn owned(shown: &Disclosure) -> Fields {
+    let parts = shown.parts().iter().filter_map(|part| match part {
+        Part::Shown(field) => Some((&*field.name.clone().leak(), field.value.clone())),
+        Part::Hidden(_) => None,
+    });
+    parts.collect()
 }
 
 impl Nodes for Site {

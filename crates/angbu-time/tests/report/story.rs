@@ -1,15 +1,20 @@
 //! A customer's servers over some time, made up: polls, wanderings, and what happens to them.
 
 use angbu_evidence::Kind;
+use angbu_time::chain::{self, Chain, Other, Signed, Statement};
 use angbu_time::events::{self, Enrolment};
 use angbu_time::exchange::{Exchange, Source};
 use angbu_time::packet::Leap;
 use angbu_time::proof::Proof;
-use angbu_time::record::{Alarm, AlarmKind, Dropped, Fact, Measured, Record, Software, Start, Stop, When};
+use angbu_time::record::{
+    Alarm, AlarmKind, Dropped, Fact, Manner, Measured, Record, Software, Start, Stop, When,
+};
 use angbu_time::report::CUSTOMER;
 use angbu_time::segment::{self, Kept, Segment};
 use angbu_time::sync::{Policy, Sync};
 use angbu_units::{AgentId, EntryId, Nanos, NtpServerId, NtpShort, UnixTime};
+
+use ed25519_dalek::SigningKey;
 
 use crate::site::{Fields, OURS, Site};
 
@@ -60,9 +65,17 @@ impl Server {
         AgentId::from_bytes([self.number; 16])
     }
 
+    fn key(&self) -> SigningKey {
+        SigningKey::from_bytes(&[self.number; 32])
+    }
+
+    fn public_key(&self) -> [u8; 32] {
+        self.key().verifying_key().to_bytes()
+    }
+
     pub(crate) fn enrol(&self, site: &mut Site) -> EntryId {
         let enrolment =
-            Enrolment { agent: self.agent(), name: self.name.to_owned(), public_key: [self.number; 32] };
+            Enrolment { agent: self.agent(), name: self.name.to_owned(), public_key: self.public_key() };
         site.append(events::ENROLMENT, OURS, self.from, &enrolment.fields())
     }
 
@@ -82,6 +95,9 @@ impl Server {
             ahead: Nanos::ZERO,
             sync: Sync::new(),
             open: Vec::new(),
+            others: Vec::new(),
+            chain: Chain::begin(self.agent(), &self.public_key(), 1),
+            first_seq: 1,
             noise: u32::from(self.number),
         };
         let mut deeds = self.deeds.iter().peekable();
@@ -119,6 +135,10 @@ struct Life<'a> {
     ahead: Nanos,
     sync: Sync,
     open: Vec<Kept>,
+    others: Vec<Other>,
+    /// The chain before record `first_seq`, the first that is in no segment.
+    chain: Chain,
+    first_seq: u64,
     noise: u32,
 }
 
@@ -170,12 +190,30 @@ impl Life<'_> {
 
     fn close(&mut self, site: &mut Site, at: UnixTime) {
         let exchanges = std::mem::take(&mut self.open);
-        if !exchanges.is_empty() {
+        if self.first_seq < self.seq {
+            let mut signed = Signed {
+                first_seq: self.first_seq,
+                next_seq: self.seq,
+                before: self.chain,
+                others: std::mem::take(&mut self.others),
+                rest: [9; 32],
+                signature: [0; 64],
+            };
+            let mut hashes: Vec<_> =
+                exchanges.iter().map(|kept| (kept.seq, chain::hash(&kept.record()))).collect();
+            hashes.extend(signed.others.iter().map(|other| (other.seq, other.hash)));
+            hashes.sort_unstable();
+            let after = hashes.iter().fold(self.chain, |chain, (_, hash)| chain.then(hash));
+            let statement =
+                Statement { agent: self.server.agent(), next_seq: self.seq, chain: after, rest: signed.rest };
+            signed.signature = statement.sign(&self.server.key());
+            (self.chain, self.first_seq) = (after, self.seq);
             let segment = Segment {
                 agent: self.server.agent(),
                 enrolment: self.enrolment,
                 settings: self.settings,
                 exchanges,
+                signed: Some(signed),
             };
             site.append(segment::KIND, OURS, at, &segment.fields());
         }
@@ -184,7 +222,8 @@ impl Life<'_> {
     fn start(&mut self, site: &mut Site, at: UnixTime, clean: bool) {
         let software = Software::new("angbu/0.1.0").unwrap();
         let when = When { system: at + self.ahead, centre: None };
-        self.record(site, at, Fact::Start(Start { at: when, poll: self.server.poll, clean, software }));
+        let (poll, manner) = (self.server.poll, Some(Manner { nts: true, steers: false }));
+        self.record(site, at, Fact::Start(Start { at: when, poll, clean, manner, software }));
         self.sync = Sync::new();
     }
 
@@ -209,9 +248,10 @@ impl Life<'_> {
     }
 
     fn record(&mut self, site: &mut Site, at: UnixTime, fact: Fact) {
-        self.close(site, at);
         let record = Record { seq: self.seq, fact };
         self.seq = record.next_seq();
+        let hash = chain::hash(&record);
+        self.others.push(Other { seq: record.seq, next_seq: self.seq, hash });
         let (kind, fields): (Kind, _) = events::entry(self.server.agent(), &record).unwrap();
         site.append(kind, OURS, at, &fields);
     }

@@ -10,6 +10,7 @@ use angbu_accounts::EnrolmentCode;
 use angbu_agent::clock::SystemClock;
 use angbu_agent::nts::exchange_keys;
 use angbu_client::Trust;
+use angbu_time::chain::Chain;
 use angbu_time::exchange::Exchange;
 use angbu_time::ingest::sign;
 use angbu_time::proof::{Asked, Witness, identifier};
@@ -237,6 +238,7 @@ fn an_agent_cannot_invent_repeat_or_reorder_exchanges() {
     let told = [first.clone(), first, third, second, invented, borrowed, fourth];
     let mut upload = Upload {
         agent: joined.agent,
+        before: Chain::begin(joined.agent, &mine, 1),
         sent: now(&centre),
         newest_checkpoint: None,
         records: Vec::new(),

@@ -1,6 +1,7 @@
 //! Bad input: every refusal is clear and changes nothing.
 
 use angbu_accounts::EnrolmentCode;
+use angbu_time::chain::Chain;
 use angbu_time::ingest::{MAX_WIRE, sign};
 use angbu_time::record::{Fact, Record, Software, Start, Stop, Upload, When};
 use angbu_units::{AgentId, Nanos, UnixTime};
@@ -39,13 +40,25 @@ impl Agent {
     /// An upload of records of which the first names the agent's software.
     pub(crate) fn upload_of(&self, now: UnixTime, first: u64, records: usize, software: &str) -> Upload {
         let at = When { system: now, centre: Some(now) };
-        let start =
-            Start { at, poll: Nanos::from_secs(2), clean: true, software: Software::new(software).unwrap() };
+        let start = Start {
+            at,
+            poll: Nanos::from_secs(2),
+            clean: true,
+            manner: None,
+            software: Software::new(software).unwrap(),
+        };
         let fact =
             |place: usize| if place == 0 { Fact::Start(start.clone()) } else { Fact::Stop(Stop { at }) };
         let records =
             (0..records).map(|place| Record { seq: first + place as u64, fact: fact(place) }).collect();
-        Upload { agent: self.id, sent: now, newest_checkpoint: None, records, witnesses: Default::default() }
+        Upload {
+            agent: self.id,
+            before: Chain::begin(self.id, &self.key.verifying_key().to_bytes(), first),
+            sent: now,
+            newest_checkpoint: None,
+            records,
+            witnesses: Default::default(),
+        }
     }
 }
 

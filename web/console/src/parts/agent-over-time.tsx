@@ -54,6 +54,7 @@ export function AgentOverTime({ agent, customer }: { readonly agent: Agent; read
             {periodSentence(words, agent.name, graph.data.tolerance_ns, periodWords(words, chosen), graph.data.totals)}
           </p>
           <Shares graph={graph.data} />
+          <Sealed graph={graph.data} />
           <div class="graph-head">
             <ScaleChooser shown={shown} />
           </div>
@@ -127,6 +128,20 @@ function Shares({ graph }: { readonly graph: Graph }): JSX.Element {
       ))}
     </ul>
   );
+}
+
+/** How many exchanges bear the centre's seal, where anything was shown of any. */
+function Sealed({ graph }: { readonly graph: Graph }): JSX.Element | null {
+  const { words, language } = useSpeech();
+  const { exchanges, proven, late, refused } = graph.proofs;
+  if (proven === 0 && refused === 0) return null;
+  const count = (n: number): string => n.toLocaleString(language);
+  const said = [
+    words.sealed({ count: count(exchanges), proven: count(proven) }),
+    late > 0 ? words.sealedLate({ count: count(late) }) : "",
+    refused > 0 ? words.sealedRefused({ count: count(refused) }) : "",
+  ];
+  return <p class="soft">{said.filter((part) => part !== "").join(" ")}</p>;
 }
 
 function ScaleChooser({ shown }: { readonly shown: ScaleName }): JSX.Element {

@@ -159,6 +159,9 @@ export const en = {
     `${p.agent} is not shown to be within ${p.tolerance} at any time of ${p.period}; ${p.rest}.`,
   partOutside: (p: { share: string }) => `${p.share} was outside`,
   partNotProven: (p: { share: string }) => `${p.share} is not proven`,
+  sealed: (p: { proven: string; count: string }) => `${p.proven} of ${p.count} exchanges are proven by the centre’s seal.`,
+  sealedLate: (p: { count: string }) => `Told late: ${p.count}.`,
+  sealedRefused: (p: { count: string }) => `Shown, but proving nothing: ${p.count}.`,
   and: ", ",
 
   // Periods of time

@@ -141,6 +141,9 @@ export const ja: Words = {
   wasNone: (p) => `${p.period}のうち、${p.agent} の時刻が許容範囲 ${p.tolerance} 内と証明された時間はありません（${p.rest}）。`,
   partOutside: (p) => `${p.share} は範囲外`,
   partNotProven: (p) => `${p.share} は未証明`,
+  sealed: (p) => `測定${p.count}件のうち${p.proven}件は、センターの封印によって証明されています。`,
+  sealedLate: (p) => `遅れて報告: ${p.count}件。`,
+  sealedRefused: (p) => `示されたが何も証明しないもの: ${p.count}件。`,
   and: "、",
 
   period: "期間",

@@ -140,6 +140,9 @@ export const ko: Words = {
   wasNone: (p) => `${p.period} 중 ${p.agent}의 시각이 허용 범위 ${p.tolerance} 내로 입증된 때는 없으며, ${p.rest}입니다.`,
   partOutside: (p) => `${p.share}는 범위 밖`,
   partNotProven: (p) => `${p.share}는 미입증`,
+  sealed: (p) => `측정 ${p.count}건 중 ${p.proven}건이 센터의 봉인으로 입증되었습니다.`,
+  sealedLate: (p) => `늦게 보고됨: ${p.count}건.`,
+  sealedRefused: (p) => `제시되었으나 아무것도 입증하지 못함: ${p.count}건.`,
   and: ", ",
 
   period: "기간",

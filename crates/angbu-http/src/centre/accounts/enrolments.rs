@@ -8,6 +8,7 @@ use angbu_accounts::{CODE_LIFETIME, EnrolmentCode, Joining, LoginId, Name, Passw
 use angbu_store::accounts::{CodeRow, CustomerRow, PersonRow};
 use angbu_store::time::AgentRow;
 use angbu_store::{Snapshot, StoreError, Tx};
+use angbu_time::chain::Chain;
 use angbu_time::events::{ENROLMENT, Enrolment};
 use angbu_units::{AgentId, CodeId, CustomerId, ProvenInstant, UnixTime};
 
@@ -305,6 +306,7 @@ fn admit_agent(
         enrolment,
         enrolled: instant.time,
         next_seq: 1,
+        chain: *Chain::begin(id, &wish.public_key, 1).as_bytes(),
         last_seen: None,
         poll: None,
         closed_seq: 1,

@@ -10,7 +10,7 @@ use angbu_units::ClockVerdict;
 
 use super::Language;
 use crate::periods::{Verdict, Why};
-use crate::record::{AlarmKind, PauseReason};
+use crate::record::{AlarmKind, Manner, PauseReason};
 
 /// The catalogue of a language.
 pub(super) const fn of(language: Language) -> &'static Words {
@@ -132,6 +132,10 @@ pub(super) struct Words {
     pub(super) stood_still: &'static str,
     pub(super) started: &'static str,
     pub(super) started_after_crash: &'static str,
+    /// Behind `{software}`: how the agent takes the time.
+    pub(super) with_nts: &'static str,
+    pub(super) without_nts: &'static str,
+    pub(super) steers: &'static str,
     pub(super) stopped: &'static str,
     // `{count}`, `{difference}`
     pub(super) corrected: &'static str,
@@ -159,6 +163,7 @@ pub(super) struct Words {
     pub(super) proven: &'static str,
     pub(super) proven_log: &'static str,
     pub(super) proven_complete: &'static str,
+    pub(super) proven_signed: &'static str,
     pub(super) proven_verdicts: &'static str,
     pub(super) not_proven: &'static str,
     pub(super) not_proven_agent: &'static str,
@@ -216,6 +221,13 @@ pub(super) struct Whys {
 }
 
 impl Words {
+    /// What follows a started agent's software: how it takes the time, where that was told.
+    pub(super) fn manner(&self, manner: Option<Manner>) -> String {
+        let Some(Manner { nts, steers }) = manner else { return String::new() };
+        let nts = if nts { self.with_nts } else { self.without_nts };
+        [nts, if steers { self.steers } else { "" }].concat()
+    }
+
     pub(super) const fn verdict(&self, verdict: Verdict) -> &'static str {
         match verdict {
             Verdict::Within => self.verdicts.within,
