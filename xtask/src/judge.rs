@@ -17,7 +17,7 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
         "cluster-crash" => ignored_test(workspace, "angbu", "judge_cluster_crash"),
         "standstill" => ignored_test(workspace, "angbu", "judge_standstill"),
         "tenmillion" => ignored_test(workspace, "angbu-store", "judge_ten_million"),
-        "discipline" => ignored_test(workspace, "angbu-agent", "judge_discipline"),
+        "discipline" => ignored_test(workspace, "angbu-testkit", "judge_discipline"),
         "tampering" => ignored_test(workspace, "angbu-testkit", "judge_tampering"),
         "clock" => {
             packages::ensure_guest()?;
@@ -33,7 +33,7 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
              cluster-crash (30 pairs of centres over PostgreSQL, killed under load), \
              standstill (a centre that has the log stands still for 30 s), \
              tenmillion (a log of ten million entries: its size, its start, its proofs), \
-             discipline (the agent's beside chronyd's, each on a simulated clock, seven minutes), \
+             discipline (the agent's beside chronyd's, in the same simulated worlds), \
              verdicts (10,000 simulated agents and 1,000,000 polls, each verdict against the truth), \
              ntpd-rs (as client of our protected time, and our agent as client of its), \
              roughtime (the published Rust client and server against ours), \

@@ -45,11 +45,11 @@ fn steps(host: &Host) -> usize {
 
 #[test]
 fn ordinary_networks() {
-    check("lan", us(15), us(60), |seed| {
+    check("lan", us(8), us(20), |seed| {
         Host::new(seed, Oscillator::ordinary(seed)).with(Upstream::honest(Path::lan()))
     });
     // 8 ms there and 5 ms back: half of the difference, 1.5 ms, no single server can know of.
-    check("wan", us(1_800), us(2_500), |seed| {
+    check("wan", us(1_600), us(1_700), |seed| {
         Host::new(seed, Oscillator::ordinary(seed)).with(Upstream::honest(Path::wan()))
     });
 }
@@ -57,16 +57,16 @@ fn ordinary_networks() {
 #[test]
 fn crystals() {
     let lan = |seed, oscillator| Host::new(seed, oscillator).with(Upstream::honest(Path::lan()));
-    check("drift of 200 ppm", us(15), us(60), |seed| {
+    check("drift of 200 ppm", us(8), us(20), |seed| {
         lan(seed, Oscillator { drift: Ppb::new(-200_000), ..Oscillator::ordinary(seed) })
     });
-    check("a swing of 2 ppm in 20 minutes", us(100), us(300), |seed| {
+    check("a swing of 2 ppm in 20 minutes", us(20), us(100), |seed| {
         lan(seed, Oscillator { swing: Ppb::new(2_000), period: s(1_200), ..Oscillator::ordinary(seed) })
     });
-    check("a wander of 10 ppb", us(40), us(200), |seed| {
+    check("a wander of 10 ppb", us(12), us(60), |seed| {
         lan(seed, Oscillator { wander: 10.0, ..Oscillator::ordinary(seed) })
     });
-    check("readings 20 µs apart", us(30), us(100), |seed| {
+    check("readings 20 µs apart", us(35), us(120), |seed| {
         lan(seed, Oscillator { reading_jitter: us(20), ..Oscillator::ordinary(seed) })
     });
 }
@@ -74,13 +74,13 @@ fn crystals() {
 #[test]
 fn bad_paths() {
     let on = |seed, path| Host::new(seed, Oscillator::ordinary(seed)).with(Upstream::honest(path));
-    check("half of all exchanges lost", us(20), us(100), |seed| {
+    check("half of all exchanges lost", us(12), us(40), |seed| {
         on(seed, Path { lost_per_mille: 500, reordered_per_mille: 50, ..Path::lan() })
     });
-    check("queues of 1 ms both ways", us(150), us(500), |seed| {
+    check("queues of 1 ms both ways", us(120), us(250), |seed| {
         on(seed, Path::symmetric(Delay::of(us(100), ms(1))))
     });
-    check("a queue of 20 ms one way, one minute in ten", us(60), us(1_000), |seed| {
+    check("a queue of 20 ms one way, one minute in ten", us(10), us(30), |seed| {
         let queue = Congestion { every: s(600), lasts: s(60), there: ms(20), back: Nanos::ZERO };
         on(seed, Path { congestion: Some(queue), ..Path::lan() })
     });
@@ -88,7 +88,7 @@ fn bad_paths() {
 
 #[test]
 fn falsetickers_are_outvoted() {
-    check("two of five lie", us(100), us(300), |seed| {
+    check("two of five lie", us(10), us(30), |seed| {
         let lies = |by| Upstream::lying(Path::lan(), by);
         let good = || Upstream::honest(Path::lan());
         let host = Host::new(seed, Oscillator::ordinary(seed)).with(good()).with(lies(ms(40)));

@@ -10,6 +10,7 @@ use super::Chance;
 
 /// Nanoseconds in a second.
 const S: f64 = 1e9;
+const SECOND: i64 = 1_000_000_000;
 
 /// Seconds in a day.
 const DAY: i64 = 86_400;
@@ -77,6 +78,8 @@ pub struct Kernel {
 #[derive(Debug)]
 struct State {
     chance: Chance,
+    /// The walk's own, so that a crystal walks alike whatever reads it.
+    steps: Chance,
     oscillator: Oscillator,
     /// True time at the start, UTC.
     epoch: UnixTime,
@@ -117,6 +120,7 @@ impl Machine {
         };
         Self(Mutex::new(State {
             chance: Chance::new(seed, 2),
+            steps: Chance::new(seed, 6),
             oscillator,
             epoch,
             elapsed: 0,
@@ -209,15 +213,14 @@ impl Machine {
 impl State {
     fn advance(&mut self, mut length: i64) {
         while length > 0 {
-            // No longer than a second, nor than the kernel's second lasts.
+            // No longer than a true second lasts, nor than the kernel's.
             let most = self.kernel.left.ceil().clamp(1.0, S) as i64;
-            let piece = length.min(most);
+            let piece = length.min(most).min(SECOND - self.elapsed.rem_euclid(SECOND));
             length -= piece;
             self.elapsed += piece;
             let seconds = piece as f64 / S;
-            if self.oscillator.wander > 0.0 {
-                let deviation = self.oscillator.wander * seconds.sqrt();
-                self.walked += self.chance.normal(deviation);
+            if self.elapsed.rem_euclid(SECOND) == 0 {
+                self.walked += self.steps.normal(self.oscillator.wander);
             }
             let turn = self.elapsed as f64 / self.oscillator.period.count() as f64;
             let swing = self.oscillator.swing.count() as f64 * (turn * std::f64::consts::TAU).sin();

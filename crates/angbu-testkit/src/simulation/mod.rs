@@ -23,6 +23,7 @@
 mod host;
 mod machine;
 mod network;
+mod program;
 
 pub use host::{Host, Point, Statistics, Witness, look};
 pub use machine::{Kernel, Machine, Oscillator};

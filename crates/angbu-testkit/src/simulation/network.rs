@@ -286,6 +286,42 @@ pub struct Asked {
     pub server_wrong_by: Nanos,
 }
 
+/// A request that was carried to a server, and its reply back.
+pub(crate) struct Carried {
+    pub(crate) reply: Vec<u8>,
+    /// From the request's departure to the reply's arrival.
+    pub(crate) takes: Nanos,
+    pub(crate) server_wrong_by: Nanos,
+}
+
+/// Carries a request that leaves the machine now; no time passes. None when it or the reply gets lost.
+pub(crate) fn carry(
+    upstream: &Upstream,
+    machine: &Machine,
+    chance: &mut Chance,
+    leaping: Option<Leaping>,
+    request: &[u8],
+) -> Option<Carried> {
+    let (path, elapsed) = (&upstream.path, machine.elapsed());
+    let silent = upstream.silent_from.is_some_and(|from| from <= elapsed);
+    if silent || chance.happens(path.lost_per_mille) {
+        return None;
+    }
+    let (more_there, more_back) = path.congested(elapsed);
+    let there = path.there.draw(chance) + more_there;
+    let shown = |after: Nanos| {
+        let wrong_by = upstream.clock.wrong_by(elapsed + after);
+        (Leaping::utc(leaping, machine.atomic() + after + wrong_by), wrong_by)
+    };
+    let (t2, _) = shown(there);
+    let (t3, server_wrong_by) = shown(there + path.inside);
+    let mut reply = [0; LENGTH];
+    server::answer(request, t2, t3, &upstream.says(t3, leaping), &mut reply)
+        .expect("broken invariant: a request is answered");
+    let takes = there + path.inside + path.back.draw(chance) + more_back;
+    Some(Carried { reply: reply.to_vec(), takes, server_wrong_by })
+}
+
 /// Asks a server; true time passes. None when nothing came back.
 pub(crate) fn ask(
     upstream: &mut Upstream,
@@ -295,35 +331,20 @@ pub(crate) fn ask(
 ) -> Option<Asked> {
     let token = NtpTimestamp::from_bits(chance.bits() | 1);
     let request = Packet::request(Version::V4, token).encode();
-    let elapsed = machine.elapsed();
-    let silent = upstream.silent_from.is_some_and(|from| from <= elapsed);
     let sent = machine.read().wall;
-    if silent || chance.happens(upstream.path.lost_per_mille) {
+    let Some(carried) = carry(upstream, machine, chance, leaping, &request) else {
         machine.advance(PATIENCE);
         return None;
-    }
-    let path = upstream.path;
-    let (more_there, more_back) = path.congested(elapsed);
-    machine.advance(path.there.draw(chance) + more_there);
-    let shown = |machine: &Machine| {
-        let wrong_by = upstream.clock.wrong_by(machine.elapsed());
-        (Leaping::utc(leaping, machine.atomic() + wrong_by), wrong_by)
     };
-    let (t2, _) = shown(machine);
-    machine.advance(path.inside);
-    let (t3, server_wrong_by) = shown(machine);
-    let mut reply = [0; LENGTH];
-    server::answer(&request, t2, t3, &upstream.says(t3, leaping), &mut reply)
-        .expect("broken invariant: a request is answered");
-    machine.advance(path.back.draw(chance) + more_back);
-    let mut reply = reply.to_vec();
-    if chance.happens(path.reordered_per_mille) {
+    machine.advance(carried.takes);
+    let mut reply = carried.reply;
+    if chance.happens(upstream.path.reordered_per_mille) {
         // An older reply arrives in its place; there is none at first, then nothing does.
         match upstream.late.replace(reply) {
             Some(older) => reply = older,
             None => return None,
         }
     }
-    let now = machine.read();
+    let (now, server_wrong_by) = (machine.read(), carried.server_wrong_by);
     Some(Asked { request: request.to_vec(), reply, sent, received: now.wall, now, server_wrong_by })
 }

@@ -1,11 +1,10 @@
-//! What one upstream shows of the bare oscillator: a line through its recent samples.
+//! What one upstream shows of the bare oscillator.
 //!
 //! A sample is what the upstream's clock is ahead of the clock that nobody can set. Neither steps nor slews of the wall clock
-//! touch it, so that nothing has to be corrected for corrections. Through the samples goes the line of least squares,
-//! each sample weighing as much as its delay allows: what queues add to the delay is at most what they make the offset
-//! wrong by, and evenly spread between, which has a deviation of 1/√3 of it. As long as the signs of the residuals
-//! come in too few runs, a line does not describe the oscillator any more, and the oldest sample goes (the runs
-//! test of Wald and Wolfowitz, one-sided at 5 %).
+//! touch it, so that nothing has to be corrected for corrections. What disturbs it is not known beforehand: how noisy a sample is
+//! that met no queue, how one-sided the queues are, how far the oscillator's rate walks. So several suppositions of each
+//! stand side by side, each with a Kalman filter of its own (`belief`), and each counts by how likely it makes what was seen
+//! of late (Magill, "Optimal adaptive estimation of sampled stochastic processes", 1965).
 
 use std::collections::VecDeque;
 
@@ -16,23 +15,38 @@ use crate::packet::Leap;
 use crate::periods::DRIFT;
 use crate::selection::Interval;
 
-/// How many samples a line goes through at most.
-const MOST: usize = 64;
+use super::belief::{Belief, Model, Point};
 
-/// From how many on the runs test says something.
-const ENOUGH_FOR_RUNS: usize = 8;
+/// How many samples are kept. What they say is reckoned anew with each further one, since one that met no queue shows how long
+/// the others stood in queues.
+const MOST: usize = 32;
+
+/// How many delays of earlier samples are kept beside those: a longer way, once it has been the only one for so long, is
+/// no queue.
+const DELAYS: usize = 64;
 
 /// Among how many of the newest samples the tightest is looked for (the clock filter of RFC 5905, section 10, has eight stages).
 const STAGES: usize = 8;
 
-/// What no clock is read more finely than, ns.
-const FINEST: f64 = 50.0;
-
-/// 1/√3: the deviation of what is evenly spread between -1 and 1.
-const EVENLY_SPREAD: f64 = 0.577;
-
 /// How uncertain the frequency is before anything is known of it, ppb: 100 ppm, the drift that verdicts allow for too.
 const UNKNOWN_RATE: f64 = 100_000.0;
+
+/// How uncertain the frequency is by which a clock was kept, after a pause, ppb.
+const KNOWN_RATE: f64 = 1_000.0;
+
+/// How noisy samples can be that met no queue, ns: from a reading of the clock to a wireless network.
+const NOISES: [f64; 7] = [100.0, 500.0, 2_500.0, 12_500.0, 62_500.0, 312_500.0, 1_562_500.0];
+
+/// What queues can make the offset wrong by, as a share of what they add to the delay: anything between all and minus all, evenly, which has a
+/// deviation of 1/√3, where both ways have them; less where one way has most of them.
+const SPREADS: [f64; 2] = [0.577, 0.15];
+
+/// How far the oscillator's rate can walk, ppb in the square root of a second: from a server in a cool room on.
+const WALKS: [f64; 4] = [0.5, 2.5, 12.5, 62.5];
+
+/// How much less likely (natural logarithm) each of these is than the one before it. It takes that much to tell an oscillator that
+/// wanders from an upstream that does: an upstream's clock is kept by somebody and comes back, and is best not followed.
+const UNLIKELIER: f64 = 8.0;
 
 /// One sample.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +60,7 @@ struct Sample {
     seq: u64,
 }
 
-/// The line at one instant.
+/// What is believed at one instant.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Estimate {
     /// What the upstream's clock is ahead of the wall clock.
@@ -67,30 +81,62 @@ pub(super) struct Estimate {
     pub(super) samples: usize,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Line {
-    /// Seconds after the oldest sample, and ns ahead of it.
-    mean: (f64, f64),
+/// One supposition.
+#[derive(Debug, Clone)]
+struct Supposition {
+    model: Model,
+    /// How likely it is before anything is seen (natural logarithm).
+    before: f64,
+    /// The evidence for it when samples began.
+    evidence: f64,
+    /// What was believed after the oldest sample, unless that is the first.
+    base: Option<Belief>,
+    /// What is believed after the newest.
+    belief: Option<Belief>,
+}
+
+/// What all suppositions say together.
+#[derive(Debug, Clone, Copy, Default)]
+struct Together {
+    offset: f64,
+    offset_variance: f64,
     rate: f64,
     rate_variance: f64,
-    mean_variance: f64,
 }
 
 /// An upstream's samples.
 #[derive(Debug, Clone)]
 pub(super) struct Filter {
     samples: VecDeque<Sample>,
-    /// What the rate was when it was last well known, and how uncertain that is by now.
+    /// The delays of the samples before those.
+    delays: VecDeque<Nanos>,
+    /// What offsets are counted from.
+    origin: i64,
+    /// What the rate was when it was last known, and how uncertain that is by now.
     known: (f64, f64),
-    noise: f64,
-    line: Option<Line>,
+    suppositions: Vec<Supposition>,
 }
 
 impl Filter {
-    pub(super) const fn new(frequency: Ppb) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "a frequency is far below 2^53 ppb")]
-        let rate = frequency.count() as f64;
-        Self { samples: VecDeque::new(), known: (rate, UNKNOWN_RATE), noise: 1e6, line: None }
+    pub(super) fn new(frequency: Ppb) -> Self {
+        let mut suppositions = Vec::with_capacity(NOISES.len() * SPREADS.len() * WALKS.len());
+        for noise in NOISES {
+            for spread in SPREADS {
+                let mut before = 0.0;
+                for walk in WALKS {
+                    let model = Model { noise, spread, walk };
+                    suppositions.push(Supposition { model, before, evidence: 0.0, base: None, belief: None });
+                    before -= UNLIKELIER;
+                }
+            }
+        }
+        Self {
+            samples: VecDeque::new(),
+            delays: VecDeque::new(),
+            origin: 0,
+            known: (float(frequency.count()), UNKNOWN_RATE),
+            suppositions,
+        }
     }
 
     /// One more exchange.
@@ -107,24 +153,88 @@ impl Filter {
         if self.contradicts(&sample) {
             self.forget();
         }
+        if self.samples.is_empty() {
+            self.origin = sample.ahead;
+        }
         self.samples.push_back(sample);
-        if self.samples.len() > MOST {
-            self.samples.pop_front();
+        self.believe();
+    }
+
+    /// What follows from the samples that are kept, for each supposition.
+    fn believe(&mut self) {
+        let (points, known) = (self.points(), self.known);
+        let Some((first, later)) = points.split_first() else { return };
+        for supposed in &mut self.suppositions {
+            let Supposition { model, evidence, base, .. } = supposed;
+            let begun = base.unwrap_or_else(|| Belief::first(first, model, known, *evidence));
+            let mut beliefs = later.iter().scan(begun, |belief, point| {
+                *belief = belief.after(model, point);
+                Some(*belief)
+            });
+            if points.len() > MOST {
+                // The oldest sample goes; what it says stays.
+                *base = beliefs.next();
+            }
+            supposed.belief = beliefs.last().or(supposed.base).or(Some(begun));
         }
-        self.line = self.fit();
-        while self.samples.len() >= ENOUGH_FOR_RUNS && self.bends() {
-            self.samples.pop_front();
-            self.line = self.fit();
+        if points.len() > MOST
+            && let Some(oldest) = self.samples.pop_front()
+        {
+            self.delays.push_back(oldest.delay);
+            if self.delays.len() > DELAYS {
+                self.delays.pop_front();
+            }
         }
-        if let Some(line) = self.line.filter(|_| self.samples.len() >= ENOUGH_FOR_RUNS) {
-            self.known = (line.rate, 4.0 * line.rate_variance.sqrt() + 50.0);
-        }
+    }
+
+    /// The samples as the suppositions' filters need them.
+    fn points(&self) -> Vec<Point> {
+        let delays = self.samples.iter().map(|sample| sample.delay);
+        let least = delays.chain(self.delays.iter().copied()).min().unwrap_or_default();
+        let mut before = self.samples.front().map(|sample| sample.at);
+        let point = |sample: &Sample| Point {
+            after: seconds(sample.at - before.replace(sample.at).unwrap_or(sample.at)),
+            ahead: float(sample.ahead.wrapping_sub(self.origin)),
+            queued: float((sample.delay - least).count()),
+        };
+        self.samples.iter().map(point).collect()
+    }
+
+    /// What all suppositions together say so many seconds after the newest sample, each by how likely it is.
+    fn together(&self, after: f64) -> Option<Together> {
+        let believed = self.suppositions.iter().filter_map(|supposed| {
+            let belief = supposed.belief?;
+            Some((supposed.before + belief.evidence, belief.later(&supposed.model, after)))
+        });
+        let mut believed: Vec<(f64, Belief)> = believed.collect();
+        let most = believed.iter().map(|(likely, _)| *likely).max_by(f64::total_cmp)?;
+        believed.iter_mut().for_each(|(likely, _)| *likely = (*likely - most).exp());
+        let sum: f64 = believed.iter().map(|(weight, _)| weight).sum();
+        let mean = |value: &dyn Fn(&Belief) -> f64| {
+            believed.iter().map(|(weight, belief)| weight / sum * value(belief)).sum::<f64>()
+        };
+        let (offset, rate) = (mean(&|belief| belief.offset), mean(&|belief| belief.rate));
+        Some(Together {
+            offset,
+            offset_variance: mean(&|belief| belief.variances().0 + (belief.offset - offset).powi(2)),
+            rate,
+            rate_variance: mean(&|belief| belief.variances().1 + (belief.rate - rate).powi(2)),
+        })
     }
 
     /// Nothing but the rate is known any more: the monotonic clock or the upstream's jumped.
     pub(super) fn forget(&mut self) {
+        if let Some(together) = self.together(0.0) {
+            let deviation = together.rate_variance.sqrt();
+            self.known = (together.rate, deviation.clamp(KNOWN_RATE, UNKNOWN_RATE));
+        }
+        for supposed in &mut self.suppositions {
+            // What disturbs the machine and its network does so still.
+            let evidence = supposed.belief.take().map(|belief| belief.evidence);
+            (supposed.evidence, supposed.base) = (evidence.unwrap_or(supposed.evidence), None);
+        }
         self.samples.clear();
-        self.line = None;
+        self.delays.clear();
     }
 
     /// A leap second has passed: the upstream's clock went on by `by` against the monotonic one.
@@ -132,6 +242,7 @@ impl Filter {
         for sample in &mut self.samples {
             sample.ahead = sample.ahead.wrapping_add(by.count());
         }
+        self.origin = self.origin.wrapping_add(by.count());
     }
 
     pub(super) fn newest(&self) -> Option<Monotonic> {
@@ -144,25 +255,23 @@ impl Filter {
         Some(UnixTime::from_nanos(newest.ahead.wrapping_add(now.nanos())))
     }
 
-    /// What the line says now.
+    /// What follows for now.
     pub(super) fn estimate(&self, now: Reading) -> Option<Estimate> {
-        let (line, oldest, newest) = (self.line?, self.samples.front()?, self.samples.back()?);
-        let age = seconds(now.monotonic - oldest.at);
-        let ahead = line.mean.1 + line.rate * (age - line.mean.0);
+        let newest = self.samples.back()?;
+        let together = self.together(seconds(now.monotonic - newest.at))?;
         let wall_ahead = now.wall.nanos().wrapping_sub(now.monotonic.nanos());
-        let offset = ahead + float(oldest.ahead.wrapping_sub(wall_ahead));
-        let deviation = (line.mean_variance + line.rate_variance * (age - line.mean.0).powi(2)).sqrt();
+        let offset = together.offset + float(self.origin.wrapping_sub(wall_ahead));
         let recent = self.samples.iter().rev().take(STAGES);
         let loosened = |sample: &Sample| sample.bound + PHI.over(now.monotonic - sample.at);
         let best = recent.min_by_key(|sample| loosened(sample))?;
         let since = float((now.monotonic - best.at).count()) * 1e-9;
-        let shown = float(best.ahead.wrapping_sub(wall_ahead)) + line.rate * since;
+        let shown = float(best.ahead.wrapping_sub(wall_ahead)) + together.rate * since;
         let interval = Interval::around(nanos(shown), loosened(best));
         Some(Estimate {
             offset: offset.clamp(float(interval.low.count()), float(interval.high.count())),
-            deviation,
-            rate: line.rate,
-            rate_deviation: line.rate_variance.sqrt(),
+            deviation: together.offset_variance.sqrt(),
+            rate: together.rate,
+            rate_deviation: together.rate_variance.sqrt(),
             interval,
             rests_on: best.seq,
             leap: newest.leap,
@@ -177,81 +286,6 @@ impl Filter {
             let explained = sample.bound + newest.bound + DRIFT.over(sample.at - newest.at).times(5);
             apart > explained || sample.at < newest.at
         })
-    }
-
-    /// The points of the line: seconds and ns after the oldest, and the variance of each.
-    fn points(&self) -> impl Iterator<Item = (f64, f64, f64)> + '_ {
-        let oldest = self.samples.front().copied();
-        let least = self.samples.iter().map(|sample| sample.delay).min().unwrap_or_default();
-        self.samples.iter().filter_map(move |sample| {
-            let oldest = oldest?;
-            let queued = EVENLY_SPREAD * float((sample.delay - least).count());
-            let variance = self.noise.powi(2) + queued.powi(2);
-            let ahead = float(sample.ahead.wrapping_sub(oldest.ahead));
-            Some((seconds(sample.at - oldest.at), ahead, variance))
-        })
-    }
-
-    /// The line through the samples, drawn towards the rate that was known.
-    fn fit(&mut self) -> Option<Line> {
-        let mut line = self.fit_once()?;
-        // The noise beside the queues is what the residuals leave; two rounds settle it.
-        for _ in 0..2 {
-            let (mut squares, mut weights) = (0.0, 0.0);
-            for (at, ahead, variance) in self.points() {
-                let residual = ahead - line.mean.1 - line.rate * (at - line.mean.0);
-                squares += residual.powi(2) / variance;
-                weights += 1.0 / variance;
-            }
-            if self.samples.len() > 3 {
-                #[expect(clippy::cast_precision_loss, reason = "at most 64 samples")]
-                let count = self.samples.len() as f64;
-                self.noise = (squares / weights * count / (count - 2.0)).sqrt().max(FINEST);
-            } else {
-                let newest = self.samples.back()?;
-                self.noise = (float(newest.delay.count()) * 0.2).max(FINEST);
-            }
-            line = self.fit_once()?;
-        }
-        Some(line)
-    }
-
-    fn fit_once(&self) -> Option<Line> {
-        let (mut weights, mut at_mean, mut ahead_mean) = (0.0, 0.0, 0.0);
-        for (at, ahead, variance) in self.points() {
-            weights += 1.0 / variance;
-            at_mean += at / variance;
-            ahead_mean += ahead / variance;
-        }
-        if weights <= 0.0 {
-            return None;
-        }
-        let mean = (at_mean / weights, ahead_mean / weights);
-        let (known, uncertainty) = self.known;
-        let prior = 1.0 / uncertainty.powi(2);
-        let (mut xx, mut xy) = (prior, known * prior);
-        for (at, ahead, variance) in self.points() {
-            xx += (at - mean.0).powi(2) / variance;
-            xy += (at - mean.0) * (ahead - mean.1) / variance;
-        }
-        Some(Line { mean, rate: xy / xx, rate_variance: 1.0 / xx, mean_variance: 1.0 / weights })
-    }
-
-    /// Whether the signs of the residuals come in too few runs for a straight line.
-    fn bends(&self) -> bool {
-        let Some(line) = self.line else { return false };
-        let (mut above, mut below, mut runs, mut last) = (0.0, 0.0, 0.0, None);
-        for (at, ahead, _) in self.points() {
-            let is_above = ahead > line.mean.1 + line.rate * (at - line.mean.0);
-            *if is_above { &mut above } else { &mut below } += 1.0;
-            if last.replace(is_above) != Some(is_above) {
-                runs += 1.0;
-            }
-        }
-        let count: f64 = above + below;
-        let expected = 2.0 * above * below / count + 1.0;
-        let variance = (expected - 1.0) * (expected - 2.0) / (count - 1.0);
-        runs < expected - 1.645 * variance.max(0.0).sqrt()
     }
 }
 

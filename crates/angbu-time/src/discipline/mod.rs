@@ -1,14 +1,15 @@
 //! Keeping a clock right: samples of several upstreams go in, corrections of the kernel's clock come out.
 //!
-//! 1. Each upstream has a `filter` of its own: a line through what its clock is ahead of the bare oscillator.
+//! 1. Each upstream has a `filter` of its own: how far its clock is ahead of the bare oscillator, and how fast it runs.
 //! 2. Those whose intervals most agree on are taken ([`crate::selection`]); the others are falsetickers.
-//! 3. Their lines are combined, each by how close it bounds true time (the clock combine algorithm of RFC 5905, section 11.2.3)
+//! 3. Their estimates are combined, each by how close it bounds true time (the clock combine algorithm of RFC 5905, section 11.2.3)
 //!    and how well it knows the rate.
-//! 4. The kernel's frequency becomes the rate of that line; what the wall clock is beside it is slewed, and stepped only
+//! 4. The kernel's frequency becomes that rate; what the wall clock is beside it is slewed, and stepped only
 //!    past a threshold.
 //!
 //! It is a state machine without clock or chance. Agent and simulator run the same.
 
+mod belief;
 mod filter;
 
 use angbu_units::{Monotonic, Nanos, Ppb, Reading, UnixTime};
@@ -281,7 +282,7 @@ impl Correction {
     }
 }
 
-/// One line of those of all that were chosen.
+/// One estimate of those of all that were chosen.
 fn combine(chosen: &[Estimate]) -> Option<Estimate> {
     let best = *chosen.iter().min_by_key(|estimate| estimate.interval.high - estimate.interval.low)?;
     let (mut weights, mut offset, mut variance) = (0.0, 0.0, 0.0);

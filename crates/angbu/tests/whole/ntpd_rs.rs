@@ -36,8 +36,7 @@ fn run(command: &mut Command, folder: &Path) -> Other {
 
 /// The library that gives a process a clock of its own.
 fn simulated_clock(folder: &Path) -> PathBuf {
-    let source =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../angbu-agent/tests/discipline/simulated_clock.c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/whole/simulated_clock.c");
     let library = folder.join("clock.so");
     succeed(
         Command::new("cc")
