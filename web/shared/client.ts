@@ -4,10 +4,16 @@ import type { components, paths } from "./api";
 
 type Schemas = components["schemas"];
 export type Agent = Schemas["Agent"];
+export type AgentChain = Schemas["AgentChain"];
+export type AgentPeriods = Schemas["AgentPeriods"];
+export type AllanPoint = Schemas["AllanPoint"];
+export type AskedPeriod = Schemas["AskedPeriod"];
 export type Centre = Schemas["Centre"];
 export type CentreClock = Schemas["CentreClock"];
+export type ChainHead = Schemas["ChainHead"];
 export type ClockVerdict = Schemas["ClockVerdict"];
 export type Customer = Schemas["Customer"];
+export type CustomerPeriods = Schemas["CustomerPeriods"];
 export type EnrolmentKind = Schemas["EnrolmentKind"];
 export type EntryField = Schemas["EntryField"];
 export type EntryPage = Schemas["EntryPage"];
@@ -18,24 +24,34 @@ export type Growth = Schemas["Growth"];
 export type GrowthPoint = Schemas["GrowthPoint"];
 export type Head = Schemas["Head"];
 export type Key = Schemas["Key"];
+export type KeptReport = Schemas["KeptReport"];
 export type KindCount = Schemas["KindCount"];
 export type Machine = Schemas["Machine"];
 export type Mark = Schemas["Mark"];
 export type OpenCode = Schemas["OpenCode"];
 export type Period = Schemas["Period"];
+export type PeriodShares = Schemas["PeriodShares"];
 export type Person = Schemas["Person"];
 export type Point = Schemas["Point"];
 export type Problem = Schemas["Problem"];
 export type Role = Schemas["Role"];
 export type Session = Schemas["Session"];
+export type Share = Schemas["Share"];
+export type Shared = Schemas["Shared"];
+export type Spread = Schemas["Spread"];
 export type StaffMember = Schemas["StaffMember"];
 export type Token = Schemas["Token"];
 export type Totals = Schemas["Totals"];
+export type Traceability = Schemas["Traceability"];
+export type Trend = Schemas["Trend"];
 export type Verdict = Schemas["Verdict"];
 export type Witness = Schemas["Witness"];
 
 // `fetch` is looked up at each call, not kept, so that a page under test may replace it.
 export const api = createClient<paths>({ credentials: "same-origin", fetch: (request) => fetch(request) });
+
+/** The same for whoever has a share link and no account: no cookie goes along, and none is kept. */
+export const stranger = createClient<paths>({ credentials: "omit", fetch: (request) => fetch(request) });
 
 /** A refusal in the form of RFC 9457, whoever refused: the centre, something before it, or the network. */
 export class Refused extends Error {

@@ -1,6 +1,7 @@
 //! The centre's HTTP face: routes, JSON types, OpenAPI, problem+json, event streams, and what the centre does when
 //! one of them is called.
 
+mod attachment;
 mod caller;
 mod centre;
 mod problem;
@@ -43,6 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; manifest-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
+const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
+
 /// All routes of a centre. Whatever is neither API nor log goes to `pages`, the console.
 pub fn router(centre: Arc<Centre>, pages: axum::routing::MethodRouter) -> Router {
     let (routes, document) = routes::all().split_for_parts();
@@ -58,10 +61,13 @@ pub fn router(centre: Arc<Centre>, pages: axum::routing::MethodRouter) -> Router
         .layer(if_absent(header::CACHE_CONTROL, "no-store"))
         .layer(CompressionLayer::new().compress_when(compressed))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE));
+    // The page of a share link is for whoever has it, and for nobody's index.
+    let unlisted = pages.clone().layer(if_absent(ROBOTS, "noindex, nofollow, noarchive"));
     routes
         .route("/api/openapi.json", get(move || async move { Json(document.as_ref().clone()) }))
         .route("/api/{*rest}", any(|| async { Refusal::unknown("route", "under /api").into_response() }))
         .with_state(centre)
+        .route("/share/{token}", unlisted)
         .fallback_service(pages)
         .layer(DefaultBodyLimit::max(JSON_LIMIT))
         .layer(service)
@@ -76,8 +82,13 @@ fn if_absent(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<He
     SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
-/// One span a request: its id from edge to entry. Paths name things, never secrets.
+/// One span a request: its id from edge to entry.
 fn span<B>(request: &Request<B>) -> tracing::Span {
     let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or("-");
-    tracing::info_span!("request", id, method = %request.method(), path = request.uri().path())
+    tracing::info_span!("request", id, method = %request.method(), path = told(request.uri().path()))
+}
+
+/// Paths name things, never secrets, but for the address of a share link.
+fn told(path: &str) -> &str {
+    if path.starts_with("/share/") { "/share/…" } else { path }
 }

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use angbu_accounts::{CodeError, JoiningError, NameError, PasswordError, RoleError, Scope};
 use angbu_store::StoreError;
-use angbu_units::{IdError, TimeError, UnknownLanguage};
+use angbu_units::{IdError, TimeError, UnknownLanguage, ZoneError};
 
 use crate::types::Problem;
 use crate::types::evidence::LogGrowth;
@@ -321,6 +321,12 @@ impl From<IdError> for Refusal {
 
 impl From<TimeError> for Refusal {
     fn from(error: TimeError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<ZoneError> for Refusal {
+    fn from(error: ZoneError) -> Self {
         Self::Invalid(error.to_string())
     }
 }

@@ -14,6 +14,7 @@
 //! |---|---|
 //! | [`site`] | the site, its centres, how often each was started |
 //! | [`accounts`] | customers, staff, people, machines, tokens, sessions, enrolment codes |
+//! | [`third_parties`] | share links, and reports that are kept |
 //! | [`time`] | agents, their exchanges, events and segments |
 //! | [`evidence`] | outbox, sealed bodies, batches, tiles, counters, proofs |
 
@@ -41,6 +42,7 @@ pub mod site;
 mod sql;
 mod sqlite;
 mod store;
+pub mod third_parties;
 pub mod time;
 mod writer;
 

@@ -4,8 +4,8 @@
 
 use angbu_evidence::Hash;
 use angbu_units::{
-    AgentId, CentreId, CodeId, CustomerId, EntryId, MachineId, Nanos, NtpServerId, PersonId, Ppb, SessionId,
-    StaffId, TokenId, UnixTime,
+    AgentId, CentreId, CodeId, CustomerId, EntryId, MachineId, Nanos, NtpServerId, PersonId, Ppb, ReportId,
+    SessionId, ShareId, StaffId, TokenId, UnixTime,
 };
 
 use crate::StoreError;
@@ -71,12 +71,13 @@ pub(crate) trait Connection {
 }
 
 /// What is said to be taken when a unique column of this name refuses a value.
-const TAKEN: [(&str, &str); 5] = [
+const TAKEN: [(&str, &str); 6] = [
     ("accounts_customers.name", "the customer's name"),
     ("accounts_staff.name", "the name"),
     ("accounts_people.login_hash", "the login id"),
     ("accounts_machines.name", "the machine's name"),
     ("time_agents.name", "the agent's name"),
+    ("time_kept_reports.month", "the month's report"),
 ];
 
 /// What a refused value means: `is_column` says whether a column, as `table.column`, is among those that refused it.
@@ -366,6 +367,8 @@ ids!(
     TokenId,
     SessionId,
     CodeId,
+    ShareId,
+    ReportId,
     Hash
 );
 

@@ -265,6 +265,26 @@ impl Snapshot<'_> {
         )
     }
 
+    /// How many exchanges an agent has from `from` (included) to `to` (not included); no more than `limit` are counted.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn count_exchanges(
+        &self,
+        agent: AgentId,
+        from: UnixTime,
+        to: UnixTime,
+        limit: u64,
+    ) -> Result<u64, StoreError> {
+        let counted = self.sql.first(
+            "SELECT COUNT(*) FROM (SELECT at FROM time_exchanges
+                                   WHERE agent_id = ?1 AND at >= ?2 AND at < ?3 LIMIT ?4) AS some",
+            values![agent, from, to, limit],
+            |row| column(row, 0),
+        )?;
+        Ok(counted.unwrap_or(0))
+    }
+
     /// An agent's exchanges from `from` to `to`, gathered into `points` equal steps; steps without an exchange
     /// are left out.
     ///

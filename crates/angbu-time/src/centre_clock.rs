@@ -486,6 +486,14 @@ impl History {
         self.states.push(Past { entry, verdict, from, until: UnixTime::MAX });
     }
 
+    /// The states that were in force between two instants, in the order in which they began, with their beginnings.
+    pub fn between(&self, from: UnixTime, to: UnixTime) -> Vec<(EntryId, ClockVerdict, UnixTime)> {
+        let held = self.states.iter().filter(|past| past.from < to && past.until > from);
+        let mut held: Vec<_> = held.map(|past| (past.entry, past.verdict, past.from)).collect();
+        held.sort_by_key(|(_, _, from)| *from);
+        held
+    }
+
     /// The state in force at `at`. Where a clock that was set back showed an instant twice, the least of both.
     pub fn at(&self, at: UnixTime) -> Option<(EntryId, ClockVerdict)> {
         let rank = |verdict| match verdict {

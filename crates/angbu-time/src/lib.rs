@@ -12,6 +12,7 @@ pub mod events;
 pub mod exchange;
 pub mod ingest;
 pub mod kernel_clock;
+pub mod monthly;
 pub mod nts;
 pub mod packet;
 pub mod periods;
@@ -23,6 +24,8 @@ pub mod segment;
 pub mod selection;
 pub mod server;
 pub mod sync;
+pub mod traceability;
+pub mod trend;
 pub mod watch;
 mod wire;
 

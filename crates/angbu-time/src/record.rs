@@ -448,7 +448,7 @@ impl Manner {
     fn from_code(code: u8) -> Result<Option<Self>, DecodeError> {
         match code {
             0 => Ok(None),
-            1..=4 => Ok(Some(Self { nts: code % 2 == 0, steers: code > 2 })),
+            1..=4 => Ok(Some(Self { nts: code.is_multiple_of(2), steers: code > 2 })),
             other => Err(DecodeError::Flags(other)),
         }
     }

@@ -1,4 +1,4 @@
-//! NTP packets as other programs send them, and as the standard lays them out.
+//! NTP packets as other programs send them, and as the standard lays them out; Allan deviations as another program reckons them.
 
 #![allow(clippy::disallowed_methods, reason = "vectors are files")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "in a test a panic is the report")]
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use angbu_time::exchange::{Exchange, Refusal};
 use angbu_time::packet::{LENGTH, Leap, Mode, Packet};
 use angbu_time::server::{self, ServerState, Unsynchronised};
+use angbu_time::trend::{self, Point};
 use angbu_units::{Nanos, NtpTimestamp, UnixTime};
 
 /// A vector: its header, and its bytes.
@@ -105,4 +106,35 @@ fn other_programs_are_understood() {
             assert_eq!((reply.origin, reply.version), (packet.transmit, packet.version));
         }
     }
+}
+
+/// Phases with gaps, and what `allantools` makes of them: both leave sums over a gap out, and the drift makes no difference.
+#[test]
+fn allan_deviations_are_those_of_another_program() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../vectors/time/trend");
+    let mut read = 0;
+    for file in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let (header, phases) = text.split_once("\n\n").unwrap();
+        let point = |(index, phase): (i64, &str)| Point {
+            at: UnixTime::from_nanos(index * 16_000_000_000),
+            offset: Nanos::new(phase.parse().unwrap()),
+            delay: Nanos::ZERO,
+        };
+        let told = (0..).zip(phases.split_whitespace()).filter(|(_, phase)| *phase != "-");
+        let trend = trend::trend(&told.map(point).collect::<Vec<_>>(), &[]).unwrap();
+        let expected: Vec<Vec<&str>> = header
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix("allan: ")?.split(' ').collect()))
+            .collect();
+        assert_eq!(trend.allan.len(), expected.len(), "{header}");
+        for (found, expected) in trend.allan.iter().zip(expected) {
+            assert_eq!(found.tau, Nanos::from_secs(expected[0].parse().unwrap()));
+            let deviation: f64 = expected[1].parse().unwrap();
+            assert!((found.deviation / deviation - 1.0).abs() < 1e-7, "{found:?} for {deviation}");
+            assert_eq!(found.terms.to_string(), expected[2]);
+        }
+        read += 1;
+    }
+    assert!(read >= 3, "the vectors are gone");
 }

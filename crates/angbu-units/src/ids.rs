@@ -121,6 +121,16 @@ random_id!(
     "cod"
 );
 random_id!(
+    /// A share link (its name, not its secret).
+    ShareId,
+    "shr"
+);
+random_id!(
+    /// A report that is kept.
+    ReportId,
+    "rep"
+);
+random_id!(
     /// An NTP server as agents name it in their records: a centre's id for a centre,
     /// the first 16 bytes of SHA-256 of `host:port` for any other.
     NtpServerId,

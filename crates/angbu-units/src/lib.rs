@@ -1,5 +1,5 @@
 //! The vocabulary that every other crate speaks: instants and lengths of time,
-//! NTP's wire formats of them, typed ids, phone numbers, languages, the clock as a
+//! NTP's wire formats of them, typed ids, phone numbers, languages, time zones, the clock as a
 //! port, and the proven instant that every entry in the log carries.
 //!
 //! Nothing here reads a clock, a file or the network.
@@ -11,14 +11,16 @@ mod ntp;
 mod phone;
 mod proven;
 mod time;
+mod zone;
 
 pub use clock::{Clock, Reading};
 pub use ids::{
-    AgentId, CentreId, CodeId, CustomerId, EntryId, IdError, MachineId, NtpServerId, PersonId, SessionId,
-    StaffId, TokenId,
+    AgentId, CentreId, CodeId, CustomerId, EntryId, IdError, MachineId, NtpServerId, PersonId, ReportId,
+    SessionId, ShareId, StaffId, TokenId,
 };
 pub use language::{Language, UnknownLanguage};
 pub use ntp::{NtpShort, NtpTimestamp};
 pub use phone::{Phone, PhoneError};
 pub use proven::{ClockVerdict, ProvenInstant};
 pub use time::{Monotonic, Nanos, Ppb, TimeError, UnixTime};
+pub use zone::{Month, Zone, ZoneError};

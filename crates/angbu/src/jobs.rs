@@ -1,4 +1,4 @@
-//! What a centre does by itself: segments that are due, hourly manifests, and clearing what has ended.
+//! What a centre does by itself: segments that are due, hourly manifests, months' reports, and clearing what has ended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,14 @@ const MONTHS: Duration = Duration::from_secs(86_400);
 /// How often it is looked whether a key was retired, whose values are then sealed anew.
 const RESEALING: Duration = Duration::from_secs(2);
 
+/// How often it is looked whether a customer's month is over and has no report yet.
+const REPORTS: Duration = Duration::from_secs(300);
+/// How often views of share links are told that were held back for a minute.
+const VIEWS: Duration = Duration::from_secs(30);
+
+/// How long after the start that is looked for first: what was missed while no centre ran is made at once.
+const FIRST_REPORTS: Duration = Duration::from_secs(5);
+
 /// Starts the jobs; each ends soon after `stop` turns true.
 pub(crate) fn spawn(tasks: &mut JoinSet<()>, centre: &Arc<Centre>, stop: &watch::Receiver<bool>) {
     let every = |period, job: Job| run(Arc::clone(centre), stop.clone(), period, job);
@@ -28,6 +36,8 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, centre: &Arc<Centre>, stop: &watch:
     tasks.spawn(every(CLEARING, Job::Clearing));
     tasks.spawn(every(RESEALING, Job::Resealing));
     tasks.spawn(every(MONTHS, Job::Months));
+    tasks.spawn(every(REPORTS, Job::Reports));
+    tasks.spawn(every(VIEWS, Job::Views));
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,10 +47,13 @@ enum Job {
     Clearing,
     Resealing,
     Months,
+    Reports,
+    Views,
 }
 
 async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Duration, job: Job) {
-    let mut ticks = interval_at(Instant::now() + period, period);
+    let first = if matches!(job, Job::Reports) { FIRST_REPORTS } else { period };
+    let mut ticks = interval_at(Instant::now() + first, period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
@@ -52,6 +65,8 @@ async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Durat
             Job::Manifest => centre.append_hourly_manifest().await,
             Job::Clearing => centre.clear_ended().await,
             Job::Resealing => centre.reseal().await,
+            Job::Reports => centre.make_monthly_reports().await,
+            Job::Views => centre.tell_share_views().await,
             Job::Months => {
                 let store = centre.store().clone();
                 // A panic there was said already.

@@ -4,6 +4,7 @@ import type { Head } from "@angbu/shared/client";
 import type { Plugin } from "vite";
 import { Accounts, type Answer } from "./accounts";
 import { Log } from "./evidence";
+import { Parties } from "./parties";
 import { GIVEN, session } from "./roles";
 import { agents, centre, customers, graph } from "./site";
 
@@ -33,6 +34,7 @@ export function mock(): Plugin {
 class MockCentre {
   readonly #accounts = new Accounts();
   readonly #log = new Log();
+  readonly #parties = new Parties();
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     const url = new URL(request.url ?? "/", `http://${request.headers.host ?? "localhost"}`);
@@ -40,7 +42,8 @@ class MockCentre {
     const call = `${request.method} ${url.pathname.slice("/api/v1".length)}`;
     const [name = "", state] = (/angbu_session=([^;]+)/.exec(request.headers.cookie ?? "")?.[1] ?? "").split(".");
     const who = session(name, state === "new");
-    if (call === "POST /session") await this.#signIn(request, response);
+    if (call.startsWith("POST /shared")) tell(response, this.#parties.stranger(call, JSON.parse(await body(request)), Date.now()) ?? { status: 404, problem: "unknown", title: "Not found" });
+    else if (call === "POST /session") await this.#signIn(request, response);
     else if (call === "DELETE /session") {
       response.setHeader("set-cookie", "angbu_session=; Max-Age=0; Path=/");
       empty(response);
@@ -58,7 +61,7 @@ class MockCentre {
       const given = sent === "" ? {} : (JSON.parse(sent) as Record<string, unknown>);
       const own = who.staff.customer?.name;
       const settled =
-        this.#accounts.answer(call, url.searchParams, given, who) ?? this.#evidence(call, url.searchParams, given, own) ?? this.#read(call, url, own);
+        this.#parties.answer(call, url.searchParams, given, Date.now()) ?? this.#accounts.answer(call, url.searchParams, given, who) ?? this.#evidence(call, url.searchParams, given, own) ?? this.#read(call, url, own);
       tell(response, call.startsWith("PATCH /customers/") ? this.#read(`GET ${call.slice("PATCH ".length)}`, url, own) : settled);
     }
     return true;

@@ -9,6 +9,7 @@ import { argv, exit, stderr, stdout } from "node:process";
 import { useAccounts } from "./accounts.mjs";
 import { fail, launch, look as lookAt, reader as readerOf, SIZES, wrong } from "./browser.mjs";
 import { useLog } from "./log.mjs";
+import { pagesOfParties, useParties } from "./parties.mjs";
 
 const [url, name, password, outdir, newPassword = `${password}-changed`] = argv.slice(2);
 if (outdir === undefined) {
@@ -116,6 +117,8 @@ async function pages({ size, language, state, customers }) {
     await picture(customer.name, [...says.customer, customer.name, ...declared]);
   }
   if (suffix === "wide-en") await everyAgent(page, where);
+  const served = customers.find((customer) => customer.agents > 1) ?? customers.find((customer) => customer.agents > 0);
+  if (served !== undefined) await pagesOfParties({ page, open, picture, language, customer: served.name });
   await open("/log");
   await page.locator(".graph-box > svg").waitFor({ timeout: 30_000 });
   await picture("log", says.log);
@@ -225,6 +228,7 @@ try {
   if (served === undefined) fail("customers", "none has a server, so the graph was not seen");
   else {
     await useAccounts({ browser, url, state, customer: served.name, outdir, signIn });
+    await useParties({ browser, url, state, customer: served.name, outdir });
     await use(state, served);
   }
 } catch (error) {

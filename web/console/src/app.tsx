@@ -12,6 +12,8 @@ import { EntriesPage } from "./pages/log/entries";
 import { EntryPage } from "./pages/log/entry";
 import { MissingPage, NotAllowedPage } from "./pages/missing";
 import { OverviewPage } from "./pages/overview";
+import { PartyPage } from "./pages/parties";
+import { SharePage } from "./pages/share";
 import { ChangePassword, SignIn } from "./pages/sign-in";
 import { Refusal } from "./parts/refusal";
 import { routeOf, type Route, useRouter } from "./router";
@@ -51,7 +53,10 @@ export function App(): JSX.Element {
       else setStage({ name: "refused", refused: error });
     }
   }, [enter]);
-  useEffect(() => void begin(), [begin]);
+  const route = routeOf(path);
+  const signsIn = route.page !== "share";
+  // Whoever has a share link has no account, and none is asked for.
+  useEffect(() => void (signsIn && begin()), [begin, signsIn]);
 
   const signedOut = useCallback(() => setStage({ name: "signed-out", ended: true }), []);
   const signOut = useCallback(async () => {
@@ -60,7 +65,15 @@ export function App(): JSX.Element {
     setStage({ name: "signed-out", ended: false });
   }, []);
 
-  const route = routeOf(path);
+  if (route.page === "share") {
+    return (
+      <SpeechContext.Provider value={speech}>
+        <Frame>
+          <SharePage key={route.token} token={route.token} />
+        </Frame>
+      </SpeechContext.Provider>
+    );
+  }
   return (
     <SpeechContext.Provider value={speech}>
       {stage.name === "asking" && <p class="asking">{words.loading}</p>}
@@ -77,7 +90,7 @@ export function App(): JSX.Element {
         <SessionContext.Provider value={stage.session}>
           <CentreProvider
             first={stage.first}
-            customer={route.page === "customer" ? route.customer : undefined}
+            customer={route.page === "customer" || route.page === "party" ? route.customer : undefined}
             streams={allows(stage.session.scopes, "time.read")}
             signedOut={signedOut}
           >
@@ -99,6 +112,11 @@ function Page({ route }: { readonly route: Route }): JSX.Element {
       return may("time.read") ? <OverviewPage /> : <AccountsPage part={undefined} one={undefined} />;
     case "customer":
       return may("time.read") ? <CustomerPage key={route.customer} customer={route.customer} /> : <NotAllowedPage />;
+    case "party":
+      return may("time.read") ? <PartyPage key={`${route.customer} ${route.view}`} customer={route.customer} view={route.view} /> : <NotAllowedPage />;
+    case "share":
+      // It stands outside, for whoever is signed in too.
+      return <MissingPage />;
     case "log":
       return <LogPage />;
     case "entries":

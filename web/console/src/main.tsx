@@ -7,6 +7,7 @@ import "./styles/graph.css";
 import "./styles/dialogs.css";
 import "./styles/accounts.css";
 import "./styles/log.css";
+import "./styles/parties.css";
 import "./styles/media.css";
 import { App } from "./app";
 import { RouterProvider } from "./router";

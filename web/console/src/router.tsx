@@ -16,6 +16,8 @@ export interface Router extends Place {
 export type Route =
   | { readonly page: "overview" }
   | { readonly page: "customer"; readonly customer: string }
+  | { readonly page: "party"; readonly customer: string; readonly view: PartyView }
+  | { readonly page: "share"; readonly token: string }
   | { readonly page: "log" }
   | { readonly page: "entries" }
   | { readonly page: "entry"; readonly entry: string }
@@ -29,6 +31,10 @@ export type Part = (typeof PARTS)[number];
 /** The parts in which one account has a page of its own. */
 const WITH_PAGES: readonly Part[] = ["customers", "people"];
 
+/** The pages about one customer's period. */
+export const PARTY_VIEWS = ["periods", "trend", "chain", "sharing"] as const;
+export type PartyView = (typeof PARTY_VIEWS)[number];
+
 export function routeOf(path: string): Route {
   const parts = path.split("/").filter((part) => part !== "").map(decoded);
   const [first, second, third] = parts;
@@ -39,7 +45,9 @@ export function routeOf(path: string): Route {
     case undefined:
       return { page: "overview" };
     case "customers":
-      return second !== undefined && third === undefined ? { page: "customer", customer: second } : missing;
+      return second === undefined ? missing : ofCustomer(second, third);
+    case "share":
+      return second !== undefined && third === undefined ? { page: "share", token: second } : missing;
     case "log":
       if (second === undefined) return { page: "log" };
       if (second !== "entries") return missing;
@@ -57,6 +65,12 @@ export function routeOf(path: string): Route {
   }
 }
 
+function ofCustomer(customer: string, view: string | undefined): Route {
+  if (view === undefined) return { page: "customer", customer };
+  const found = PARTY_VIEWS.find((each) => each === view);
+  return found === undefined ? { page: "missing" } : { page: "party", customer, view: found };
+}
+
 function decoded(part: string): string | undefined {
   try {
     return decodeURIComponent(part);
@@ -67,6 +81,10 @@ function decoded(part: string): string | undefined {
 
 export function customerPath(customer: string): string {
   return `/customers/${encodeURIComponent(customer)}`;
+}
+
+export function partyPath(customer: string, view: PartyView): string {
+  return `${customerPath(customer)}/${view}`;
 }
 
 export function entryPath(entry: string | number): string {

@@ -7,6 +7,7 @@ use angbu_evidence::{Entry, Kind};
 use angbu_store::{StoreError, Tx};
 use angbu_units::{CustomerId, EntryId, PersonId, ProvenInstant};
 
+use super::shares::SHARE;
 use super::{Centre, append_with_id, rng};
 use crate::problem::Refusal;
 
@@ -43,6 +44,7 @@ impl Because {
 /// Each part of the product says of its own kinds what is personal in them.
 pub(super) fn may_be_erased(kind: &Kind, field: &str) -> bool {
     *kind == Kind::NOTE
+        || (*kind == SHARE && field == "holder")
         || angbu_accounts::is_personal(kind, field)
         || angbu_time::events::is_personal(kind, field)
 }

@@ -2,14 +2,19 @@
 //! and entry in one transaction, answer. Routes and jobs both come here.
 
 mod accounts;
+mod asked;
 mod entries;
 mod erasure;
 mod evidence;
+mod kept;
 mod log;
+mod meter;
 mod own_clock;
+mod periods;
 mod proofs;
 mod recent;
 mod report;
+mod shares;
 mod site_keys;
 mod state;
 mod throttle;
@@ -35,10 +40,13 @@ pub(crate) use accounts::{CustomerWish, JoinWish, PersonWish, StaffWish, read_gr
 pub(crate) use entries::EntriesWish;
 pub(crate) use erasure::Because;
 pub(crate) use evidence::Shown;
+pub(crate) use kept::show as kept_shown;
 pub use own_clock::{InForce, OwnClock, Seam};
 use proofs::KnownEpochs;
 use recent::Recent;
 pub(crate) use report::ReportWish;
+pub(crate) use shares::ShareWish;
+use shares::SharesGate;
 pub use state::{SITE_START, clock_history, clock_state_entry};
 use throttle::Throttle;
 pub use witnesses::Witnessed;
@@ -154,6 +162,7 @@ pub struct Centre {
     tries_by_name: Throttle<String>,
     tries_by_source: Throttle<IpAddr>,
     password_places: Semaphore,
+    shares: SharesGate,
     recent_tokens: Recent<[u8; 32], TokenRow>,
     recent_customers: Recent<String, CustomerRow>,
 }
@@ -197,6 +206,7 @@ impl Centre {
             tries_by_name: Throttle::new(),
             tries_by_source: Throttle::new(),
             password_places: Semaphore::new(PASSWORD_PLACES),
+            shares: SharesGate::new(),
             recent_tokens: Recent::new(),
             recent_customers: Recent::new(),
         })

@@ -145,6 +145,11 @@ impl OwnClock {
         self.history.read().unwrap_or_else(PoisonError::into_inner).at(at)
     }
 
+    /// The clock states that were in force between two instants, as far as they are known, with their beginnings.
+    pub fn states_between(&self, from: UnixTime, to: UnixTime) -> Vec<(EntryId, ClockVerdict, UnixTime)> {
+        self.history.read().unwrap_or_else(PoisonError::into_inner).between(from, to)
+    }
+
     /// What can be said of this centre's clock now.
     pub fn state(&self, now: Reading) -> State {
         self.watch().clock.state(now)

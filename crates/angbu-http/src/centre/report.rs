@@ -71,7 +71,7 @@ impl Centre {
         };
         let package = self.store.read(gathered).await?;
         let html = render(&package, &trust)?;
-        Ok(Report { html, file_name: file_name(customer, wish.from, to) })
+        Ok(Report { html, file_name: file_name(&customer.name, wish.from, to) })
     }
 
     /// Appends that this report is made, and waits until the log holds it: the one entry of the customer that is
@@ -232,7 +232,8 @@ impl Gathered<'_> {
     }
 }
 
-fn file_name(customer: &CustomerRow, from: UnixTime, to: UnixTime) -> String {
+/// What a report's file is called.
+pub(super) fn file_name(customer: &str, from: UnixTime, to: UnixTime) -> String {
     let day = |time: UnixTime| time.rfc3339(0).replace([':', '-'], "");
-    format!("angbu-time-{}-{}-{}.html", customer.name, day(from), day(to))
+    format!("angbu-time-{customer}-{}-{}.html", day(from), day(to))
 }

@@ -14,8 +14,9 @@ use crate::types::instant;
 
 /// A centre's start, written down right after its first clock state.
 pub const SITE_START: Kind = Kind::constant("site.start");
-/// How many of the site's newest entries are searched for earlier clock states at the start.
-const SEARCHED: u64 = 1_024;
+/// How many of the site's newest entries are searched for earlier clock states at the start: its hourly manifests alone are
+/// 8,784 a year, and what agents did a year ago is still looked at.
+const SEARCHED: u64 = 16_384;
 
 impl Centre {
     /// The centre's state now.

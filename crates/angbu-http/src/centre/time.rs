@@ -30,6 +30,8 @@ use crate::types::{instant, millis};
 const TRIES: u32 = 4;
 /// The longest period that a graph covers.
 const LONGEST_GRAPH: Nanos = Nanos::from_secs(370 * 86_400);
+/// How long a report may wait for the share link that it was made for.
+const SHARED_SETTLED: Nanos = Nanos::from_secs(3_600);
 /// Exchanges of an agent that arrive in one upload and are told to browsers one by one.
 const LIVE_EXCHANGES: usize = 32;
 /// The poll interval that is assumed of an agent whose start is not known.
@@ -298,6 +300,7 @@ impl Centre {
         self.store
             .write(move |tx| {
                 tx.forget_identifiers(now - proofs::REMEMBERED)?;
+                tx.purge_shared_reports(now, now - SHARED_SETTLED)?;
                 tx.purge_expired(now)
             })
             .await
@@ -417,14 +420,14 @@ impl View {
 }
 
 /// What an agent has recorded about a period, and a little before it.
-struct Recorded {
-    exchanges: Vec<ExchangeRow>,
-    events: Vec<EventRow>,
-    centres: Arc<[CentreId]>,
+pub(super) struct Recorded {
+    pub(super) exchanges: Vec<ExchangeRow>,
+    pub(super) events: Vec<EventRow>,
+    pub(super) centres: Arc<[CentreId]>,
 }
 
 impl Recorded {
-    fn load(
+    pub(super) fn load(
         snapshot: &Snapshot<'_>,
         centres: Arc<[CentreId]>,
         row: &AgentRow,
@@ -441,7 +444,7 @@ impl Recorded {
         Ok(Self { exchanges, events, centres })
     }
 
-    fn observed(&self, centre: impl Fn(UnixTime) -> Option<ClockVerdict>) -> Vec<Observed> {
+    pub(super) fn observed(&self, centre: impl Fn(UnixTime) -> Option<ClockVerdict>) -> Vec<Observed> {
         let mut by_seq: BTreeMap<u64, Vec<Observed>> = BTreeMap::new();
         let records = self.events.iter().map(|event| &event.detail);
         for bytes in records.chain(self.exchanges.iter().map(|exchange| &exchange.record)) {
@@ -588,11 +591,14 @@ fn kept(row: &ExchangeRow, own_clock: &OwnClock, centres: &[CentreId]) -> Result
 }
 
 /// Whether an exchange was with a centre of this site.
-fn is_centre(measured: &Measured, centres: &[CentreId]) -> bool {
+pub(super) fn is_centre(measured: &Measured, centres: &[CentreId]) -> bool {
     centres.iter().any(|centre| centre.as_bytes() == measured.server.as_bytes())
 }
 
-fn tolerances(snapshot: &Snapshot<'_>, customer: CustomerId) -> Result<Vec<(UnixTime, Nanos)>, StoreError> {
+pub(super) fn tolerances(
+    snapshot: &Snapshot<'_>,
+    customer: CustomerId,
+) -> Result<Vec<(UnixTime, Nanos)>, StoreError> {
     let settings = snapshot.customer_settings(customer)?;
     Ok(settings.into_iter().map(|settings| (settings.since, settings.tolerance)).collect())
 }
@@ -628,7 +634,7 @@ fn show_proofs(counts: &[(u64, u64)]) -> crate::types::time::Proofs {
     shown
 }
 
-fn show_period(period: &Period) -> crate::types::time::Period {
+pub(super) fn show_period(period: &Period) -> crate::types::time::Period {
     crate::types::time::Period {
         from_ms: millis(period.from),
         to_ms: millis(period.to),
@@ -637,7 +643,7 @@ fn show_period(period: &Period) -> crate::types::time::Period {
     }
 }
 
-fn word(verdict: Verdict) -> VerdictWord {
+pub(super) fn word(verdict: Verdict) -> VerdictWord {
     match verdict {
         Verdict::Within => VerdictWord::Within,
         Verdict::Outside => VerdictWord::Outside,

@@ -7,6 +7,7 @@ mod evidence;
 mod log;
 mod people;
 mod site;
+mod third_parties;
 mod time;
 
 use std::sync::Arc;
@@ -60,6 +61,7 @@ pub(crate) fn all() -> OpenApiRouter<Arc<Centre>> {
         .merge(people::routes())
         .merge(enrolments::routes())
         .merge(time::routes())
+        .merge(third_parties::routes())
         .merge(evidence::routes())
         .merge(erasure::routes())
         .merge(log::routes())

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,6 +13,7 @@ use angbu_accounts::Scope;
 use angbu_units::AgentId;
 
 use super::{Body, Parameters, Parts, instant};
+use crate::attachment;
 use crate::caller::Caller;
 use crate::centre::{Centre, ReportWish};
 use crate::problem::Refusal;
@@ -117,15 +117,5 @@ async fn report(
         language: request.language,
     };
     let report = centre.make_report(&wish).await?;
-    let headers: [(HeaderName, String); 4] = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", report.file_name)),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-        // A report is opened as a file; should a browser ever show it from here, it is nobody's page.
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "sandbox; default-src 'none'; style-src 'unsafe-inline'".to_owned(),
-        ),
-    ];
-    Ok((headers, report.html).into_response())
+    Ok(attachment::report(&report.file_name, report.html))
 }

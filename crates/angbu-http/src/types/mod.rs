@@ -8,6 +8,7 @@ pub(crate) mod centre;
 pub(crate) mod enrolments;
 pub(crate) mod evidence;
 pub(crate) mod people;
+pub(crate) mod third_parties;
 pub(crate) mod time;
 
 use angbu_units::{ClockVerdict, UnixTime};

@@ -118,7 +118,7 @@ pub(crate) struct Mark {
 }
 
 /// A stretch of time under one verdict.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Period {
     pub(crate) from_ms: i64,
     pub(crate) to_ms: i64,

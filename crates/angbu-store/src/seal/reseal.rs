@@ -117,13 +117,17 @@ const EPOCHS: Table = Table {
 const fn tables(purpose: Purpose) -> &'static [Table] {
     match purpose {
         Purpose::Bodies => &[by_id!("evidence_bodies", "entry_id", "sealed")],
-        Purpose::Records => {
-            &[by_record!("time_exchanges", "record"), by_record!("time_events", "detail"), EPOCHS]
-        }
+        Purpose::Records => &[
+            by_record!("time_exchanges", "record"),
+            by_record!("time_events", "detail"),
+            EPOCHS,
+            by_id!("time_report_parts", "part_id", "sealed"),
+        ],
         Purpose::Personal => &[
             by_id!("accounts_customers", "customer_id", "contacts"),
             by_id!("accounts_people", "person_id", "sealed"),
             by_id!("accounts_codes", "code_id", "name"),
+            by_id!("time_share_links", "share_id", "holder"),
         ],
         Purpose::Index | Purpose::Log | Purpose::Promise | Purpose::Roughtime => &[],
     }

@@ -92,6 +92,16 @@ impl HeadRow {
     }
 }
 
+impl Snapshot<'_> {
+    /// The centre that holds the log, and so does what only one centre of a site may do; `None` before any held it.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn log_holder(&self) -> Result<Option<CentreId>, StoreError> {
+        Ok(HeadRow::read(self)?.and_then(|row| row.holder))
+    }
+}
+
 /// What a centre's guard says of the log as the database has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trust {

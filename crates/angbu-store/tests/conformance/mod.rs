@@ -5,6 +5,7 @@ mod accounts;
 mod evidence;
 mod keys;
 mod people;
+mod third_parties;
 mod time;
 mod transactions;
 
@@ -12,6 +13,7 @@ pub(crate) use accounts::*;
 pub(crate) use evidence::*;
 pub(crate) use keys::*;
 pub(crate) use people::*;
+pub(crate) use third_parties::*;
 pub(crate) use time::*;
 pub(crate) use transactions::*;
 
@@ -34,6 +36,8 @@ macro_rules! conformance {
             uploads_take_effect_once,
             exchanges_are_read_as_graphs,
             segments_close_exchanges_in_order,
+            share_links_count_their_views_and_end,
+            reports_are_kept_once_a_month,
             an_epoch_begins_once,
             an_identifier_is_taken_once_and_requests_arrive_in_order,
             the_last_arrival_is_kept_until_records_are_lost,

@@ -60,6 +60,8 @@ pub fn shows(kind: &Kind, field: &str) -> bool {
         "clock.state" | "evidence.manifest" => true,
         "evidence.erasure" => matches!(field, "entry" | "fields" | "reason"),
         "account.customer" => matches!(field, "name" | "tolerance-ns" | "revision"),
+        // To whom else a customer showed what is nobody's business but its own.
+        "time.share" | "time.share-view" | "time.monthly" => false,
         kind => kind.starts_with("time."),
     }
 }

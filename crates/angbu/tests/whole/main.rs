@@ -26,5 +26,6 @@ mod refusals;
 mod report;
 mod roughtime;
 mod tampering;
+mod third_parties;
 mod two_histories;
 mod witness;

@@ -142,7 +142,7 @@ function CursorLine({ at, atMs }: { readonly at: Layout; readonly atMs: number }
 }
 
 /** The hatching of "not proven". */
-function Hatch({ id }: { readonly id: string }): JSX.Element {
+export function Hatch({ id }: { readonly id: string }): JSX.Element {
   return (
     <defs>
       <pattern id={id} width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">

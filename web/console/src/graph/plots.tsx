@@ -91,7 +91,12 @@ export function Marks({ at, graph }: { readonly at: Layout; readonly graph: Grap
 }
 
 /** The verdicts over the period. What is short and bad is drawn last and at least two pixels wide, so that it shows. */
-export function Strip({ at, graph, hatch }: { readonly at: Layout; readonly graph: Graph; readonly hatch: string }): JSX.Element {
+export function Strip(props: {
+  readonly at: Pick<Layout, "stripTop" | "x" | "fromMs" | "toMs">;
+  readonly graph: Pick<Graph, "periods">;
+  readonly hatch: string;
+}): JSX.Element {
+  const { at, graph, hatch } = props;
   const rank = { within: 0, "not-proven": 1, outside: 2 } as const;
   const periods = [...graph.periods].sort((a, b) => rank[a.verdict] - rank[b.verdict]);
   return (

@@ -7,6 +7,7 @@ import { useNews } from "../live";
 import { AgentOverTime } from "../parts/agent-over-time";
 import { AgentTable } from "../parts/agent-table";
 import { Copyable } from "../parts/copy";
+import { CustomerPages } from "../parts/customer-pages";
 import { ReferenceNote } from "../parts/reference";
 import { Refusal } from "../parts/refusal";
 import { useTitle } from "../parts/title";
@@ -56,6 +57,7 @@ export function CustomerPage(props: { readonly customer: string }): JSX.Element 
   const chosen = wanted === null ? foremost(agents) : agents.find((agent) => agent.name === wanted);
   return (
     <>
+      <CustomerPages customer={customer.name} view="now" />
       <p class="kicker">
         {customer.name} · {words.tolerance} {duration(customer.tolerance_ns)}
       </p>

@@ -1,5 +1,6 @@
 import { accounts } from "./en-accounts";
 import { log } from "./en-log";
+import { parties } from "./en-parties";
 import type { Catalogue } from "./catalogue";
 
 // The English catalogue, which is also the form of every other: same keys, same parameters.
@@ -8,6 +9,7 @@ import type { Catalogue } from "./catalogue";
 export const en = {
   ...log,
   ...accounts,
+  ...parties,
   // The frame
   language: "English",
   skip: "Skip to the content",

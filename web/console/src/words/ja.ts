@@ -2,10 +2,12 @@
 import type { Words } from "./en";
 import { accounts } from "./ja-accounts";
 import { log } from "./ja-log";
+import { parties } from "./ja-parties";
 
 export const ja: Words = {
   ...log,
   ...accounts,
+  ...parties,
   language: "日本語",
   skip: "本文へ移動",
   navigation: "ページ",

@@ -2,10 +2,12 @@
 import type { Words } from "./en";
 import { accounts } from "./ko-accounts";
 import { log } from "./ko-log";
+import { parties } from "./ko-parties";
 
 export const ko: Words = {
   ...log,
   ...accounts,
+  ...parties,
   language: "한국어",
   skip: "본문으로 건너뛰기",
   navigation: "페이지",
