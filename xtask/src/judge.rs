@@ -15,6 +15,7 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
     match name {
         "crash" => ignored_test(workspace, "angbu", "judge_crash"),
         "cluster-crash" => ignored_test(workspace, "angbu", "judge_cluster_crash"),
+        "late" => ignored_test(workspace, "angbu", "judge_late"),
         "standstill" => ignored_test(workspace, "angbu", "judge_standstill"),
         "tenmillion" => ignored_test(workspace, "angbu-store", "judge_ten_million"),
         "discipline" => ignored_test(workspace, "angbu-testkit", "judge_discipline"),
@@ -31,6 +32,7 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
         _ => bail!(
             "there is no trial '{name}'; there are: crash (50 centres killed under load), \
              cluster-crash (30 pairs of centres over PostgreSQL, killed under load), \
+             late (an exchange that is told a minute too late), \
              standstill (a centre that has the log stands still for 30 s), \
              tenmillion (a log of ten million entries: its size, its start, its proofs), \
              discipline (the agent's beside chronyd's, in the same simulated worlds), \

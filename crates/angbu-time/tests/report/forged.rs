@@ -116,8 +116,21 @@ fn a_centre_cannot_invent_or_leave_out_an_event() {
 #[test]
 fn a_file_with_an_invented_exchange_is_refused() {
     let (mut site, from, to) = demonstration(Nanos::from_secs(600));
-    let good = file(&site.package(from, to, Language::English));
+    let honest = site.package(from, to, Language::English);
+    let good = file(&honest);
     assert!(good.contains("signed by the key of its server"));
     let render = |proven: &Proven, text: &str| report::render(proven, text).map_err(|why| why.to_string());
     verify_file(good.as_bytes(), &Site::trust(), &render).unwrap();
+
+    let last = site.items.iter().rposition(|item| item.entry.contains("angbu/1 time.segment\n")).unwrap();
+    let fields = site.items[last].fields.clone();
+    let mut segment = Segment::read(|name| fields.get(name)).unwrap();
+    let mut invented = *segment.exchanges.last().unwrap();
+    invented.seq += 1;
+    segment.exchanges.push(invented);
+    site.replace_last(&segment::KIND, &segment.fields());
+    let forged = good.replace(&honest.encode(), &site.package(from, to, Language::English).encode());
+    assert_ne!(forged, good);
+    let refused = verify_file(forged.as_bytes(), &Site::trust(), &render).unwrap_err().to_string();
+    assert!(refused.contains("sign"), "{refused}");
 }

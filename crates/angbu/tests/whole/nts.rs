@@ -5,15 +5,17 @@ use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use angbu_accounts::EnrolmentCode;
 use angbu_agent::clock::SystemClock;
 use angbu_agent::nts::exchange_keys;
-use angbu_client::Trust;
+use angbu_client::{Joined, Trust};
 use angbu_time::chain::Chain;
 use angbu_time::exchange::Exchange;
 use angbu_time::ingest::sign;
-use angbu_time::proof::{Asked, Witness, identifier};
+use angbu_time::nts::client::Session;
+use angbu_time::proof::{self, Asked, Witness, identifier};
 use angbu_time::record::{Fact, Measured, Record, Upload};
 use angbu_time::sync::Judgement;
 use angbu_units::{Clock as _, Nanos, NtpServerId, NtpTimestamp};
@@ -21,7 +23,9 @@ use ed25519_dalek::SigningKey;
 use serde_json::json;
 use socket2::{Domain, Socket, Type};
 
-use super::process::{Process, angbu, call, demo, http, run, serve_command_with, succeed, until};
+use super::process::{
+    Process, angbu, call, demo, http, run, serve_command_with, succeed, until, until_within,
+};
 use super::refusals::{now, send};
 
 /// A process of somebody else's, ended with the test.
@@ -192,42 +196,84 @@ pub(super) fn sealed(centre: &Process, folder: &Path) -> Option<[u64; 4]> {
     Some(numbers.try_into().unwrap_or_else(|numbers| panic!("{numbers:?} in: {said}")))
 }
 
-#[test]
-fn an_agent_cannot_invent_repeat_or_reorder_exchanges() {
-    let folder = tempfile::tempdir().unwrap();
-    let centre = Process::start(&mut serve_command_with(folder.path(), ""));
-    let wish = json!({"kind": "agent", "customer": "demo", "name": "db-3"});
-    let code = call(&centre, "POST", "/api/v1/enrolments", Some(&wish)).json();
-    let code = EnrolmentCode::parse(code["code"].as_str().unwrap()).unwrap();
-    let key = SigningKey::from_bytes(&[5; 32]);
-    let joined = angbu_client::join(centre.text("http"), &code, "db-3", &key).unwrap();
-    let trust = Trust::Key(joined.nts_key.unwrap()).for_nts().unwrap();
-    let mut session = exchange_keys(joined.nts.as_deref().unwrap(), &Arc::new(trust)).unwrap().session;
-    let mine = key.verifying_key().to_bytes();
-    let server = NtpServerId::from_bytes(*joined.centre.as_bytes());
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.connect(centre.text("ntp")).unwrap();
-    socket.set_read_timeout(Some(super::process::PATIENCE)).unwrap();
-    let exchange = |number: u8| {
+/// An agent made by hand, which sends what a test wants it to send.
+struct Liar {
+    centre: Process,
+    joined: Joined,
+    key: SigningKey,
+    session: Session,
+    socket: UdpSocket,
+}
+
+impl Liar {
+    fn join(folder: &Path) -> Self {
+        let centre = Process::start(&mut serve_command_with(folder, ""));
+        let wish = json!({"kind": "agent", "customer": "demo", "name": "db-3"});
+        let code = call(&centre, "POST", "/api/v1/enrolments", Some(&wish)).json();
+        let code = EnrolmentCode::parse(code["code"].as_str().unwrap()).unwrap();
+        let key = SigningKey::from_bytes(&[5; 32]);
+        let joined = angbu_client::join(centre.text("http"), &code, "db-3", &key).unwrap();
+        let trust = Trust::Key(joined.nts_key.unwrap()).for_nts().unwrap();
+        let session = exchange_keys(joined.nts.as_deref().unwrap(), &Arc::new(trust)).unwrap().session;
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(centre.text("ntp")).unwrap();
+        socket.set_read_timeout(Some(super::process::PATIENCE)).unwrap();
+        Self { centre, joined, key, session, socket }
+    }
+
+    /// A true exchange, and what proves it.
+    fn exchange(&mut self, number: u8) -> (Measured, Witness) {
         let (reveal, t1) = ([number; 32], SystemClock.read().wall);
         let asked = Asked { t1: NtpTimestamp::from_unix(t1), previous_t4: NtpTimestamp::UNKNOWN };
         let token = NtpTimestamp::from_bits(u64::from(number));
-        let request = session.ask(token, identifier(&mine, &reveal), Some(&asked), &mut rand::rng()).unwrap();
+        let mine = self.key.verifying_key().to_bytes();
+        let request =
+            self.session.ask(token, identifier(&mine, &reveal), Some(&asked), &mut rand::rng()).unwrap();
         let mut reply = [0; 2_048];
-        socket.send(&request.datagram).unwrap();
-        let length = socket.recv(&mut reply).unwrap();
+        self.socket.send(&request.datagram).unwrap();
+        let length = self.socket.recv(&mut reply).unwrap();
         let t4 = SystemClock.read().wall;
-        let seal = session.read(&request, &reply[..length]).unwrap().seal.unwrap();
+        let seal = self.session.read(&request, &reply[..length]).unwrap().seal.unwrap();
         let measured = Measured {
-            server,
+            server: NtpServerId::from_bytes(*self.joined.centre.as_bytes()),
             exchange: Exchange::read(&request.datagram, &reply, t1, t4).unwrap(),
             judgement: Judgement::NONE,
             poll: Nanos::from_secs(2),
         };
         let header = *reply.first_chunk().unwrap();
         (measured, Witness { reveal, request: request.datagram, header, seal })
-    };
-    let [first, second, third, fourth] = [1, 2, 3, 4].map(exchange);
+    }
+
+    /// Sends these as its first records.
+    fn tell(&self, told: impl IntoIterator<Item = (Measured, Witness)>) {
+        let mine = self.key.verifying_key().to_bytes();
+        let mut upload = Upload {
+            agent: self.joined.agent,
+            before: Chain::begin(self.joined.agent, &mine, 1),
+            sent: now(&self.centre),
+            newest_checkpoint: None,
+            records: Vec::new(),
+            witnesses: Default::default(),
+        };
+        for (seq, (measured, witness)) in (1..).zip(told) {
+            upload.records.push(Record { seq, fact: Fact::Exchange(measured) });
+            upload.witnesses.insert(seq, witness);
+        }
+        let answer = send(&self.centre, &sign(&upload, &self.key));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// What a report says of proofs once it holds so many exchanges: a report ends with a whole second.
+    fn reported(&self, folder: &Path, exchanges: u64) -> [u64; 4] {
+        until("all in a report", || sealed(&self.centre, folder).filter(|[count, ..]| *count == exchanges))
+    }
+}
+
+#[test]
+fn an_agent_cannot_invent_repeat_or_reorder_exchanges() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = Liar::join(folder.path());
+    let [first, second, third, fourth] = [1, 2, 3, 4].map(|number| agent.exchange(number));
     let mut invented = fourth.clone();
     let [t1, t2, t3, t4] = invented.0.exchange.instants();
     let second_on = Nanos::from_secs(1);
@@ -235,25 +281,27 @@ fn an_agent_cannot_invent_repeat_or_reorder_exchanges() {
         Exchange::new([t1, t2 + second_on, t3 + second_on, t4], *invented.0.exchange.source()).unwrap();
     // Told with another's pair of packets.
     let borrowed = (fourth.0, first.1.clone());
-    let told = [first.clone(), first, third, second, invented, borrowed, fourth];
-    let mut upload = Upload {
-        agent: joined.agent,
-        before: Chain::begin(joined.agent, &mine, 1),
-        sent: now(&centre),
-        newest_checkpoint: None,
-        records: Vec::new(),
-        witnesses: Default::default(),
-    };
-    for (seq, (measured, witness)) in (1..).zip(told) {
-        upload.records.push(Record { seq, fact: Fact::Exchange(measured) });
-        upload.witnesses.insert(seq, witness);
-    }
-    let answer = send(&centre, &sign(&upload, &key));
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    // A report ends with a whole second.
-    let said = until("all in a report", || sealed(&centre, folder.path()).filter(|[count, ..]| *count == 7));
+    agent.tell([first.clone(), first, third, second, invented, borrowed, fourth]);
+    let said = agent.reported(folder.path(), 7);
     assert_eq!(said, [7, 3, 0, 4], "the first, the third and the fourth are proven");
-    centre.interrupt();
+    agent.centre.interrupt();
+}
+
+/// Lateness begins after two polls and a minute, and nobody sets a clock here, so this takes that long.
+#[test]
+#[ignore = "a trial: cargo xtask judge late"]
+fn judge_late() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = Liar::join(folder.path());
+    let first = agent.exchange(1);
+    let told = first.0.exchange.at() + proof::PATIENCE + Nanos::from_secs(2 * 2);
+    until_within(Duration::from_secs(90), "the first to be late", || {
+        (now(&agent.centre) > told).then_some(())
+    });
+    let second = agent.exchange(2);
+    agent.tell([first, second]);
+    assert_eq!(agent.reported(folder.path(), 2), [2, 2, 1, 0], "both are proven, one of them late");
+    agent.centre.interrupt();
 }
 
 /// Connections of eight addresses, as many as a centre lets in of each and some more. Each says the beginning of a greeting.

@@ -42,8 +42,13 @@ pub(crate) fn succeed(command: &mut Command) -> String {
 }
 
 /// Waits until `found` returns something; panics with `what` after [`PATIENCE`].
-pub(crate) fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + PATIENCE;
+pub(crate) fn until<T>(what: &str, found: impl FnMut() -> Option<T>) -> T {
+    until_within(PATIENCE, what, found)
+}
+
+/// Waits until `found` returns something; panics with `what` after `patience`.
+pub(crate) fn until_within<T>(patience: Duration, what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(value) = found() {
             return value;
