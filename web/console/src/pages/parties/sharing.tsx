@@ -1,6 +1,6 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { answer, api, type KeptReport, type Share } from "@angbu/shared/client";
+import { answer, api, type KeptReport, Refused, type Share } from "@angbu/shared/client";
 import { useCentre } from "../../centre";
 import { count } from "../../format";
 import { askedQuery, localText, monthFrom, monthName } from "../../month";
@@ -9,7 +9,7 @@ import { FormDialog, OnceDialog, textOf } from "../../parts/dialog";
 import { Field, SelectField } from "../../parts/field";
 import { Heads } from "../../parts/heads";
 import { Loaded } from "../../parts/loaded";
-import { Notice } from "../../parts/refusal";
+import { Notice, Refusal } from "../../parts/refusal";
 import { save } from "../../parts/save";
 import { Sure } from "../../parts/sure";
 import { When } from "../../parts/when";
@@ -184,14 +184,22 @@ function Reports(props: { readonly customer: string; readonly reports: readonly 
   const monthly = props.reports.filter((report) => report.month != null);
   const last = monthFrom(new Date(now()).toISOString().slice(0, 7), -1);
   const [busy, setBusy] = useState(false);
-  const make = async (): Promise<void> => {
+  const [refused, setRefused] = useState<Refused>();
+  const told = async (work: () => Promise<void>): Promise<void> => {
     setBusy(true);
+    setRefused(undefined);
     try {
-      await answer(api.POST("/api/v1/time/customers/{customer}/reports", { params: { path: { customer: props.customer } }, body: { month: last } }));
-      props.reload();
+      await work();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      setRefused(error);
     } finally {
       setBusy(false);
     }
+  };
+  const make = async (): Promise<void> => {
+    await answer(api.POST("/api/v1/time/customers/{customer}/reports", { params: { path: { customer: props.customer } }, body: { month: last } }));
+    props.reload();
   };
   const fetched = async (report: KeptReport): Promise<void> => {
     const file = await answer(api.GET("/api/v1/time/reports/{report}", { params: { path: { report: report.id } }, parseAs: "blob" }));
@@ -201,10 +209,11 @@ function Reports(props: { readonly customer: string; readonly reports: readonly 
     <section>
       <h2>{words.monthlyReports}</h2>
       <p class="soft">{words.monthlyWhat}</p>
+      {refused !== undefined && <Refusal refused={refused} />}
       {!monthly.some((report) => report.month === last) && (
         <div class="filters">
           <span>{monthName(last, language)}</span>
-          <button type="button" disabled={busy} onClick={() => void make()}>
+          <button type="button" disabled={busy} onClick={() => void told(make)}>
             {words.monthlyMake}
           </button>
         </div>
@@ -228,7 +237,7 @@ function Reports(props: { readonly customer: string; readonly reports: readonly 
                   {report.why != null && <small>{report.why}</small>}
                 </td>
                 <td class="acts">
-                  {report.size > 0 && <Act text={words.saveFile} of={report.month ?? report.id} click={() => void fetched(report)} />}
+                  {report.size > 0 && <Act text={words.saveFile} of={report.month ?? report.id} click={() => void told(() => fetched(report))} />}
                 </td>
               </tr>
             ))}
