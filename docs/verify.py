@@ -521,6 +521,7 @@ def fork_summary(file, keys):
 
 def time_summary(report):
     names, offsets, alarms = {}, collections.defaultdict(list), collections.Counter()
+    summaries = collections.Counter()
     for entry in report.entries.values():
         agent = entry.fields.get("agent", b"").decode()
         if entry.kind == "time.enrolment":
@@ -528,14 +529,19 @@ def time_summary(report):
         elif entry.kind == "time.segment" and "exchanges" in entry.fields:
             offsets[agent] += [((t2 - t1) + (t3 - t4)) / 2e6 for t1, t2, t3, t4 in exchanges(entry.fields["exchanges"])
                                if report.start <= t3 < report.end]
+        elif entry.kind == "time.summary" and "from" in entry.fields:
+            first, after = (number(entry.text(name), "-?") for name in ("from", "to"))
+            summaries[agent] += first < report.end and report.start < after
         elif entry.kind == "time.alarm":
             at = entry.text("at") if entry.text("centre-at") == "-" else entry.text("centre-at")
             alarms[agent] += report.start <= number(at, "-?") < report.end
-    for agent in sorted({*names, *offsets, *alarms}):
+    for agent in sorted({*names, *offsets, *alarms, *summaries}):
         found = offsets[agent]
         span = f", offset {min(found):.3f} to {max(found):.3f} ms" if found else ""
         name = ascii(names.get(agent, ""))[1:-1]
-        yield f"{agent} {name}: {len(found)} exchanges in the period{span}, {alarms[agent]} alarms"
+        # Where the segments are in the report too, with their exchanges, a summary says nothing more.
+        kept = f", {summaries[agent]} summaries of hours" if summaries[agent] else ""
+        yield f"{agent} {name}: {len(found)} exchanges in the period{span}, {alarms[agent]} alarms{kept}"
 
 
 def told(data, keys):

@@ -13,7 +13,8 @@ use crate::workspace::Workspace;
 
 /// A pillar's benchmarks: the package and the name of each.
 const BENCHES: &[(&str, &[(&str, &str)])] = &[
-    ("time", &[("angbu", "time")]),
+    ("time", &[("angbu", "time"), ("angbu-http", "ingest")]),
+    ("ingest", &[("angbu-http", "ingest")]),
     ("evidence", &[("angbu-store", "evidence"), ("angbu", "evidence_http")]),
 ];
 

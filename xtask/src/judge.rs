@@ -24,6 +24,9 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
             packages::ensure_guest()?;
             ignored_test(workspace, "angbu", "judge_clock")
         }
+        "retention" => process::run(
+            judged(workspace, "angbu-http", "judge_retention").args(["--cargo-profile", "release"]),
+        ),
         "verdicts" => ignored_test(workspace, "angbu-testkit", "judge_verdicts"),
         "ntpd-rs" => judged_by(workspace, &NTPD_RS),
         "roughtime" => judged_by(workspace, &ROUGHENOUGH),
@@ -36,6 +39,7 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
              standstill (a centre that has the log stands still for 30 s), \
              tenmillion (a log of ten million entries: its size, its start, its proofs), \
              discipline (the agent's beside chronyd's, in the same simulated worlds), \
+             retention (1,000 agents and a year of summaries: pages, bytes, a report), \
              verdicts (10,000 simulated agents and 1,000,000 polls, each verdict against the truth), \
              ntpd-rs (as client of our protected time, and our agent as client of its), \
              roughtime (the published Rust client and server against ours), \

@@ -75,7 +75,12 @@ const NEEDS: [Need; 15] = [
         Some("postgresql"),
     ),
     need("python3", Sign::Program("python3"), "checks a report with docs/verify.py", None),
-    need("python3-venv", Sign::Module("ensurepip"), "holds the foreign verifier of COSE receipts", None),
+    need(
+        "python3-venv",
+        Sign::Module("ensurepip"),
+        "holds the foreign verifier of COSE receipts and the reader of Parquet",
+        None,
+    ),
 ];
 
 /// What the virtual machine of `judge clock` is made of, beside the above.

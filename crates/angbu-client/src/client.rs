@@ -180,6 +180,27 @@ impl Client {
         self.call(request, REPORT_PATIENCE, LONGEST_REPORT)
     }
 
+    /// Has the centre send a file and writes it down as it comes, however long it is; returns how many bytes that were. What was
+    /// written when it breaks off is not the whole file.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ClientError::Unreachable`] where it breaks off, and where `out` does not take it.
+    pub fn download(&self, path: &str, out: &mut dyn std::io::Write) -> Result<u64, ClientError> {
+        let request = self.request("GET", path, "", b"")?;
+        let mut answer = self.send(request, REPORT_PATIENCE, u64::MAX)?;
+        let status = answer.status();
+        if !status.is_success() {
+            let body = answer.body_mut().with_config().limit(LONGEST_ANSWER).read_to_vec();
+            let problem = Problem::read(status.as_u16(), &body.unwrap_or_default());
+            return Err(ClientError::Refused(Box::new(problem)));
+        }
+        let mut body = answer.body_mut().with_config().limit(u64::MAX).reader();
+        std::io::copy(&mut body, out).map_err(|error| ClientError::Unreachable {
+            url: self.url.to_string(),
+            reason: error.to_string(),
+        })
+    }
+
     /// Appends a customer's statement to the log; with `wait`, its receipt or the promise of one comes with the
     /// answer.
     ///

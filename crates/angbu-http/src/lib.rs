@@ -4,6 +4,7 @@
 mod attachment;
 mod caller;
 mod centre;
+mod export;
 mod problem;
 mod routes;
 mod stream;
@@ -27,8 +28,8 @@ use tower_http::trace::TraceLayer;
 use utoipa::openapi::OpenApi;
 
 pub use centre::{
-    Centre, InForce, OwnClock, Parts, Protected, SITE_START, Seam, Site, TimeService, UpstreamReading,
-    UpstreamState, Witnessed, clock_history, clock_state_entry,
+    Centre, InForce, OwnClock, Parts, Protected, Retention, SITE_START, Seam, Site, TimeService,
+    UpstreamReading, UpstreamState, Witnessed, clock_history, clock_state_entry,
 };
 use problem::Refusal;
 

@@ -18,12 +18,13 @@ use crate::sql::{self, Connection, Next, Row, Value, column};
 use crate::store::unusable;
 
 /// Every migration, in order. One that has been released is never changed; what it made is changed by a later one.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "site", include_str!("../migrations/sqlite/0001_site.sql")),
     (2, "accounts", include_str!("../migrations/sqlite/0002_accounts.sql")),
     (3, "time", include_str!("../migrations/sqlite/0003_time.sql")),
     (4, "evidence", include_str!("../migrations/sqlite/0004_evidence.sql")),
     (5, "chain", include_str!("../migrations/sqlite/0005_chain.sql")),
+    (6, "retention", include_str!("../migrations/sqlite/0006_retention.sql")),
     (7, "third_parties", include_str!("../migrations/sqlite/0007_third_parties.sql")),
 ];
 

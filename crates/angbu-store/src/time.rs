@@ -5,13 +5,15 @@
 //! clock went and name nobody.
 
 mod epochs;
+mod summaries;
 
 pub use epochs::{EpochRow, Taken};
+pub use summaries::{DROPPED_AT_ONCE, SummaryRow};
 
 use angbu_units::{AgentId, CustomerId, EntryId, Nanos, Ppb, UnixTime};
 
 use crate::seal::Purpose;
-use crate::sql::{Row, column, optional, values};
+use crate::sql::{Row, ToValue, Value, column, optional, values};
 use crate::{Snapshot, StoreError, Tx};
 
 /// An agent on a customer's server.
@@ -560,27 +562,7 @@ impl Tx<'_> {
                 signed.signed
             ],
         )?;
-        for exchange in &upload.exchanges {
-            let place = place(exchange.agent, exchange.at, exchange.seq);
-            let record = self.seal(Purpose::Records, EXCHANGES, &place, &exchange.record)?;
-            self.sql.execute(
-                "INSERT INTO time_exchanges
-                     (agent_id, at, seq, offset_ns, delay_ns, bound_ns, rate_ppb, flags, arrived, record)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                values![
-                    exchange.agent,
-                    exchange.at,
-                    exchange.seq,
-                    exchange.offset,
-                    exchange.delay,
-                    exchange.bound,
-                    exchange.rate,
-                    exchange.flags,
-                    exchange.arrived,
-                    record
-                ],
-            )?;
-        }
+        self.insert_exchanges(&upload.exchanges)?;
         for event in &upload.events {
             let place = place(event.agent, event.at, event.seq);
             let detail = self.seal(Purpose::Records, EVENTS, &place, &event.detail)?;
@@ -589,6 +571,38 @@ impl Tx<'_> {
                 values![event.agent, event.at, event.seq, event.kind, detail, event.entry],
             )?;
         }
+        Ok(())
+    }
+
+    /// All of them at once: a database at the other end of a network is waited for once and not for each.
+    fn insert_exchanges(&self, exchanges: &[ExchangeRow]) -> Result<(), StoreError> {
+        let mut sealed = Vec::with_capacity(exchanges.len());
+        for exchange in exchanges {
+            let place = place(exchange.agent, exchange.at, exchange.seq);
+            sealed.push(self.seal(Purpose::Records, EXCHANGES, &place, &exchange.record)?);
+        }
+        let rows = exchanges.iter().zip(&sealed).map(|(exchange, record)| {
+            [
+                exchange.agent.to_value(),
+                exchange.at.to_value(),
+                exchange.seq.to_value(),
+                exchange.offset.to_value(),
+                exchange.delay.to_value(),
+                exchange.bound.to_value(),
+                exchange.rate.to_value(),
+                exchange.flags.to_value(),
+                exchange.arrived.to_value(),
+                record.to_value(),
+            ]
+        });
+        let rows: Vec<[Value<'_>; 10]> = rows.collect();
+        let rows: Vec<&[Value<'_>]> = rows.iter().map(<[_; 10]>::as_slice).collect();
+        self.sql.execute_many(
+            "INSERT INTO time_exchanges
+                 (agent_id, at, seq, offset_ns, delay_ns, bound_ns, rate_ppb, flags, arrived, record)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            &rows,
+        )?;
         Ok(())
     }
 

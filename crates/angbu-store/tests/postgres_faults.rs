@@ -329,4 +329,16 @@ fn every_month_has_its_part() {
         })
         .unwrap();
     assert_eq!(found.iter().map(|exchange| exchange.at).collect::<Vec<_>>(), instants);
+
+    // A month that is past and whose exchanges are all deleted loses its part; the next one, which has some, does not.
+    server.ask(name, "DELETE FROM time_exchanges_2027_01");
+    store.maintain().unwrap();
+    let is_there = |table: &str| server.ask(name, &format!("SELECT to_regclass('{table}') IS NOT NULL"));
+    assert_eq!(
+        (is_there("time_exchanges_2027_01"), is_there("time_exchanges_2027_03")),
+        ("f".into(), "t".into())
+    );
+    let back = day(-150);
+    store.write_blocking(move |tx| tx.apply_upload(&upload(back, 6))).unwrap();
+    assert_eq!(count("time_exchanges_other"), "2", "what is told of it later has a place");
 }

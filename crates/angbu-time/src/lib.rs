@@ -23,6 +23,7 @@ pub mod roughtime;
 pub mod segment;
 pub mod selection;
 pub mod server;
+pub mod summary;
 pub mod sync;
 pub mod traceability;
 pub mod trend;

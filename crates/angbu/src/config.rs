@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use angbu_accounts::Name;
 use angbu_agent::RateConfig;
 use angbu_evidence::note::{KeyType, VerifierKey};
+use angbu_http::Retention;
 use angbu_store::{Engine, UrlError};
 use angbu_units::Nanos;
 
@@ -79,6 +80,9 @@ pub enum ConfigError {
     /// More witnesses than are asked.
     #[error("{0} witnesses are more than the 16 that a centre asks")]
     TooManyWitnesses(usize),
+    /// Summaries that go before what they stand for.
+    #[error("[retention] summaries_days must be at least exchanges_days")]
+    SummariesTooShort,
     /// Witnesses are required, and there is none.
     #[error("require_witnesses = true needs a [[witness]]; without one no report could ever be made")]
     NoWitness,
@@ -119,6 +123,9 @@ pub struct ServeConfig {
     /// What this centre's own clock rests on.
     #[serde(default)]
     pub clock: ClockConfig,
+    /// How long what is kept.
+    #[serde(default)]
+    pub retention: RetentionConfig,
     /// Customers that exist from the first start on. What is changed later in the console wins over this file.
     #[serde(default, rename = "customer")]
     pub customers: Vec<CustomerConfig>,
@@ -319,6 +326,48 @@ impl TryFrom<u8> for DeclaredStratum {
     }
 }
 
+/// How long what is kept.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    /// For how many days every single exchange is kept, 1 to 36,500. Afterwards there are summaries by the hour.
+    pub exchanges_days: KeptDays,
+    /// For how many days the summaries are kept, at least as many as the exchanges.
+    pub summaries_days: KeptDays,
+}
+
+impl RetentionConfig {
+    /// As the centre takes it.
+    pub fn retention(self) -> Retention {
+        let days = |days: KeptDays| Nanos::from_secs(i64::from(days.0) * 86_400);
+        Retention { exchanges: days(self.exchanges_days), summaries: days(self.summaries_days) }
+    }
+}
+
+impl Default for RetentionConfig {
+    /// A year and a month, so that whoever checks a year after its end still finds every exchange; and the seven years for which records of
+    /// clocks are asked for at most.
+    fn default() -> Self {
+        Self { exchanges_days: KeptDays(400), summaries_days: KeptDays(2_557) }
+    }
+}
+
+/// A number of days: 1 to 36,500.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "u32")]
+pub struct KeptDays(u32);
+
+impl TryFrom<u32> for KeptDays {
+    type Error = String;
+    fn try_from(days: u32) -> Result<Self, String> {
+        if (1..=36_500).contains(&days) {
+            Ok(Self(days))
+        } else {
+            Err("a number of days from 1 to 36500".into())
+        }
+    }
+}
+
 /// A customer that exists from the first start on.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -343,6 +392,7 @@ impl Default for ServeConfig {
             nts: NtsConfig::default(),
             roughtime: None,
             clock: ClockConfig::default(),
+            retention: RetentionConfig::default(),
             customers: Vec::new(),
             witnesses: Vec::new(),
             require_witnesses: false,
@@ -412,6 +462,9 @@ impl ServeConfig {
         self.store.engine()?;
         self.check_witnesses()?;
         self.nts.check()?;
+        if self.retention.summaries_days < self.retention.exchanges_days {
+            return Err(ConfigError::SummariesTooShort);
+        }
         self.http.check()
     }
 

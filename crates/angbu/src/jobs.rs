@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use angbu_http::Centre;
+use angbu_http::{Centre, Retention};
 
 /// How often segments are looked at; a segment closes within this time of being due.
 const SEGMENTS: Duration = Duration::from_secs(5);
@@ -17,6 +17,8 @@ const MANIFESTS: Duration = Duration::from_secs(60);
 const CLEARING: Duration = Duration::from_secs(600);
 /// How often the database is made ready for the months to come.
 const MONTHS: Duration = Duration::from_secs(86_400);
+/// How often it is looked whether a day can be summarised, and whether something has been kept long enough.
+const KEEPING: Duration = Duration::from_secs(300);
 /// How often it is looked whether a key was retired, whose values are then sealed anew.
 const RESEALING: Duration = Duration::from_secs(2);
 
@@ -29,7 +31,12 @@ const VIEWS: Duration = Duration::from_secs(30);
 const FIRST_REPORTS: Duration = Duration::from_secs(5);
 
 /// Starts the jobs; each ends soon after `stop` turns true.
-pub(crate) fn spawn(tasks: &mut JoinSet<()>, centre: &Arc<Centre>, stop: &watch::Receiver<bool>) {
+pub(crate) fn spawn(
+    tasks: &mut JoinSet<()>,
+    centre: &Arc<Centre>,
+    stop: &watch::Receiver<bool>,
+    retention: Retention,
+) {
     let every = |period, job: Job| run(Arc::clone(centre), stop.clone(), period, job);
     tasks.spawn(every(SEGMENTS, Job::Segments));
     tasks.spawn(every(MANIFESTS, Job::Manifest));
@@ -38,6 +45,7 @@ pub(crate) fn spawn(tasks: &mut JoinSet<()>, centre: &Arc<Centre>, stop: &watch:
     tasks.spawn(every(MONTHS, Job::Months));
     tasks.spawn(every(REPORTS, Job::Reports));
     tasks.spawn(every(VIEWS, Job::Views));
+    tasks.spawn(every(KEEPING, Job::Keeping(retention)));
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +57,7 @@ enum Job {
     Months,
     Reports,
     Views,
+    Keeping(Retention),
 }
 
 async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Duration, job: Job) {
@@ -67,6 +76,7 @@ async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Durat
             Job::Resealing => centre.reseal().await,
             Job::Reports => centre.make_monthly_reports().await,
             Job::Views => centre.tell_share_views().await,
+            Job::Keeping(retention) => keep(&centre, retention, &stop).await,
             Job::Months => {
                 let store = centre.store().clone();
                 // A panic there was said already.
@@ -77,4 +87,14 @@ async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Durat
             tracing::warn!(?job, %error, "a job could not be done and is tried again later");
         }
     }
+}
+
+/// Turns of keeping and deleting, until there is nothing to do or the centre is to end.
+async fn keep(
+    centre: &Centre,
+    retention: Retention,
+    stop: &watch::Receiver<bool>,
+) -> Result<(), angbu_store::StoreError> {
+    while !*stop.borrow() && centre.keep(retention).await? {}
+    Ok(())
 }

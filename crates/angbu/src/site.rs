@@ -118,7 +118,7 @@ impl RunningSite {
         tasks.spawn(listener::serve(web, tls, router, Limits::CENTRE, stopped.clone()));
         tasks.spawn(time.epochs.keep(stopped.clone()));
         tasks.spawn(time.nts.serve(stopped.clone()));
-        jobs::spawn(&mut tasks, &centre, &stopped);
+        jobs::spawn(&mut tasks, &centre, &stopped, config.retention.retention());
         witness::ask(&mut tasks, &centre, &config.witnesses, &stopped)?;
         Ok(Self {
             centre,

@@ -1,6 +1,7 @@
 //! Reports: everything about a customer's clocks in a period, in one file that a stranger can check.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use angbu_evidence::note::VerifierKey;
@@ -8,9 +9,10 @@ use angbu_evidence::report::{Item, Package, Subject, Trust};
 use angbu_evidence::{Disclosure, Entry, Kind, Part};
 use angbu_store::accounts::CustomerRow;
 use angbu_store::evidence::{ENTRIES_AT_ONCE, LogItem};
-use angbu_store::{Snapshot, StoreError};
+use angbu_store::{Published, Snapshot, StoreError};
 use angbu_time::report::{self as rendering, Language};
 use angbu_time::segment::{self, Segment};
+use angbu_time::summary::{self, Summary};
 use angbu_units::{EntryId, Nanos, UnixTime};
 
 use super::Centre;
@@ -59,19 +61,37 @@ impl Centre {
         self.close_segments(true).await?;
         self.settle().await?;
         self.append_mark(&subject, language).await?;
+        let published = self.published.borrow().clone().ok_or_else(late)?;
+        // Of a period that is long settled, what came after it is not needed.
+        let settled = subject.clone();
+        let counted = self.store.read(move |snapshot| settled_manifest(snapshot, &settled, now)).await?;
+        if let Some(counted) = counted
+            && let Ok(html) = self.made(subject.clone(), counted, &published).await
+        {
+            return Ok(Report { html, file_name: file_name(&customer.name, wish.from, to) });
+        }
         let manifest = self.append_manifest().await?;
         let manifested = self.store.wait(manifest, PATIENCE).await?.ok_or_else(late)?;
         let published = self.published.borrow().clone().ok_or_else(late)?;
-        let index = manifested.index;
-        let witnessed = self.witnessed(&published).await?;
+        let html = self.made(subject, (manifest, manifested.index), &published).await?;
+        Ok(Report { html, file_name: file_name(&customer.name, wish.from, to) })
+    }
+
+    /// The report of what a manifest counts, under a published head.
+    async fn made(
+        &self,
+        subject: Subject,
+        counted: (EntryId, u64),
+        published: &Arc<Published>,
+    ) -> Result<String, Refusal> {
+        let witnessed = self.witnessed(published).await?;
         let trust = Trust { log: self.log_keys(), witnesses: witnessed.witnesses };
         let keys = [&trust.log[..], &trust.witnesses].concat();
         let gathered = move |snapshot: &Snapshot<'_>| {
-            gather(snapshot, subject, (manifest, index), (&witnessed.published.checkpoint, &keys))
+            gather(snapshot, subject, counted, (&witnessed.published.checkpoint, &keys))
         };
         let package = self.store.read(gathered).await?;
-        let html = render(&package, &trust)?;
-        Ok(Report { html, file_name: file_name(&customer.name, wish.from, to) })
+        render(&package, &trust)
     }
 
     /// Appends that this report is made, and waits until the log holds it: the one entry of the customer that is
@@ -155,6 +175,37 @@ fn gather(
         .map_err(|error| Refusal::Internal(format!("the report cannot be put together: {error}")))
 }
 
+/// How long after its end all that can be told of a period is told, and summarised.
+const SETTLED: Nanos = Nanos::from_secs(40 * 86_400);
+
+/// The first hourly manifest behind a period that is long over, if all that is known of it is summarised and counted there; with
+/// its log index.
+fn settled_manifest(
+    snapshot: &Snapshot<'_>,
+    subject: &Subject,
+    now: UnixTime,
+) -> Result<Option<(EntryId, u64)>, StoreError> {
+    if now - subject.to < SETTLED {
+        return Ok(None);
+    }
+    let mut newest = None;
+    for agent in snapshot.agents_of(subject.customer)? {
+        let rows = snapshot.summaries(agent.id, subject.from, subject.to)?;
+        let since = rows.last().map_or(subject.from, |last| last.to);
+        let behind = snapshot.first_closed_exchange(agent.id, since)?;
+        if since < subject.to && behind.is_some_and(|at| at < subject.to) {
+            return Ok(None);
+        }
+        for row in rows {
+            let Some(index) = snapshot.entry_index(row.entry)? else { return Ok(None) };
+            newest = newest.max(Some(index));
+        }
+    }
+    let Some(newest) = newest else { return Ok(None) };
+    let Some(id) = snapshot.manifest_behind(newest, subject.to)? else { return Ok(None) };
+    Ok(snapshot.entry_index(id)?.map(|index| (id, index)))
+}
+
 struct Gathered<'a> {
     snapshot: &'a Snapshot<'a>,
     items: Vec<Item>,
@@ -172,7 +223,8 @@ impl Gathered<'_> {
         }
         let corrupt = |what: String| Refusal::Internal(format!("entry {}: {what}", item.index));
         let entry = Entry::decode(&item.entry).map_err(|error| corrupt(error.to_string()))?;
-        let body = self.snapshot.body(entry.id)?.ok_or_else(|| corrupt("its fields are missing".into()))?;
+        let body = self.snapshot.body_or_root(entry.id, entry.body_root)?;
+        let body = body.ok_or_else(|| corrupt("its fields are missing".into()))?;
         let fields = body.disclose(|field| rendering::shows(&entry.kind, field));
         if body.parts().iter().any(|part| matches!(part, Part::Hidden(_))) {
             self.want_erasures(&entry)?;
@@ -225,6 +277,11 @@ impl Gathered<'_> {
             let states: BTreeSet<EntryId> =
                 segment.exchanges.iter().filter_map(|exchange| exchange.clock_state).collect();
             return Ok([segment.enrolment, segment.settings].into_iter().chain(states).collect());
+        }
+        if *kind == summary::KIND {
+            let Ok(summary) = Summary::read(|name| fields.get(name)) else { return Ok(Vec::new()) };
+            let states = summary.clock_states.into_keys();
+            return Ok([summary.enrolment, summary.settings].into_iter().chain(states).collect());
         }
         let agent = fields.text("agent").and_then(|id| id.parse().ok());
         let agent = agent.map(|id| self.snapshot.agent(id)).transpose()?.flatten();

@@ -17,9 +17,10 @@ use angbu_time::ingest::{self, Accepted, Known};
 use angbu_time::periods::{self, COVERS_POLLS, DRIFT, LOOKS_BACK, Observed, Period, Verdict};
 use angbu_time::proof::Proof;
 use angbu_time::record::{DecodeError, Fact, Measured, Record};
-use angbu_time::segment::{self, Kept, Segment};
+use angbu_time::segment::{self, Segment};
 use angbu_units::{AgentId, CentreId, ClockVerdict, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
 
+use super::retention::{HOURS_APART, Kept};
 use super::{Centre, News, OwnClock, append, proofs};
 use crate::problem::Refusal;
 use crate::types::accounts::Customer;
@@ -122,25 +123,25 @@ impl Centre {
             ));
         }
         let until = to.min(self.clock.read().wall);
-        let (drawn, observed, tolerance, row, proven) = self
+        let (drawn, by_hour, kept, tolerance, row, proven) = self
             .store
             .read(move |snapshot| {
                 let row = snapshot.agent(id)?.filter(|row| reach.covers(row.customer));
                 let Some(row) = row else { return Ok(None) };
-                let drawn = snapshot.graph(id, from, to, u64::from(points))?;
-                let observed = Recorded::load(snapshot, Shared::load(snapshot)?.centres, &row, from, to)?;
+                let kept = Kept::load(snapshot, &row, from, to)?;
+                let (drawn, by_hour) = kept.points(snapshot, id, [from, to], u64::from(points))?;
                 let tolerance = tolerances(snapshot, row.customer)?;
-                let proven = snapshot.proofs(id, from, to)?;
-                Ok::<_, StoreError>(Some((drawn, observed, tolerance, row, proven)))
+                let proven = kept.proofs(snapshot, id, from, to)?;
+                Ok::<_, StoreError>(Some((drawn, by_hour, kept, tolerance, row, proven)))
             })
             .await?
             .ok_or_else(|| Refusal::unknown("agent", &id.to_string()))?;
-        let judged = self.judge(&observed, &tolerance, from, until);
+        let judged = self.periods_of(&kept, &tolerance, from, until);
         let totals = periods::totals(&judged);
         let poll = row.poll.unwrap_or(UNKNOWN_POLL);
         let step = Nanos::new((to - from).count() / i64::from(points));
-        let gap = step.times(2).max(poll.times(COVERS_POLLS)) + poll;
-        let shown_events = observed.events.iter().filter(|event| from <= event.at && event.at < to);
+        let hours = if by_hour { HOURS_APART } else { Nanos::ZERO };
+        let gap = step.times(2).max(poll.times(COVERS_POLLS)).max(hours) + poll;
         Ok(Graph {
             from: instant(from),
             to: instant(to),
@@ -156,7 +157,7 @@ impl Centre {
                     bound_ns: point.bound.count(),
                 })
                 .collect(),
-            events: shown_events.filter_map(mark).collect(),
+            events: kept.events.iter().filter_map(mark).collect(),
             periods: judged.iter().map(show_period).collect(),
             totals: Totals {
                 within_ms: totals.within.count() / 1_000_000,
@@ -374,8 +375,8 @@ impl Centre {
 }
 
 /// The flags of an exchange's record.
-const STEADY: u16 = 1;
-const IN_SYNC: u16 = 2;
+pub(super) const STEADY: u16 = 1;
+pub(super) const IN_SYNC: u16 = 2;
 
 /// An agent with what its present verdict rests on.
 struct View {
@@ -386,14 +387,14 @@ struct View {
 }
 
 /// What the views of several agents have in common, read once.
-struct Shared {
-    centres: Arc<[CentreId]>,
+pub(super) struct Shared {
+    pub(super) centres: Arc<[CentreId]>,
     /// Name and tolerances of each customer so far.
     customers: HashMap<CustomerId, (String, Vec<(UnixTime, Nanos)>)>,
 }
 
 impl Shared {
-    fn load(snapshot: &Snapshot<'_>) -> Result<Self, StoreError> {
+    pub(super) fn load(snapshot: &Snapshot<'_>) -> Result<Self, StoreError> {
         let centres = snapshot.centres()?.into_iter().map(|centre| centre.id).collect();
         Ok(Self { centres, customers: HashMap::new() })
     }
@@ -577,7 +578,7 @@ fn put(agent: &AgentRow, accepted: Accepted, stamp: ProvenInstant) -> Put {
 }
 
 /// An exchange as a segment keeps it, with the clock state that was in force when it happened.
-fn kept(row: &ExchangeRow, own_clock: &OwnClock, centres: &[CentreId]) -> Result<Kept, StoreError> {
+fn kept(row: &ExchangeRow, own_clock: &OwnClock, centres: &[CentreId]) -> Result<segment::Kept, StoreError> {
     let corrupt =
         |what: String| StoreError::Corrupt { what: format!("record {} of {}: {what}", row.seq, row.agent) };
     let record = Record::decode(&row.record).map_err(|error| corrupt(error.to_string()))?;
@@ -587,7 +588,7 @@ fn kept(row: &ExchangeRow, own_clock: &OwnClock, centres: &[CentreId]) -> Result
     let clock_state = clock_state.filter(|_| is_centre(&measured, centres));
     let proof =
         proofs::of_flags(row.flags).ok_or_else(|| corrupt("what is proven of it is unknown".into()))?;
-    Ok(Kept { seq: row.seq, measured, arrived: row.arrived, clock_state, proof })
+    Ok(segment::Kept { seq: row.seq, measured, arrived: row.arrived, clock_state, proof })
 }
 
 /// Whether an exchange was with a centre of this site.

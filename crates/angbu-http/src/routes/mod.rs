@@ -5,6 +5,7 @@ mod enrolments;
 mod erasure;
 mod evidence;
 mod log;
+mod metrics;
 mod people;
 mod site;
 mod third_parties;

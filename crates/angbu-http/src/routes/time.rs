@@ -10,22 +10,28 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use angbu_accounts::Scope;
-use angbu_units::AgentId;
+use angbu_units::{AgentId, UnixTime};
 
-use super::{Body, Parameters, Parts, instant};
+use super::{Body, Parameters, Parts, instant, metrics};
 use crate::attachment;
 use crate::caller::Caller;
-use crate::centre::{Centre, ReportWish};
+use crate::centre::{Centre, ExportWish, Piece, ReportWish, Table};
+use crate::export::Format;
 use crate::problem::Refusal;
 use crate::stream;
 use crate::types::Problem;
-use crate::types::time::{Agent, Agents, AgentsQuery, Graph, GraphQuery, ReportRequest, Uploaded};
+use crate::types::time::{
+    Agent, Agents, AgentsQuery, ExportQuery, Graph, GraphQuery, ReportRequest, Uploaded,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Centre>> {
     OpenApiRouter::new()
         .routes(routes!(agents))
         .routes(routes!(agent))
         .routes(routes!(graph))
+        .routes(routes!(agent_metrics))
+        .routes(routes!(export_agent))
+        .routes(routes!(export_customer))
         .routes(routes!(live))
         .routes(routes!(upload))
         .routes(routes!(report))
@@ -73,6 +79,84 @@ async fn graph(
         return Err(Refusal::Invalid("points lies between 10 and 2000".into()));
     }
     Ok(Json(centre.graph(reach, id.parse()?, from, to, points).await?))
+}
+
+/// Agents for Prometheus: with a token, since names of servers are nobody else's business
+#[utoipa::path(get, path = "/api/v1/time/metrics", tag = "time", params(AgentsQuery), operation_id = "agent_metrics",
+    responses((status = 200, content_type = "text/plain", body = String), (status = "default", body = Problem)))]
+async fn agent_metrics(
+    State(centre): State<Arc<Centre>>,
+    caller: Caller,
+    Parameters(query): Parameters<AgentsQuery>,
+) -> Result<Response, Refusal> {
+    let reach = caller.require(Scope::TimeRead)?;
+    let reach = centre.narrow(reach, query.customer.as_deref()).await?;
+    let text = metrics::of_agents(&centre.agents_of(reach.customer()).await?, centre.instant().time);
+    Ok(([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response())
+}
+
+/// One agent's exchanges, verdicts or hourly summaries of a period, as a file that is sent while it is written
+#[utoipa::path(get, path = "/api/v1/time/agents/{agent}/export", tag = "time",
+    params(("agent", description = "Its id"), ExportQuery),
+    responses((status = 200, content((String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
+        (status = "default", body = Problem)))]
+async fn export_agent(
+    State(centre): State<Arc<Centre>>,
+    caller: Caller,
+    Parts(id): Parts<String>,
+    Parameters(query): Parameters<ExportQuery>,
+) -> Result<Response, Refusal> {
+    let reach = caller.require(Scope::TimeRead)?;
+    let id: AgentId = id.parse()?;
+    let (wish, name) = export_wish(&query, &id.to_string())?;
+    let media_type = wish.format.media_type();
+    let pieces = centre.export_agent(reach, id, wish).await?;
+    Ok(file(pieces, media_type, &name))
+}
+
+/// The exchanges, verdicts or hourly summaries of all agents of a customer in a period, as a file that is sent while it is written
+#[utoipa::path(get, path = "/api/v1/time/customers/{customer}/export", tag = "time",
+    params(("customer", description = "Its name or id"), ExportQuery),
+    responses((status = 200, content((String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
+        (status = "default", body = Problem)))]
+async fn export_customer(
+    State(centre): State<Arc<Centre>>,
+    caller: Caller,
+    Parts(customer): Parts<String>,
+    Parameters(query): Parameters<ExportQuery>,
+) -> Result<Response, Refusal> {
+    let reach = caller.require(Scope::TimeRead)?;
+    let customer = centre.customer_within(reach, &customer).await?;
+    let (wish, name) = export_wish(&query, &customer.name)?;
+    let media_type = wish.format.media_type();
+    let pieces = centre.export_customer(customer.id, wish).await?;
+    Ok(file(pieces, media_type, &name))
+}
+
+/// What is to be exported, and what the file is called.
+fn export_wish(query: &ExportQuery, whose: &str) -> Result<(ExportWish, String), Refusal> {
+    let table = Table::from_word(&query.what)
+        .ok_or_else(|| Refusal::Invalid("what is exchanges, periods or summaries".into()))?;
+    let format = match query.format.as_str() {
+        "csv" => Format::Csv,
+        "parquet" => Format::Parquet,
+        _ => return Err(Refusal::Invalid("format is csv or parquet".into())),
+    };
+    let (from, to) = (instant("from", &query.from)?, instant("to", &query.to)?);
+    let day = |time: UnixTime| time.rfc3339(0).replace([':', '-'], "");
+    let (word, ending) = (table.word(), format.ending());
+    let name = format!("angbu-{word}-{whose}-{}-{}.{ending}", day(from), day(to));
+    Ok((ExportWish { table, format, from, to }, name))
+}
+
+/// A file in pieces.
+fn file(pieces: tokio::sync::mpsc::Receiver<Piece>, media_type: &'static str, name: &str) -> Response {
+    let headers: [(HeaderName, String); 2] = [
+        (header::CONTENT_TYPE, media_type.to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+    ];
+    let body = axum::body::Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(pieces));
+    (headers, body).into_response()
 }
 
 /// Live news: server-sent events `agent`, `exchange`, `event`, `head` and `centre`

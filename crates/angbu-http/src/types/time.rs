@@ -75,6 +75,21 @@ pub(crate) struct GraphQuery {
     pub(crate) points: Option<u32>,
 }
 
+/// What to export, and how.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ExportQuery {
+    /// `exchanges`, `periods` (the verdicts) or `summaries` (by the hour).
+    pub(crate) what: String,
+    /// `csv` or `parquet`.
+    pub(crate) format: String,
+    /// RFC 3339.
+    pub(crate) from: String,
+    /// RFC 3339.
+    pub(crate) to: String,
+}
+
 /// One exchange with the centre, as it arrives.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct Exchange {

@@ -5,8 +5,11 @@
 #![allow(clippy::disallowed_methods, reason = "a test waits for conditions")]
 
 mod bad_input;
+mod exports;
 mod joining;
+mod kept;
 mod lives;
+mod machine;
 mod roles;
 mod site;
 mod table;

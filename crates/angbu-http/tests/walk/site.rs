@@ -10,7 +10,7 @@ use angbu_accounts::{EnrolmentCode, Grant, Reach, Role, possession};
 use angbu_http::{
     Centre, InForce, OwnClock, Parts, Protected, Site, TimeService, UpstreamState, clock_state_entry,
 };
-use angbu_store::{Options, Sequencer, Store};
+use angbu_store::{Engine, Options, Sequencer, Store};
 use angbu_time::centre_clock::{CentreClock, History, Local, Settings};
 use angbu_units::{CentreId, Clock, CustomerId, Monotonic, Nanos, Reading, UnixTime};
 use axum::Router;
@@ -103,14 +103,19 @@ pub(crate) struct TestSite {
     calls: AtomicU32,
     _stop: watch::Sender<bool>,
     _sequencer: Sequencer,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl TestSite {
     pub(crate) async fn start() -> Self {
+        Self::start_on(Engine::Sqlite).await
+    }
+
+    pub(crate) async fn start_on(engine: Engine) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000_000_000)));
-        let store = Store::open(&Options::new(folder.path()), clock.clone()).unwrap();
+        let options = Options { engine, ..Options::new(folder.path()) };
+        let store = Store::open(&options, clock.clone()).unwrap();
         let now = clock.read().wall;
         let id = store
             .write(move |tx| {
@@ -159,8 +164,13 @@ impl TestSite {
             calls: AtomicU32::new(0),
             _stop: stop,
             _sequencer: sequencer,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Where its database lies.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// A number that was not given before.
@@ -223,6 +233,17 @@ impl TestSite {
 
     pub(crate) async fn get(&self, shows: &Shows, path: &str) -> Answer {
         self.call(shows, "GET", path, b"", "").await
+    }
+
+    /// A file that must be given, as it is.
+    pub(crate) async fn bytes(&self, shows: &Shows, path: &str) -> Vec<u8> {
+        let Shows::Token(token) = shows else { panic!("a file is asked for with a token") };
+        let request = Request::builder().uri(path).header(header::AUTHORIZATION, format!("Bearer {token}"));
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from((Ipv4Addr::LOCALHOST, 1_024))));
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        axum::body::to_bytes(response.into_body(), 256 << 20).await.unwrap().to_vec()
     }
 
     /// A call of the operator that must succeed.

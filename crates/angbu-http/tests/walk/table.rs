@@ -88,6 +88,9 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/time/agents", Needs::List(&[TimeRead])),
     ("GET", "/api/v1/time/agents/{agent}", Needs::Object(&[TimeRead])),
     ("GET", "/api/v1/time/agents/{agent}/graph", Needs::Object(&[TimeRead])),
+    ("GET", "/api/v1/time/agents/{agent}/export", Needs::Object(&[TimeRead])),
+    ("GET", "/api/v1/time/customers/{customer}/export", Needs::Object(&[TimeRead])),
+    ("GET", "/api/v1/time/metrics", Needs::List(&[TimeRead])),
     ("GET", "/api/v1/time/stream", Needs::List(&[TimeRead])),
     ("POST", "/api/v1/time/uploads", Needs::Nothing),
     ("POST", "/api/v1/time/reports", Needs::Object(&[TimeReport])),
@@ -211,6 +214,13 @@ async fn call_of_the_log(site: &TestSite, method: &str, route: &str) -> Call {
         ("GET", "/api/v1/time/agents/{agent}/graph") => get(format!(
             "/api/v1/time/agents/{}/graph?from=2027-01-01T00:00:00Z&to=2027-01-02T00:00:00Z",
             agent(site).await
+        )),
+        ("GET", "/api/v1/time/agents/{agent}/export") => get(format!(
+            "/api/v1/time/agents/{}/export?what=periods&format=csv&from=2027-01-01T00:00:00Z&to=2027-01-02T00:00:00Z",
+            agent(site).await
+        )),
+        ("GET", "/api/v1/time/customers/{customer}/export") => get(format!(
+            "/api/v1/time/customers/{OWN}/export?what=exchanges&format=parquet&from=2027-01-01T00:00:00Z&to=2027-01-02T00:00:00Z"
         )),
         ("POST", "/api/v1/time/reports") => with(
             route,

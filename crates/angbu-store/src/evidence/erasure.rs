@@ -57,6 +57,10 @@ impl Tx<'_> {
         by: EntryId,
     ) -> Result<Vec<String>, StoreError> {
         let sealed = self.sealed_body(id)?.ok_or(StoreError::NotFound { what: "entry" })?;
+        // Of what was compacted away nothing is left to be erased.
+        if sealed.is_empty() {
+            return Ok(Vec::new());
+        }
         let kept = self.open_body(id, &sealed)?;
         let gone: Vec<String> =
             kept.shown().map(|field| field.name.clone()).filter(|name| erase(name)).collect();

@@ -11,12 +11,13 @@ use crate::StoreError;
 use crate::sql::check_migrations;
 
 /// Every migration, in order, with the numbers and names that SQLite's have.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "site", include_str!("../../migrations/postgres/0001_site.sql")),
     (2, "accounts", include_str!("../../migrations/postgres/0002_accounts.sql")),
     (3, "time", include_str!("../../migrations/postgres/0003_time.sql")),
     (4, "evidence", include_str!("../../migrations/postgres/0004_evidence.sql")),
     (5, "chain", include_str!("../../migrations/postgres/0005_chain.sql")),
+    (6, "retention", include_str!("../../migrations/postgres/0006_retention.sql")),
     (7, "third_parties", include_str!("../../migrations/postgres/0007_third_parties.sql")),
 ];
 
@@ -31,6 +32,10 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 const BY_MONTH: [&str; 2] = ["time_exchanges", "time_events"];
 /// How many months after the present one have their parts ready.
 const AHEAD: i64 = 2;
+
+/// Which months before the present one lose their part of exchanges once all of them are deleted.
+const FIRST_PAST: i64 = 2;
+const LAST_PAST: i64 = 60;
 
 /// Brings the tables up to date. Of several centres one does so, and the others wait for it.
 pub(super) async fn migrate(client: &Client) -> Result<(), StoreError> {
@@ -90,7 +95,34 @@ pub(super) async fn make_months(client: &Client, now: UnixTime) -> Result<(), St
             make_month(client, table, &month).await.map_err(|error| failed(&error))?;
         }
     }
+    for month in (FIRST_PAST..=LAST_PAST).filter_map(|past| Month::of(now).after(-past)) {
+        drop_if_empty(client, &month).await.map_err(|error| failed(&error))?;
+    }
     Ok(())
+}
+
+/// Drops the part of a month that has no exchanges any more. What is told of it later stands in the part for everything else.
+async fn drop_if_empty(client: &Client, month: &Month) -> Result<(), tokio_postgres::Error> {
+    let part = format!("time_exchanges_{}", month.name());
+    let is_empty = async || {
+        let is_there = client.query_one("SELECT to_regclass($1) IS NOT NULL", &[&part]).await?;
+        if !is_there.get::<_, bool>(0) {
+            return Ok::<bool, tokio_postgres::Error>(false);
+        }
+        let row = client.query_one(&format!("SELECT NOT EXISTS (SELECT 1 FROM {part})"), &[]).await?;
+        Ok(row.get(0))
+    };
+    if !is_empty().await? {
+        return Ok(());
+    }
+    let locked = format!("BEGIN; {ALONE}; LOCK TABLE {part} IN ACCESS EXCLUSIVE MODE");
+    let dropped = async {
+        client.batch_execute(&locked).await?;
+        if is_empty().await? { client.batch_execute(&format!("DROP TABLE {part}")).await } else { Ok(()) }
+    };
+    let dropped = dropped.await;
+    let end = if dropped.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    dropped.and(client.batch_execute(end).await)
 }
 
 async fn make_month(client: &Client, table: &str, month: &Month) -> Result<(), tokio_postgres::Error> {

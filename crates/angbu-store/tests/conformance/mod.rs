@@ -38,6 +38,8 @@ macro_rules! conformance {
             segments_close_exchanges_in_order,
             share_links_count_their_views_and_end,
             reports_are_kept_once_a_month,
+            exchanges_go_when_a_summary_stands_for_them,
+            what_is_left_of_a_body_is_its_root,
             an_epoch_begins_once,
             an_identifier_is_taken_once_and_requests_arrive_in_order,
             the_last_arrival_is_kept_until_records_are_lost,

@@ -1,10 +1,10 @@
 use angbu_store::time::{
-    AcceptedUpload, AgentRow, EpochRow, EventRow, ExchangeRow, SegmentRow, Taken, UploadRow,
+    AcceptedUpload, AgentRow, EpochRow, EventRow, ExchangeRow, SegmentRow, SummaryRow, Taken, UploadRow,
 };
 use angbu_store::{Store, StoreError};
 use angbu_units::{AgentId, EntryId, Nanos, NtpServerId, Ppb, UnixTime};
 
-use crate::support::{Place, TestClock, customer};
+use crate::support::{Drafter, Place, TestClock, append, customer, head, sequencer, until};
 
 pub(super) const AGENT: AgentId = AgentId::from_bytes([8; 16]);
 
@@ -275,4 +275,108 @@ pub(crate) fn an_identifier_is_taken_once_and_requests_arrive_in_order(place: &d
     assert_eq!(store.write_blocking(move |tx| tx.forget_identifiers(now)).unwrap(), 0);
     let later = now + Nanos::from_secs(1);
     assert_eq!(store.write_blocking(move |tx| tx.forget_identifiers(later)).unwrap(), 4);
+}
+
+pub(crate) fn exchanges_go_when_a_summary_stands_for_them(place: &dyn Place) {
+    let clock = TestClock::new();
+    let store = place.open(clock.clone()).unwrap();
+    agent(&store, &clock);
+    let now = clock.now();
+    let at = |seq: u64| now + Nanos::from_secs(i64::try_from(seq).unwrap());
+    apply(&store, upload(0, now, (0..6).map(|seq| exchange(seq, at(seq), 0)).collect())).unwrap();
+    let segment = |first_seq: u64, last_seq: u64, entry: u8| SegmentRow {
+        agent: AGENT,
+        first_seq,
+        last_seq,
+        count: last_seq - first_seq + 1,
+        first_at: at(first_seq),
+        last_at: at(last_seq),
+        entry: EntryId::from_bytes([entry; 16]),
+    };
+    for (first, last) in [(0, 1), (2, 3)] {
+        let row = segment(first, last, u8::try_from(first + 1).unwrap());
+        store.write_blocking(move |tx| tx.close_segment(&row)).unwrap();
+    }
+    assert_eq!(store.read_blocking(|s| s.newest_closed(AGENT)).unwrap(), Some(at(3)));
+    let first = |from| store.read_blocking(move |s| s.first_closed_exchange(AGENT, from)).unwrap();
+    assert_eq!((first(UnixTime::MIN), first(at(3)), first(at(4))), (Some(at(0)), Some(at(3)), None));
+
+    let summary = |from: u64, to: u64, entry: u8| SummaryRow {
+        agent: AGENT,
+        from: at(from),
+        to: at(to),
+        entry: EntryId::from_bytes([entry; 16]),
+        exchanges: to - from,
+        compacted: None,
+        done: false,
+    };
+    let insert = |row: SummaryRow| store.write_blocking(move |tx| tx.insert_summary(&row));
+    let conflict = Err(StoreError::Conflict { what: "the agent's summaries" });
+    assert_eq!((insert(summary(0, 2, 7)), insert(summary(2, 4, 8))), (Ok(()), Ok(())));
+    assert_eq!((insert(summary(2, 4, 9)), insert(summary(3, 5, 9))), (conflict.clone(), conflict));
+    let found = |from, to| store.read_blocking(move |s| s.summaries(AGENT, from, to)).unwrap();
+    assert_eq!(found(UnixTime::MIN, UnixTime::MAX), [summary(0, 2, 7), summary(2, 4, 8)]);
+    assert_eq!(found(at(1), at(2)), [summary(0, 2, 7)]);
+    assert_eq!(found(at(2), at(9)), [summary(2, 4, 8)]);
+    assert_eq!(store.read_blocking(|s| s.latest_summary(AGENT)).unwrap(), Some(summary(2, 4, 8)));
+
+    let due = |before| store.read_blocking(move |s| s.summaries_to_compact(before, 9)).unwrap();
+    assert_eq!((due(at(2)).len(), due(at(4)).len(), due(at(9)).len()), (0, 1, 2));
+    let by = EntryId::from_bytes([3; 16]);
+    let (one, two) = (summary(0, 2, 7), summary(2, 4, 8));
+    let begin = || {
+        let one = one.clone();
+        store.write_blocking(move |tx| tx.begin_compaction(&one, by))
+    };
+    assert_eq!((begin(), begin()), (Ok(()), Err(StoreError::Conflict { what: "the compaction" })));
+    let drop = |before| store.write_blocking(move |tx| tx.drop_exchanges(AGENT, before)).unwrap();
+    assert_eq!((drop(at(2)), drop(at(2))), (2, 0));
+    // What is in no segment yet stays, however old it is.
+    assert_eq!(drop(UnixTime::MAX), 2);
+    let left = store.read_blocking(|s| s.exchanges(AGENT, UnixTime::MIN, UnixTime::MAX, 99)).unwrap();
+    assert_eq!(left.iter().map(|row| row.seq).collect::<Vec<_>>(), [4, 5]);
+    let segments = |before| store.write_blocking(move |tx| tx.drop_segments(AGENT, before)).unwrap();
+    assert_eq!((segments(at(1)), segments(at(2)), segments(at(2))), (0, 1, 0));
+    store.write_blocking(|tx| tx.end_compaction(&summary_of_nothing())).unwrap();
+    let ended = one.clone();
+    store.write_blocking(move |tx| tx.end_compaction(&ended)).unwrap();
+    assert_eq!(due(at(9)), [summary(2, 4, 8)]);
+    let ended = |before| store.read_blocking(move |s| s.summaries_ended(AGENT, before, 9)).unwrap().len();
+    assert_eq!((ended(at(2)), ended(at(3)), ended(at(5))), (0, 1, 2));
+    store.write_blocking(move |tx| tx.drop_summary(&one)).unwrap();
+    // One whose exchanges are still there stays.
+    store.write_blocking(move |tx| tx.drop_summary(&two)).unwrap();
+    assert_eq!(found(UnixTime::MIN, UnixTime::MAX), [summary(2, 4, 8)]);
+}
+
+fn summary_of_nothing() -> SummaryRow {
+    SummaryRow {
+        agent: AgentId::from_bytes([99; 16]),
+        from: UnixTime::MIN,
+        to: UnixTime::MAX,
+        entry: EntryId::from_bytes([9; 16]),
+        exchanges: 0,
+        compacted: None,
+        done: false,
+    }
+}
+
+pub(crate) fn what_is_left_of_a_body_is_its_root(place: &dyn Place) {
+    let clock = TestClock::new();
+    let store = place.open(clock.clone()).unwrap();
+    let (running, _) = sequencer(&store);
+    let mut drafter = Drafter::new(3, &clock);
+    let state = drafter.clock_state();
+    append(&store, state);
+    let (draft, body) = drafter.note(customer(1));
+    let (id, root) = (draft.id, body.root());
+    append(&store, (draft, body.clone()));
+    until("the entry is in the log", || head(&store).head.size == 2);
+    store.write_blocking(move |tx| tx.drop_body(id)).unwrap();
+    let left = store.read_blocking(move |s| s.body(id)).unwrap().unwrap();
+    assert_eq!((left.root(), left.shown().count()), (root, 0));
+    let erased = store.write_blocking(move |tx| tx.erase_fields(id, |_| true, id)).unwrap();
+    assert!(erased.is_empty());
+    // A key that is replaced finds nothing to seal anew there.
+    drop(running);
 }

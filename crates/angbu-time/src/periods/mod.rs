@@ -270,6 +270,16 @@ pub fn periods(
     cover(painter.pieces, twice, from, to)
 }
 
+/// Periods one behind the other without gap, where neighbours that say the same become one.
+pub fn merged(periods: Vec<Period>) -> Vec<Period> {
+    let Some(from) = periods.first().map(|first| first.from) else { return periods };
+    let mut row = Row { periods: Vec::with_capacity(periods.len()), until: from };
+    for period in periods {
+        row.fill(period.to, period.why, period.reference);
+    }
+    row.periods
+}
+
 /// How long in all, by verdict.
 pub fn totals(periods: &[Period]) -> Totals {
     let mut totals = Totals::default();

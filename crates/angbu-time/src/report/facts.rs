@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use angbu_evidence::Kind;
 use angbu_evidence::report::{Proven, ProvenEntry};
+use angbu_evidence::{Hash, Kind, Part};
 use angbu_units::{AgentId, ClockVerdict, EntryId, Nanos, UnixTime};
 
 use super::html::fill;
@@ -14,6 +14,7 @@ use super::words::Words;
 use super::{CUSTOMER, RenderError};
 use crate::events::{self, Enrolment};
 use crate::segment;
+use crate::summary::{self, Relied, Summary};
 
 /// Everything that a report says, in the order in which it says it.
 pub(super) struct Facts<'a> {
@@ -140,6 +141,15 @@ impl States {
         }
         Ok(state.verdict)
     }
+
+    /// Counts what a summary says of the exchanges that rest on a state.
+    pub(super) fn rely(&mut self, index: u64, id: EntryId, relied: &Relied) -> Result<(), RenderError> {
+        let state = self.by_id.get(&id).and_then(|place| self.states.get_mut(*place));
+        let state = state.ok_or(RenderError::Missing { index, missing: id })?;
+        state.exchanges += relied.exchanges;
+        state.bound = state.bound.max(relied.bound);
+        Ok(())
+    }
 }
 
 /// The entries of each agent whose enrolment is in the report.
@@ -158,11 +168,17 @@ fn logs<'a>(
         let Enrolment { agent, name, public_key } =
             Enrolment::read(field).map_err(|why| RenderError::Event { index: entry.index, why })?;
         let enrolled = entry.entry.time;
-        let (segments, events) = (Vec::new(), Vec::new());
-        logs.insert(agent, Log { agent, name, public_key, enrolled, segments, events });
+        let (segments, summaries, events) = (Vec::new(), Vec::new(), Vec::new());
+        logs.insert(agent, Log { agent, name, public_key, enrolled, segments, summaries, events });
     }
+    let mut compacted = BTreeSet::new();
     for entry in proven.of_kind(&segment::KIND) {
         let index = entry.index;
+        // Whose exchanges it held is told by no one any more but by the summary that names it.
+        if is_compacted(entry) {
+            compacted.insert(entry.entry.id);
+            continue;
+        }
         let missing: EntryId = parsed(entry, "settings")?;
         if !settings.ids.contains(&missing) {
             return Err(RenderError::Missing { index, missing });
@@ -171,6 +187,7 @@ fn logs<'a>(
         let log = logs.get_mut(&agent).ok_or(RenderError::NotEnrolled { index, agent })?;
         log.segments.push(entry);
     }
+    summaries(proven, &compacted, &mut logs)?;
     for kind in events::KINDS {
         for entry in proven.of_kind(&kind) {
             let (agent, _) = read_event(entry)?;
@@ -179,6 +196,44 @@ fn logs<'a>(
         }
     }
     Ok(logs)
+}
+
+/// Whether nothing is left of an entry's fields but the root over them.
+fn is_compacted(entry: &ProvenEntry) -> bool {
+    matches!(entry.fields.parts(), [Part::Hidden(_)])
+}
+
+/// The summaries of exchanges that are kept no more. Where they still are, the exchanges themselves decide.
+fn summaries(
+    proven: &Proven,
+    compacted: &BTreeSet<EntryId>,
+    logs: &mut BTreeMap<AgentId, Log<'_>>,
+) -> Result<(), RenderError> {
+    let roots: BTreeMap<EntryId, Hash> =
+        proven.of_kind(&segment::KIND).map(|entry| (entry.entry.id, entry.entry.body_root)).collect();
+    // After some years what a summary says is deleted as well.
+    for entry in proven.of_kind(&summary::KIND).filter(|entry| !is_compacted(entry)) {
+        let index = entry.index;
+        let summary = Summary::read(|field| entry.fields.get(field))
+            .map_err(|why| RenderError::Summary { index, why })?;
+        let named = || summary.segments.iter().map(|id| roots.get(id).map(|root| (*id, *root)));
+        // Segments from before the period are not in the report.
+        if let Some(segments) = named().collect::<Option<Vec<_>>>()
+            && summary::root(segments) != summary.root
+        {
+            return Err(RenderError::SummaryRoot { index });
+        }
+        if !summary.segments.is_empty() && !summary.segments.iter().any(|id| compacted.contains(id)) {
+            continue;
+        }
+        let agent = summary.agent;
+        let log = logs.get_mut(&agent).ok_or(RenderError::NotEnrolled { index, agent })?;
+        log.summaries.push((index, summary));
+    }
+    for log in logs.values_mut() {
+        log.summaries.sort_by_key(|(_, summary)| summary.from);
+    }
+    Ok(())
 }
 
 /// What stands in the place of a field that was erased, if the report says by which entry.

@@ -23,6 +23,7 @@ use angbu_units::{AgentId, EntryId};
 use crate::chain::NotSigned;
 use crate::events::EventError;
 use crate::segment::SegmentError;
+use crate::summary::SummaryError;
 
 /// The kind of report, as it stands in its subject.
 pub const KIND: &str = "time";
@@ -82,6 +83,20 @@ pub enum RenderError {
         index: u64,
         /// Why not.
         why: SegmentError,
+    },
+    /// A summary that cannot be read.
+    #[error("entry {index} cannot be read: {why}")]
+    Summary {
+        /// Which.
+        index: u64,
+        /// Why not.
+        why: SummaryError,
+    },
+    /// A summary that names other segments than those that stand in the log.
+    #[error("entry {index} summarises segments whose root is not the one that it says")]
+    SummaryRoot {
+        /// Which.
+        index: u64,
     },
     /// An event or an enrolment that cannot be read.
     #[error("entry {index} cannot be read: {why}")]

@@ -10,7 +10,7 @@ use super::figures::{self, Civil, Shares};
 use super::html::{escape, fill, name, sentence};
 use super::pictures::{Graph, strip};
 use super::rows::{self, Row, Rows};
-use super::server::{Event, Proofs, Server, Summary};
+use super::server::{Event, Figures, Proofs, Server, Summarised};
 use super::window::Window;
 use super::words::Words;
 use crate::periods::{Totals, Verdict};
@@ -151,12 +151,13 @@ impl Page<'_> {
             let _ = writeln!(out, "<p>{}</p>", sentence(&self.answer_for(server)));
             self.verdicts(server, out);
         }
-        if server.summary.exchanges == 0 {
+        if server.figures.exchanges == 0 {
             let _ =
                 writeln!(out, "<p>{} {}</p>", escape(words.no_exchanges), escape(words.no_exchanges_next));
         } else {
             let _ = writeln!(out, "<p>{}</p>", sentence(&figures_of(server, words)));
             self.seals(server, out);
+            self.summarised(server, out);
             let graph = Graph { window: self.window, server, tolerances: &self.facts.tolerances, words };
             out.push_str(&graph.draw());
         }
@@ -167,17 +168,34 @@ impl Page<'_> {
 
     /// How many exchanges the centre sealed, where anything was shown of any: elsewhere there is nothing to tell.
     fn seals(&self, server: &Server, out: &mut String) {
-        let Proofs { proven, late, refused } = server.summary.proofs;
-        if !server.summary.proofs.any() {
+        let Proofs { proven, late, refused } = server.figures.proofs;
+        if !server.figures.proofs.any() {
             return;
         }
         let values = [
             ("proven", figures::count(proven)),
-            ("count", figures::count(server.summary.exchanges)),
+            ("count", figures::count(server.figures.exchanges)),
             ("late", figures::count(late)),
             ("refused", figures::count(refused)),
         ];
         let _ = writeln!(out, "<p>{}</p>", sentence(&filled(self.words.sealed, &values)));
+    }
+
+    /// What of the period rests on summaries, where anything does.
+    fn summarised(&self, server: &Server, out: &mut String) {
+        let Summarised { entries, first, last, segments, exchanges, length } = server.summarised;
+        if entries == 0 {
+            return;
+        }
+        let values = [
+            ("count", figures::count(exchanges)),
+            ("length", figures::span(length, self.words)),
+            ("entries", figures::count(entries)),
+            ("first", figures::count(first)),
+            ("last", figures::count(last)),
+            ("segments", figures::count(segments)),
+        ];
+        let _ = writeln!(out, "<p>{}</p>", sentence(&filled(self.words.summarised, &values)));
     }
 
     /// The strip of verdicts, the shares, and against what they were judged.
@@ -408,7 +426,7 @@ impl Page<'_> {
         let of = |verdict| states.iter().filter(move |state| state.verdict == verdict);
         let sources: BTreeSet<_> = of(ClockVerdict::Declared).map(|state| name(&state.source)).collect();
         let bound = of(ClockVerdict::Proven).map(|state| state.bound).max();
-        let exchanges: u64 = self.facts.servers.iter().map(|server| server.summary.exchanges).sum();
+        let exchanges: u64 = self.facts.servers.iter().map(|server| server.figures.exchanges).sum();
         let resting: u64 = states.iter().map(|state| state.exchanges).sum();
         let unknown = exchanges > resting;
         let unproven = unknown || of(ClockVerdict::Unproven).next().is_some();
@@ -551,7 +569,7 @@ pub(super) fn begin_table(class: &str, headings: &[&str], out: &mut String) {
 }
 
 fn figures_of(server: &Server, words: &Words) -> String {
-    let Summary { exchanges, offset: (least, most), delay, bound, .. } = server.summary;
+    let Figures { exchanges, offset: (least, most), delay, bound, .. } = server.figures;
     let values = [
         ("count", figures::count(exchanges)),
         ("least", figures::offset(least)),

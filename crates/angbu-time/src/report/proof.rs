@@ -29,6 +29,10 @@ impl Page<'_> {
             for said in sentences {
                 let _ = writeln!(out, "<li>{}</li>", sentence(&filled(said, &values)));
             }
+            let rests = self.facts.servers.iter().any(|server| server.summarised.entries > 0);
+            if rests && heading == words.not_proven {
+                let _ = writeln!(out, "<li>{}</li>", sentence(words.not_proven_summaries));
+            }
             out.push_str("</ul>\n");
         }
     }

@@ -5,6 +5,7 @@ mod centre;
 mod doctor;
 mod enrol;
 mod evidence;
+mod export;
 mod output;
 mod probe;
 mod report;
@@ -48,6 +49,8 @@ enum Command {
     /// Make a report that a stranger can check
     #[command(subcommand)]
     Report(Report),
+    /// Write exchanges, verdicts or hourly summaries to a file, for other programs
+    Export(ExportArguments),
     /// Check a report, a receipt, or the proof of a fork or of a Roughtime server's lie, offline
     Verify(VerifyArguments),
     /// Go on with a log that stands still
@@ -260,6 +263,35 @@ enum Report {
     },
 }
 
+#[derive(Debug, Args)]
+struct ExportArguments {
+    /// exchanges, periods (the verdicts) or summaries (by the hour)
+    what: String,
+    /// The customer's name: all of its agents
+    #[arg(long, required_unless_present = "agent", conflicts_with = "agent")]
+    customer: Option<String>,
+    /// One agent's id
+    #[arg(long)]
+    agent: Option<String>,
+    /// Begin of the period, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    from: String,
+    /// End of the period, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    to: String,
+    /// csv or parquet
+    #[arg(long, default_value = "csv")]
+    format: String,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    centre: CentreArguments,
+}
+
 #[derive(Debug, Subcommand)]
 enum Evidence {
     /// Go on with the log as the database has it, after an older copy was put back and the rest is lost for good
@@ -322,6 +354,7 @@ pub fn run() -> ExitCode {
             let wish = report::Wish { customer, from, to, language };
             report::time(&centre, &wish, &output, Output::new(json))
         }
+        Command::Export(arguments) => export::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Evidence(Evidence::Confirm { size, reason, json, centre }) => {
             evidence::confirm(&centre, size, &reason, Output::new(json))

@@ -11,6 +11,7 @@ import { useResource } from "../resource";
 import { customerPath, Link, useRouter } from "../router";
 import { periodSentence, VERDICTS } from "../verdict";
 import { useSpeech, type Words } from "../words";
+import { ExportLinks } from "./export";
 import { MarkTable, PeriodTable } from "./graph-tables";
 import { VerdictMark } from "./mark";
 import { PeriodChooser } from "./period-chooser";
@@ -46,6 +47,7 @@ export function AgentOverTime({ agent, customer }: { readonly agent: Agent; read
       <div class="over-time-tools">
         <PeriodChooser chosen={chosen} path={customerPath(customer.name)} />
         <ReportButton customer={customer.name} bounds={() => bounds(chosen, now())} logKey={centre.log.key} />
+        <ExportLinks agent={agent.id} bounds={() => bounds(chosen, now())} />
       </div>
       {graph.refused !== undefined && <Refusal refused={graph.refused} again={graph.reload} />}
       {graph.data !== undefined && (

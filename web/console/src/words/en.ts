@@ -225,6 +225,10 @@ export const en = {
   reportMaking: "Making the report…",
   reportMade: (p: { file: string }) => `Saved as ${p.file}. It is one file; anyone can check it without this centre:`,
   reportNotMade: "The report could not be made.",
+  exportFiles: "Export for other programs",
+  exportExchanges: "Every exchange",
+  exportPeriods: "Every verdict",
+  exportSummaries: "Summaries by the hour",
 
   // Centre
   centreFirstProven: (p: { bound: string }) => `This centre’s clock is proven right to within ${p.bound}.`,

@@ -204,6 +204,10 @@ export const ja: Words = {
   reportMaking: "報告書を作成しています…",
   reportMade: (p) => `${p.file} として保存しました。1つのファイルで、誰でもこのセンターなしに検証できます：`,
   reportNotMade: "報告書を作成できませんでした。",
+  exportFiles: "ほかのプログラム用に書き出す",
+  exportExchanges: "すべての測定",
+  exportPeriods: "すべての判定",
+  exportSummaries: "1時間ごとの要約",
 
   centreFirstProven: (p) => `このセンターの時刻は、${p.bound} 以内で正しいと証明されています。`,
   centreFirstDeclared: (p) => `このセンターは自身の時計を基準としており、運用者が ${p.bound} 以内で正しいと宣言しています。`,

@@ -203,6 +203,10 @@ export const ko: Words = {
   reportMaking: "보고서를 만드는 중…",
   reportMade: (p) => `${p.file}(으)로 저장했습니다. 파일 하나이며, 누구나 이 센터 없이 검증할 수 있습니다:`,
   reportNotMade: "보고서를 만들지 못했습니다.",
+  exportFiles: "다른 프로그램용 내보내기",
+  exportExchanges: "측정 전체",
+  exportPeriods: "판정 전체",
+  exportSummaries: "시간별 요약",
 
   centreFirstProven: (p) => `이 센터의 시각은 ${p.bound} 이내로 정확함이 입증되었습니다.`,
   centreFirstDeclared: (p) => `이 센터는 자체 시계를 기준으로 삼으며, 운영자가 ${p.bound} 이내로 정확하다고 선언했습니다.`,

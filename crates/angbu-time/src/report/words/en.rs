@@ -113,6 +113,7 @@ pub(super) static WORDS: Words = Words {
     key_gap: "not proven",
     key_beyond: "beyond the picture",
     sealed: "Of {count} exchanges, {proven} bear the centre’s own seal on request and reply, so that the server cannot have made them up; {late} of these were told late. Of {refused} something was shown that proves nothing.",
+    summarised: "Of these exchanges, {count} in {length} of the period are no longer kept one by one. What is said of them rests on {entries} summaries by the hour (entries {first} to {last}), which the centre made while it had them; the {segments} entries that held them stand in the log, with only the roots over what they held.",
     no_exchanges: "No exchange in this period.",
     no_exchanges_next: "Check that the agent runs on this server and reaches the centre.",
 
@@ -175,6 +176,7 @@ pub(super) static WORDS: Words = Words {
     not_proven_agent: "That nobody with full control of a server ran a second clock on it for the agent to see.",
     not_proven_reference: "That the centre’s clock was right where it was only declared to be.",
     not_proven_elsewhere: "That the log shows the same to everyone: for that, compare its checkpoint with one that somebody else was given.",
+    not_proven_summaries: "What summaries say: nobody can judge the exchanges behind them again. The log shows what the centre said of them when it had them, which entries that rests on, and that none of it was changed since.",
 
     check: "Check it yourself",
     check_key: "KEY is the key of the log {origin}, with the id {id}. Get it from the centre’s operator or from somebody who has known it for long, never from this file.",

@@ -100,6 +100,7 @@ pub(super) static WORDS: Words = Words {
     key_gap: "미입증",
     key_beyond: "그래프 범위 밖",
     sealed: "측정 {count}건 중 {proven}건에는 요청과 응답에 대한 센터의 봉인이 있어 서버가 꾸며 낼 수 없습니다. 그중 {late}건은 늦게 보고되었습니다. {refused}건은 제시된 것이 아무것도 입증하지 못합니다.",
+    summarised: "이 측정 가운데 기간 중 {length} 동안의 {count}건은 더 이상 한 건씩 보관되지 않습니다. 이에 대한 내용은 센터가 측정을 가지고 있을 때 만든 시간별 요약 {entries}개(항목 {first} ~ {last})에 근거합니다. 측정이 들어 있던 항목 {segments}개는 로그에 있으며, 그 내용의 루트만 남아 있습니다.",
     no_exchanges: "이 기간에는 측정이 없습니다.",
     no_exchanges_next: "이 서버에서 에이전트가 실행되어 센터에 연결되는지 확인하세요.",
 
@@ -162,6 +163,7 @@ pub(super) static WORDS: Words = Words {
     not_proven_agent: "서버를 완전히 장악한 누군가가 에이전트에 보일 두 번째 시계를 돌리지 않았다는 것.",
     not_proven_reference: "선언뿐이었던 시간에 센터의 시계가 정확했다는 것.",
     not_proven_elsewhere: "로그가 누구에게나 같은 내용을 보인다는 것. 다른 사람이 받은 체크포인트와 비교하면 확인됩니다.",
+    not_proven_summaries: "요약이 말하는 내용. 그 근거가 된 측정은 누구도 다시 판정할 수 없습니다. 로그는 센터가 측정을 가지고 있을 때 무엇이라고 밝혔는지, 어떤 항목에 근거했는지, 그 뒤로 바뀌지 않았다는 것을 보여 줍니다.",
 
     check: "직접 검증하기",
     check_key: "KEY는 {origin} 로그의 키이며, ID는 {id}입니다. 이 파일이 아니라 센터의 운영자나 오래전부터 키를 알고 있는 사람에게서 받으세요.",

@@ -96,6 +96,8 @@ pub(super) struct Words {
     pub(super) key_beyond: &'static str,
     /// `{count}` `{proven}` `{late}` `{refused}`
     pub(super) sealed: &'static str,
+    /// `{count}` `{length}` `{entries}` `{first}` `{last}` `{segments}`
+    pub(super) summarised: &'static str,
     pub(super) no_exchanges: &'static str,
     pub(super) no_exchanges_next: &'static str,
 
@@ -169,6 +171,8 @@ pub(super) struct Words {
     pub(super) not_proven_agent: &'static str,
     pub(super) not_proven_reference: &'static str,
     pub(super) not_proven_elsewhere: &'static str,
+    /// Only where anything rests on summaries.
+    pub(super) not_proven_summaries: &'static str,
 
     pub(super) check: &'static str,
     /// `{origin} {id}`
