@@ -73,6 +73,7 @@ async fn uploads(database: &str, engine: Engine, agents: usize, rounds: usize) {
     for round in 0..=rounds {
         site.clock.advance(QUARTER);
         let now = site.clock.read().wall;
+        let chains: Vec<_> = machines.iter().map(|machine| machine.chain).collect();
         let wires: Vec<_> =
             machines.iter_mut().filter_map(|machine| machine.upload(now, Nanos::ZERO)).collect();
         let before = (Instant::now(), cpu_time());
@@ -92,6 +93,7 @@ async fn uploads(database: &str, engine: Engine, agents: usize, rounds: usize) {
                 agent: machine.id,
                 public_key: machine.key.verifying_key().to_bytes(),
                 next_seq: first_seq,
+                chain,
             };
             read += accept(&known, wire, now).unwrap().records.len();
         }
