@@ -95,6 +95,6 @@ async fn keep(
     retention: Retention,
     stop: &watch::Receiver<bool>,
 ) -> Result<(), angbu_store::StoreError> {
-    while !*stop.borrow() && centre.keep(retention).await? {}
+    while !*stop.borrow() && centre.retain(retention).await? {}
     Ok(())
 }

@@ -44,7 +44,7 @@ impl Centre {
     ///
     /// # Errors
     /// Where the database does not take it; what was done before stays done.
-    pub async fn keep(&self, retention: Retention) -> Result<bool, StoreError> {
+    pub async fn retain(&self, retention: Retention) -> Result<bool, StoreError> {
         if !self.keeps_log().await? {
             return Ok(false);
         }

@@ -43,7 +43,7 @@ pub(crate) async fn keep(site: &TestSite, days: i64) {
     let retention = Retention { exchanges: DAY.times(days), summaries: DAY.times(3_000) };
     // What was summarised in one turn is in the log only after it.
     for _ in 0..3 {
-        while site.centre.keep(retention).await.unwrap() {
+        while site.centre.retain(retention).await.unwrap() {
             settle(site).await;
         }
         settle(site).await;
@@ -167,7 +167,7 @@ async fn nothing_goes_before_its_summary_is_in_the_log() {
     let all = count().await;
     site.clock.advance(DAY.times(10));
     let mut turns = 0;
-    while site.centre.keep(Retention { exchanges: DAY, summaries: DAY }).await.unwrap() {
+    while site.centre.retain(Retention { exchanges: DAY, summaries: DAY }).await.unwrap() {
         turns += 1;
         assert!(turns < 100);
     }
