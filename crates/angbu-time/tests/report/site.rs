@@ -108,7 +108,12 @@ impl Site {
             .collect();
         let last = entries.iter().rposition(|(entry, _)| entry.kind == *kind).unwrap();
         for (place, (entry, shown)) in entries.iter().enumerate() {
-            let fields = if place == last { fields.clone() } else { owned(shown) };
+            let fields = match owned(shown) {
+                _ if place == last => fields.clone(),
+                // Of a report's mark nothing is shown, and no entry is without fields.
+                hidden if hidden.is_empty() => vec![("kind", report::KIND.into())],
+                shown => shown,
+            };
             if entry.kind == Kind::CLOCK_STATE {
                 self.clock = (entry.id, entry.verdict);
             }
