@@ -14,6 +14,7 @@ export type ChainHead = Schemas["ChainHead"];
 export type ClockVerdict = Schemas["ClockVerdict"];
 export type Customer = Schemas["Customer"];
 export type CustomerPeriods = Schemas["CustomerPeriods"];
+export type Delivery = Schemas["Delivery"];
 export type EnrolmentKind = Schemas["EnrolmentKind"];
 export type EntryField = Schemas["EntryField"];
 export type EntryPage = Schemas["EntryPage"];
@@ -23,6 +24,7 @@ export type Graph = Schemas["Graph"];
 export type Growth = Schemas["Growth"];
 export type GrowthPoint = Schemas["GrowthPoint"];
 export type Head = Schemas["Head"];
+export type Incident = Schemas["Incident"];
 export type Key = Schemas["Key"];
 export type KeptReport = Schemas["KeptReport"];
 export type KindCount = Schemas["KindCount"];
@@ -45,6 +47,7 @@ export type Totals = Schemas["Totals"];
 export type Traceability = Schemas["Traceability"];
 export type Trend = Schemas["Trend"];
 export type Verdict = Schemas["Verdict"];
+export type Webhook = Schemas["Webhook"];
 export type Witness = Schemas["Witness"];
 
 // `fetch` is looked up at each call, not kept, so that a page under test may replace it.

@@ -34,7 +34,7 @@ enum Sign {
     Module(&'static str),
 }
 
-const NEEDS: [Need; 15] = [
+const NEEDS: [Need; 16] = [
     need(
         "chrony",
         Sign::Program("chronyd"),
@@ -42,6 +42,12 @@ const NEEDS: [Need; 15] = [
         Some("chrony"),
     ),
     need("chromium", Sign::Program("chromium"), "opens the console", None),
+    need(
+        "exim4-daemon-light",
+        Sign::Program("exim4"),
+        "takes mail in, in servers of the tests' own",
+        Some("exim4"),
+    ),
     need("faketime", Sign::Program("faketime"), "starts a centre with another time", None),
     need(
         "fonts-noto-cjk",

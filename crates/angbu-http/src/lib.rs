@@ -28,8 +28,8 @@ use tower_http::trace::TraceLayer;
 use utoipa::openapi::OpenApi;
 
 pub use centre::{
-    Centre, InForce, OwnClock, Parts, Protected, Retention, SITE_START, Seam, Site, TimeService,
-    UpstreamReading, UpstreamState, Witnessed, clock_history, clock_state_entry,
+    Centre, Claimed, InForce, NoticeSettings, OwnClock, Parts, Protected, Retention, SITE_START, Seam, Site,
+    TimeService, Tried, UpstreamReading, UpstreamState, Witnessed, clock_history, clock_state_entry, zone,
 };
 use problem::Refusal;
 

@@ -16,6 +16,7 @@
 //! | [`accounts`] | customers, staff, people, machines, tokens, sessions, enrolment codes |
 //! | [`third_parties`] | share links, and reports that are kept |
 //! | [`time`] | agents, their exchanges, events and segments |
+//! | [`deliveries`] | messages on their way out, and customers' webhooks |
 //! | [`evidence`] | outbox, sealed bodies, batches, tiles, counters, proofs |
 
 #![allow(clippy::disallowed_methods, reason = "the shell: this crate is where files and clocks are touched")]
@@ -30,6 +31,7 @@ mod support;
 pub mod accounts;
 mod board;
 mod database;
+pub mod deliveries;
 mod error;
 pub mod evidence;
 mod guard;
@@ -42,6 +44,7 @@ pub mod site;
 mod sql;
 mod sqlite;
 mod store;
+mod texts;
 pub mod third_parties;
 pub mod time;
 mod writer;

@@ -4,8 +4,8 @@
 
 use angbu_evidence::Hash;
 use angbu_units::{
-    AgentId, CentreId, CodeId, CustomerId, EntryId, MachineId, Nanos, NtpServerId, PersonId, Ppb, ReportId,
-    SessionId, ShareId, StaffId, TokenId, UnixTime,
+    AgentId, CentreId, CodeId, CustomerId, DeliveryId, EntryId, IncidentId, MachineId, MessageId, Nanos,
+    NtpServerId, PersonId, Ppb, ReportId, SessionId, ShareId, StaffId, TokenId, UnixTime, WebhookId,
 };
 
 use crate::StoreError;
@@ -369,6 +369,10 @@ ids!(
     CodeId,
     ShareId,
     ReportId,
+    IncidentId,
+    MessageId,
+    DeliveryId,
+    WebhookId,
     Hash
 );
 

@@ -5,9 +5,11 @@
 //! clock went and name nobody.
 
 mod epochs;
+mod incidents;
 mod summaries;
 
 pub use epochs::{EpochRow, Taken};
+pub use incidents::{INCIDENTS_AT_ONCE, IncidentRow, Shown, StandingRow, Told, UnjudgedRow};
 pub use summaries::{DROPPED_AT_ONCE, SummaryRow};
 
 use angbu_units::{AgentId, CustomerId, EntryId, Nanos, Ppb, UnixTime};

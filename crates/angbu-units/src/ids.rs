@@ -131,6 +131,26 @@ random_id!(
     "rep"
 );
 random_id!(
+    /// An incident: one trouble of an agent or of the centre, from its beginning to its end.
+    IncidentId,
+    "inc"
+);
+random_id!(
+    /// A message that is written once, to however many.
+    MessageId,
+    "msg"
+);
+random_id!(
+    /// A message on its way to one address.
+    DeliveryId,
+    "dlv"
+);
+random_id!(
+    /// A customer's address for webhooks.
+    WebhookId,
+    "whk"
+);
+random_id!(
     /// An NTP server as agents name it in their records: a centre's id for a centre,
     /// the first 16 bytes of SHA-256 of `host:port` for any other.
     NtpServerId,

@@ -15,8 +15,8 @@ mod zone;
 
 pub use clock::{Clock, Reading};
 pub use ids::{
-    AgentId, CentreId, CodeId, CustomerId, EntryId, IdError, MachineId, NtpServerId, PersonId, ReportId,
-    SessionId, ShareId, StaffId, TokenId,
+    AgentId, CentreId, CodeId, CustomerId, DeliveryId, EntryId, IdError, IncidentId, MachineId, MessageId,
+    NtpServerId, PersonId, ReportId, SessionId, ShareId, StaffId, TokenId, WebhookId,
 };
 pub use language::{Language, UnknownLanguage};
 pub use ntp::{NtpShort, NtpTimestamp};

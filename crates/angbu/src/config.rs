@@ -1,5 +1,7 @@
 //! The configuration of `angbu serve`: one TOML file, unknown keys refused with their position.
 
+mod notices;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,6 +16,9 @@ use angbu_evidence::note::{KeyType, VerifierKey};
 use angbu_http::Retention;
 use angbu_store::{Engine, UrlError};
 use angbu_units::Nanos;
+
+pub(crate) use notices::settings as notice_settings;
+pub use notices::{IncidentsConfig, MailConfig, MailTls, Network, WebhooksConfig};
 
 /// How often the keys that seal cookies may be replaced.
 const ROTATION: std::ops::RangeInclusive<Nanos> = Nanos::from_secs(1)..=Nanos::from_secs(86_400);
@@ -86,6 +91,12 @@ pub enum ConfigError {
     /// Witnesses are required, and there is none.
     #[error("require_witnesses = true needs a [[witness]]; without one no report could ever be made")]
     NoWitness,
+    /// A mail server that cannot be used like this.
+    #[error("[mail] {0}")]
+    Mail(&'static str),
+    /// A rhythm of messages that cannot be kept.
+    #[error("[incidents] takes silent_polls from 2 to 1000, and gather and digest from 1 s to 24 h")]
+    Incidents,
 }
 
 /// Everything that `angbu serve` reads from its TOML file.
@@ -136,6 +147,14 @@ pub struct ServeConfig {
     /// report waits a few seconds for them, and then says who has.
     #[serde(default)]
     pub require_witnesses: bool,
+    /// The mail server, if messages are sent.
+    pub mail: Option<MailConfig>,
+    /// What customers' webhooks may be.
+    #[serde(default)]
+    pub webhooks: WebhooksConfig,
+    /// When something is an incident, and how often people are told of it.
+    #[serde(default)]
+    pub incidents: IncidentsConfig,
 }
 
 /// A witness that is asked to cosign this log's checkpoints.
@@ -396,6 +415,9 @@ impl Default for ServeConfig {
             customers: Vec::new(),
             witnesses: Vec::new(),
             require_witnesses: false,
+            mail: None,
+            webhooks: WebhooksConfig::default(),
+            incidents: IncidentsConfig::default(),
         }
     }
 }
@@ -465,6 +487,8 @@ impl ServeConfig {
         if self.retention.summaries_days < self.retention.exchanges_days {
             return Err(ConfigError::SummariesTooShort);
         }
+        self.incidents.check()?;
+        self.mail.as_ref().map_or(Ok(()), MailConfig::check)?;
         self.http.check()
     }
 
@@ -575,6 +599,17 @@ mod tests {
             ("[http]\ncertificate = \"c\"", "either"),
             ("[clock]\nstratum = 16", "stratum is a number from 1 to 15"),
             ("[clock]\nreference = \"gps\"", "unknown variant `gps`"),
+            (
+                "[mail]\nserver = \"s\"\nfrom = \"a@b.example\\r\\nBcc: c\"\nconsole = \"https://c\"",
+                "cannot stand in a mail address",
+            ),
+            ("[mail]\nserver = \"s:25\"\nfrom = \"a@b.example\"\nconsole = \"c\"", "console is where"),
+            (
+                "[mail]\nserver = \"s\"\nfrom = \"a@b.example\"\nconsole = \"https://c\"\ntls = \"none\"\nusername = \"u\"\npassword_file = \"p\"",
+                "a password is sent over TLS only",
+            ),
+            ("[webhooks]\nnetworks = [\"10.0.0.0/40\"]", "is no network"),
+            ("[incidents]\nsilent_polls = 1", "silent_polls from 2 to 1000"),
             ("[ntp]\nthreads = 0", "threads is a number from 1 to 64"),
             ("[[customer]]\nname = \"A\"\ntolerance = \"50 ms\"", "cannot stand in a name"),
             ("[[customer]]\nname = \"a\"\ntolerance = \"50\"", "no length of time"),

@@ -8,9 +8,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use angbu_http::{Centre, Retention};
+use angbu_store::StoreError;
 
 /// How often segments are looked at; a segment closes within this time of being due.
 const SEGMENTS: Duration = Duration::from_secs(5);
+/// How often it is looked whether something has begun or ended that somebody is to be told of.
+const INCIDENTS: Duration = Duration::from_secs(3);
 /// How often it is looked whether this hour has its manifest, which counts each customer's entries.
 const MANIFESTS: Duration = Duration::from_secs(60);
 /// How often sessions and codes that have ended are cleared away.
@@ -39,6 +42,7 @@ pub(crate) fn spawn(
 ) {
     let every = |period, job: Job| run(Arc::clone(centre), stop.clone(), period, job);
     tasks.spawn(every(SEGMENTS, Job::Segments));
+    tasks.spawn(every(INCIDENTS, Job::Incidents));
     tasks.spawn(every(MANIFESTS, Job::Manifest));
     tasks.spawn(every(CLEARING, Job::Clearing));
     tasks.spawn(every(RESEALING, Job::Resealing));
@@ -51,6 +55,7 @@ pub(crate) fn spawn(
 #[derive(Debug, Clone, Copy)]
 enum Job {
     Segments,
+    Incidents,
     Manifest,
     Clearing,
     Resealing,
@@ -58,6 +63,11 @@ enum Job {
     Reports,
     Views,
     Keeping(Retention),
+}
+
+async fn incidents(centre: &Centre) -> Result<(), StoreError> {
+    centre.judge_incidents().await?;
+    centre.tell_of_incidents().await
 }
 
 async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Duration, job: Job) {
@@ -71,6 +81,7 @@ async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Durat
         }
         let done = match job {
             Job::Segments => centre.close_segments(false).await,
+            Job::Incidents => incidents(&centre).await,
             Job::Manifest => centre.append_hourly_manifest().await,
             Job::Clearing => centre.clear_ended().await,
             Job::Resealing => centre.reseal().await,

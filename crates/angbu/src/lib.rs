@@ -9,6 +9,7 @@ mod clock_job;
 pub mod command;
 pub mod config;
 mod console;
+mod deliveries;
 mod jobs;
 mod listener;
 pub mod ntp;

@@ -26,14 +26,14 @@ use angbu_time::server::ServerState;
 use angbu_units::{CentreId, Clock, NtpServerId, TokenId};
 
 use crate::clock_job::{self, ClockJob};
-use crate::config::{RoughtimeConfig, ServeConfig};
+use crate::config::{RoughtimeConfig, ServeConfig, notice_settings};
 use crate::listener::{self, Limits};
 use crate::ntp::epochs::EpochKeeper;
 use crate::ntp::key_exchange::{self, Bounds};
 use crate::roughtime::{self, RoughtimeServer};
 use crate::tls::SiteTls;
 use crate::upstreams::Upstreams;
-use crate::{console, jobs, tls, witness};
+use crate::{console, deliveries, jobs, tls, witness};
 use angbu_agent::ntp::server::{Listen, Published, PublishedEpochs, Server};
 
 const STOPPED: Kind = Kind::constant("site.stop");
@@ -101,6 +101,7 @@ impl RunningSite {
             store: store.clone(),
             witnesses: config.witnesses.iter().map(|witness| witness.key.clone()).collect(),
             require_witnesses: config.require_witnesses,
+            notices: notice_settings(config.mail.as_ref(), &config.webhooks, &config.incidents),
         });
         record_start(&centre).await?;
         let clock_job = ClockJob::start(
@@ -119,6 +120,7 @@ impl RunningSite {
         tasks.spawn(time.epochs.keep(stopped.clone()));
         tasks.spawn(time.nts.serve(stopped.clone()));
         jobs::spawn(&mut tasks, &centre, &stopped, config.retention.retention());
+        deliveries::spawn(&mut tasks, &centre, config, &stopped)?;
         witness::ask(&mut tasks, &centre, &config.witnesses, &stopped)?;
         Ok(Self {
             centre,

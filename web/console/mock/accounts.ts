@@ -17,7 +17,7 @@ type Body = Record<string, unknown>;
 
 export class Accounts {
   #next = 100;
-  readonly settings = new Map<string, { tolerance_ns: number; contacts: string[]; language: string; revision: number }>();
+  readonly settings = new Map<string, { tolerance_ns: number; contacts: string[]; language: string; zone: string; revision: number }>();
   readonly #staff: StaffMember[] = staffNames().map((name) => {
     const { staff } = session(name, false)!;
     return { id: staff.id, name, role: staff.role, customer: staff.customer?.name, language: "en", disabled: false, must_change: name === "registrar" };
@@ -102,7 +102,7 @@ export class Accounts {
 
   #settle(id: string, body: Body): Answer {
     const name = id.replace(/^cus_/, "");
-    const before = this.settings.get(name) ?? { tolerance_ns: 50e6, contacts: [], language: "en", revision: 1 };
+    const before = this.settings.get(name) ?? { tolerance_ns: 50e6, contacts: [], language: "en", zone: "UTC", revision: 1 };
     this.settings.set(name, { ...before, ...body, revision: before.revision + 1 });
     return { status: 200, body: name };
   }

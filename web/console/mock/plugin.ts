@@ -5,6 +5,7 @@ import type { Plugin } from "vite";
 import { Accounts, type Answer } from "./accounts";
 import { Log } from "./evidence";
 import { Parties } from "./parties";
+import { Notices } from "./notices";
 import { GIVEN, session } from "./roles";
 import { agents, centre, customers, graph } from "./site";
 
@@ -35,6 +36,7 @@ class MockCentre {
   readonly #accounts = new Accounts();
   readonly #log = new Log();
   readonly #parties = new Parties();
+  readonly #notices = new Notices();
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     const url = new URL(request.url ?? "/", `http://${request.headers.host ?? "localhost"}`);
@@ -61,6 +63,7 @@ class MockCentre {
       const given = sent === "" ? {} : (JSON.parse(sent) as Record<string, unknown>);
       const own = who.staff.customer?.name;
       const settled =
+        this.#notices.answer(call, url.searchParams, given, own) ??
         this.#parties.answer(call, url.searchParams, given, Date.now()) ?? this.#accounts.answer(call, url.searchParams, given, who) ?? this.#evidence(call, url.searchParams, given, own) ?? this.#read(call, url, own);
       tell(response, call.startsWith("PATCH /customers/") ? this.#read(`GET ${call.slice("PATCH ".length)}`, url, own) : settled);
     }

@@ -134,6 +134,7 @@ export function customers(nowMs: number): Customer[] {
       not_proven: of("not-proven"),
       contacts: name === "hanbit" ? ["time@hanbit.example", "night-watch@hanbit.example"] : [],
       language: name === "hanbit" ? "ko" : "en",
+      zone: name === "hanbit" ? "Asia/Seoul" : "UTC",
       revision: 1,
     };
   });

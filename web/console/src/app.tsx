@@ -7,9 +7,11 @@ import { Frame } from "./frame";
 import { AccountsPage } from "./pages/accounts";
 import { CentrePage } from "./pages/centre";
 import { CustomerPage } from "./pages/customer";
+import { IncidentsPage } from "./pages/incidents";
 import { LogPage } from "./pages/log";
 import { EntriesPage } from "./pages/log/entries";
 import { EntryPage } from "./pages/log/entry";
+import { MessagesPage } from "./pages/messages";
 import { MissingPage, NotAllowedPage } from "./pages/missing";
 import { OverviewPage } from "./pages/overview";
 import { PartyPage } from "./pages/parties";
@@ -125,6 +127,10 @@ function Page({ route }: { readonly route: Route }): JSX.Element {
       return may("evidence.read") ? <EntryPage key={route.entry} entry={route.entry} /> : <NotAllowedPage />;
     case "accounts":
       return <AccountsPage part={route.part} one={route.one} />;
+    case "incidents":
+      return may("time.read") ? <IncidentsPage /> : <NotAllowedPage />;
+    case "messages":
+      return may("customers.change") ? <MessagesPage /> : <NotAllowedPage />;
     case "centre":
       return <CentrePage />;
     case "missing":

@@ -22,6 +22,8 @@ export type Route =
   | { readonly page: "entries" }
   | { readonly page: "entry"; readonly entry: string }
   | { readonly page: "accounts"; readonly part: Part | undefined; readonly one: string | undefined }
+  | { readonly page: "incidents" }
+  | { readonly page: "messages" }
   | { readonly page: "centre" }
   | { readonly page: "missing" };
 
@@ -58,6 +60,10 @@ export function routeOf(path: string): Route {
       if (third !== undefined && (part === undefined || !WITH_PAGES.includes(part))) return missing;
       return { page: "accounts", part, one: third };
     }
+    case "incidents":
+      return second === undefined ? { page: "incidents" } : missing;
+    case "messages":
+      return second === undefined ? { page: "messages" } : missing;
     case "centre":
       return second === undefined ? { page: "centre" } : missing;
     default:

@@ -6,7 +6,7 @@ import { en } from "./words/en";
 import { ja } from "./words/ja";
 import { ko } from "./words/ko";
 
-const told = { words: en, language: "en", reference: "proven" } as const;
+const told = { words: en, zone: "UTC", language: "en", reference: "proven" } as const;
 const plain = (text: string): string => text.replaceAll(NBSP, " ");
 const MS = 1e6;
 
@@ -44,7 +44,7 @@ test("with the centre's own clock unproven, nothing is said to be within", () =>
 test("the site's first line", () => {
   const customer = (name: string, within: number, outside: number): Customer => ({
     id: name, name, tolerance_ns: 50 * MS, agents: within + outside, within, outside, not_proven: 0,
-    contacts: [], language: "en", revision: 1,
+    contacts: [], language: "en", zone: "UTC", revision: 1,
   });
   expect(siteSentence(told, [])).toBe(en.noCustomers);
   expect(plain(siteSentence(told, [customer("demo", 2, 0)]))).toBe("All 2 servers of demo are within 50 ms now.");

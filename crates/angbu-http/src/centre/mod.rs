@@ -3,13 +3,16 @@
 
 mod accounts;
 mod asked;
+mod deliveries;
 mod entries;
 mod erasure;
 mod evidence;
 mod export;
+mod incidents;
 mod kept;
 mod log;
 mod meter;
+mod notices;
 mod own_clock;
 mod periods;
 mod proofs;
@@ -21,6 +24,7 @@ mod site_keys;
 mod state;
 mod throttle;
 mod time;
+mod webhooks;
 mod witnessed;
 mod witnesses;
 
@@ -39,11 +43,13 @@ use angbu_store::{Published, Store, StoreError, Tx};
 use angbu_units::{CentreId, Clock, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
 
 pub(crate) use accounts::{CustomerWish, JoinWish, PersonWish, StaffWish, read_grant, read_holder};
+pub use deliveries::{Claimed, Tried};
 pub(crate) use entries::EntriesWish;
 pub(crate) use erasure::Because;
 pub(crate) use evidence::Shown;
 pub(crate) use export::{ExportWish, Piece, Table};
 pub(crate) use kept::show as kept_shown;
+pub use notices::{NoticeSettings, zone};
 pub use own_clock::{InForce, OwnClock, Seam};
 use proofs::KnownEpochs;
 use recent::Recent;
@@ -169,6 +175,8 @@ pub struct Centre {
     shares: SharesGate,
     recent_tokens: Recent<[u8; 32], TokenRow>,
     recent_customers: Recent<String, CustomerRow>,
+    notices: NoticeSettings,
+    lookout: incidents::Lookout,
 }
 
 /// The parts that a centre is put together from.
@@ -191,6 +199,8 @@ pub struct Parts {
     pub witnesses: Vec<VerifierKey>,
     /// Whether a report needs the cosignature of each of them.
     pub require_witnesses: bool,
+    /// Who is told of incidents, and how.
+    pub notices: NoticeSettings,
 }
 
 impl Centre {
@@ -213,6 +223,8 @@ impl Centre {
             shares: SharesGate::new(),
             recent_tokens: Recent::new(),
             recent_customers: Recent::new(),
+            notices: parts.notices,
+            lookout: incidents::Lookout::default(),
         })
     }
 

@@ -35,8 +35,8 @@ type Tolerances = Vec<(UnixTime, Nanos)>;
 
 impl Centre {
     /// The zone in which a customer's months and days begin.
-    pub(crate) fn zone_of(&self, _customer: &CustomerRow) -> Zone {
-        Zone::UTC
+    pub(crate) fn zone_of(&self, customer: &CustomerRow) -> Zone {
+        customer.zone.parse().unwrap_or(Zone::UTC)
     }
 
     /// Reads which period of a customer is asked for.

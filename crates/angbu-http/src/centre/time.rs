@@ -65,6 +65,7 @@ impl Centre {
             tolerance_ns: row.tolerance.count(),
             contacts: row.contacts,
             language: row.language,
+            zone: row.zone,
             revision: row.revision,
             agents: agents.len() as u64,
             within: count(VerdictWord::Within),
@@ -176,10 +177,12 @@ impl Centre {
                 .store
                 .read(move |snapshot| {
                     let Some(agent) = snapshot.agent(id)? else { return Ok(None) };
-                    Ok::<_, StoreError>(snapshot.customer(agent.customer)?.map(|customer| (agent, customer)))
+                    let Some(customer) = snapshot.customer(agent.customer)? else { return Ok(None) };
+                    let centres: Vec<_> = snapshot.centres()?.into_iter().map(|centre| centre.id).collect();
+                    Ok::<_, StoreError>(Some((agent, customer, centres)))
                 })
                 .await?;
-            let (agent, customer) = found.ok_or(ingest::Refusal::UnknownAgent(id))?;
+            let (agent, customer, centres) = found.ok_or(ingest::Refusal::UnknownAgent(id))?;
             let stamp = self.instant();
             let known = Known {
                 agent: id,
@@ -195,6 +198,7 @@ impl Centre {
                 Err(error) => return Err(self.in_doubt(error, checkpoint.as_deref()).await),
             };
             let (next_seq, tolerance) = (accepted.next_seq, customer.tolerance);
+            let noticed = self.noticed(&accepted, &centres, tolerance);
             let proofs = self.check_proofs(&agent, &accepted, stamp.time).await?;
             let Put { mut upload, entries } = put(&agent, accepted, stamp);
             let told = upload.clone();
@@ -208,7 +212,8 @@ impl Centre {
                         tx.keep_cosignature(cosignature)?;
                     }
                     proofs.take(tx, &mut upload)?;
-                    tx.apply_upload(&upload)
+                    tx.apply_upload(&upload)?;
+                    noticed.note(tx, id, stamp.time)
                 })
                 .await;
             match written {
@@ -302,6 +307,7 @@ impl Centre {
             .write(move |tx| {
                 tx.forget_identifiers(now - proofs::REMEMBERED)?;
                 tx.purge_shared_reports(now, now - SHARED_SETTLED)?;
+                tx.forget_deliveries(now - super::deliveries::SHOWN)?;
                 tx.purge_expired(now)
             })
             .await

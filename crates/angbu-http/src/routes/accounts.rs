@@ -120,8 +120,12 @@ async fn make_customer(
 ) -> Result<(StatusCode, Json<Customer>), Refusal> {
     caller.require(Scope::Operator)?;
     let name: Name = wish.name.parse()?;
-    let settings =
-        CustomerWish::read(Some(wish.tolerance_ns), wish.contacts.as_deref(), wish.language.as_deref())?;
+    let settings = CustomerWish::read(
+        Some(wish.tolerance_ns),
+        wish.contacts.as_deref(),
+        wish.language.as_deref(),
+        wish.zone.as_deref(),
+    )?;
     let customer = centre.add_customer(&name, settings, caller.by()).await?;
     Ok((StatusCode::CREATED, Json(centre.customer_now(customer).await?)))
 }
@@ -140,7 +144,12 @@ async fn change_customer(
 ) -> Result<Json<Customer>, Refusal> {
     let reach = caller.require(Scope::CustomersChange)?;
     let customer = centre.customer_within(reach, &name).await?;
-    let settings = CustomerWish::read(wish.tolerance_ns, wish.contacts.as_deref(), wish.language.as_deref())?;
+    let settings = CustomerWish::read(
+        wish.tolerance_ns,
+        wish.contacts.as_deref(),
+        wish.language.as_deref(),
+        wish.zone.as_deref(),
+    )?;
     let changed = centre.change_customer(customer.id, settings, caller.by()).await?;
     Ok(Json(centre.customer_now(changed).await?))
 }

@@ -4,6 +4,7 @@ mod accounts;
 mod enrolments;
 mod erasure;
 mod evidence;
+mod incidents;
 mod log;
 mod metrics;
 mod people;
@@ -63,6 +64,7 @@ pub(crate) fn all() -> OpenApiRouter<Arc<Centre>> {
         .merge(enrolments::routes())
         .merge(time::routes())
         .merge(third_parties::routes())
+        .merge(incidents::routes())
         .merge(evidence::routes())
         .merge(erasure::routes())
         .merge(log::routes())

@@ -107,6 +107,8 @@ pub(crate) struct Customer {
     pub(crate) contacts: Vec<String>,
     /// `en`, `ko` or `ja`.
     pub(crate) language: String,
+    /// The time zone in which instants are told beside UTC, by its IANA name.
+    pub(crate) zone: String,
     /// How often the settings were changed, from 1.
     pub(crate) revision: u64,
     /// How many agents.
@@ -137,6 +139,8 @@ pub(crate) struct NewCustomer {
     pub(crate) contacts: Option<Vec<String>>,
     /// `en`, `ko` or `ja`; English without it.
     pub(crate) language: Option<String>,
+    /// The time zone in which instants are told beside UTC, by its IANA name; UTC without it.
+    pub(crate) zone: Option<String>,
 }
 
 /// A change of a customer's settings; what is left away stays.
@@ -149,6 +153,8 @@ pub(crate) struct CustomerChange {
     pub(crate) contacts: Option<Vec<String>>,
     /// `en`, `ko` or `ja`.
     pub(crate) language: Option<String>,
+    /// The time zone in which instants are told beside UTC, by its IANA name.
+    pub(crate) zone: Option<String>,
 }
 
 /// Somebody who signs in to the console.

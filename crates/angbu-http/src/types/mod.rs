@@ -5,8 +5,10 @@
 
 pub(crate) mod accounts;
 pub(crate) mod centre;
+pub(crate) mod deliveries;
 pub(crate) mod enrolments;
 pub(crate) mod evidence;
+pub(crate) mod incidents;
 pub(crate) mod people;
 pub(crate) mod third_parties;
 pub(crate) mod time;

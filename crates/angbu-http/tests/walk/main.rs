@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod exports;
+mod incidents;
 mod joining;
 mod kept;
 mod lives;

@@ -4,7 +4,7 @@ use angbu_accounts::{Grant, Reach, Role, Scope};
 use axum::http::StatusCode;
 
 use super::site::{Answer, Shows, TestSite};
-use super::table::{CONFIRM, Call, Needs, OTHER, OWN, TABLE, call, needs, routes};
+use super::table::{CONFIRM, Call, Needs, OTHER, OWN, TABLE, call, needs, routes, webhook};
 
 /// Somebody who calls.
 struct Caller {
@@ -148,13 +148,16 @@ fn check(caller: &Caller, method: &str, route: &str, needs: Needs, answer: &Answ
 async fn lists_end_where_the_reach_ends() {
     let site = TestSite::start().await;
     let (own, other) = (site.customer(OWN).await, site.customer(OTHER).await);
-    for customer in [OWN, OTHER] {
+    for (id, customer) in [(own, OWN), (other, OTHER)] {
         site.join("agent", customer).await;
         site.join("relying-party", customer).await;
         site.code("host", customer, "waiting").await;
         let wish =
             serde_json::json!({"name": format!("of-{customer}"), "role": "auditor", "customer": customer});
         site.done("POST", "/api/v1/staff", &wish).await;
+        webhook(&site, customer).await;
+        site.done("POST", &format!("/api/v1/customers/{customer}/test"), &serde_json::json!({})).await;
+        site.incident(id).await;
     }
     let admin = site.token(Role::CustomerAdmin, Reach::Customer(own)).await;
     for (method, route, needs) in TABLE {

@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use angbu_accounts::{EnrolmentCode, Grant, Reach, Role, possession};
 use angbu_http::{
-    Centre, InForce, OwnClock, Parts, Protected, Site, TimeService, UpstreamState, clock_state_entry,
+    Centre, InForce, NoticeSettings, OwnClock, Parts, Protected, Site, TimeService, UpstreamState,
+    clock_state_entry,
 };
+use angbu_store::time::{IncidentRow, Told};
 use angbu_store::{Engine, Options, Sequencer, Store};
 use angbu_time::centre_clock::{CentreClock, History, Local, Settings};
-use angbu_units::{CentreId, Clock, CustomerId, Monotonic, Nanos, Reading, UnixTime};
+use angbu_units::{
+    AgentId, CentreId, Clock, CustomerId, EntryId, IncidentId, Monotonic, Nanos, Reading, UnixTime,
+};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -28,18 +32,28 @@ const ORIGIN: &str = "log.test.example/1";
 pub(crate) const PASSWORD: &str = "a password of the test's own";
 
 /// A clock that goes on only when it is told to.
-pub(crate) struct TestClock(AtomicI64);
+pub(crate) struct TestClock {
+    monotonic: AtomicI64,
+    /// What the wall clock shows beyond that.
+    ahead: AtomicI64,
+}
 
 impl TestClock {
     pub(crate) fn advance(&self, by: Nanos) {
-        self.0.fetch_add(by.count(), Ordering::SeqCst);
+        self.monotonic.fetch_add(by.count(), Ordering::SeqCst);
+    }
+
+    /// Somebody sets the wall clock.
+    pub(crate) fn step(&self, by: Nanos) {
+        self.ahead.fetch_add(by.count(), Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn read(&self) -> Reading {
-        let now = self.0.load(Ordering::SeqCst);
-        Reading { wall: UnixTime::from_nanos(now), monotonic: Monotonic::from_nanos(now) }
+        let now = self.monotonic.load(Ordering::SeqCst);
+        let wall = UnixTime::from_nanos(now + self.ahead.load(Ordering::SeqCst));
+        Reading { wall, monotonic: Monotonic::from_nanos(now) }
     }
 }
 
@@ -108,12 +122,24 @@ pub(crate) struct TestSite {
 
 impl TestSite {
     pub(crate) async fn start() -> Self {
-        Self::start_on(Engine::Sqlite).await
+        Self::start_with(NoticeSettings::default()).await
+    }
+
+    /// A site that tells of incidents like this.
+    pub(crate) async fn start_with(notices: NoticeSettings) -> Self {
+        Self::begin(Engine::Sqlite, notices).await
     }
 
     pub(crate) async fn start_on(engine: Engine) -> Self {
+        Self::begin(engine, NoticeSettings::default()).await
+    }
+
+    async fn begin(engine: Engine, notices: NoticeSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(TestClock(AtomicI64::new(1_800_000_000_000_000_000)));
+        let clock = Arc::new(TestClock {
+            monotonic: AtomicI64::new(1_800_000_000_000_000_000),
+            ahead: AtomicI64::new(0),
+        });
         let options = Options { engine, ..Options::new(folder.path()) };
         let store = Store::open(&options, clock.clone()).unwrap();
         let now = clock.read().wall;
@@ -147,6 +173,7 @@ impl TestSite {
             store: store.clone(),
             witnesses: Vec::new(),
             require_witnesses: false,
+            notices,
         });
         let first_password = centre.first_operator(&"operator".parse().unwrap()).await.unwrap().unwrap();
         let grant = Grant::of(Role::Operator, Reach::Site);
@@ -171,6 +198,27 @@ impl TestSite {
     /// Where its database lies.
     pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()
+    }
+
+    /// Puts an incident of a customer's into the database.
+    pub(crate) async fn incident(&self, customer: CustomerId) {
+        let row = IncidentRow {
+            id: IncidentId::random(&mut rand::rng()),
+            customer,
+            agent: Some(AgentId::random(&mut rand::rng())),
+            kind: "silent".to_owned(),
+            opened: self.clock.read().wall,
+            last: self.clock.read().wall,
+            gone_since: None,
+            closed: None,
+            returns: 0,
+            told: Told::Nothing,
+            told_site: Told::Nothing,
+            opened_entry: EntryId::from_bytes([1; 16]),
+            closed_entry: None,
+            version: 1,
+        };
+        self.centre.store().write(move |tx| tx.insert_incident(&row)).await.unwrap();
     }
 
     /// A number that was not given before.

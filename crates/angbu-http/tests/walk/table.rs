@@ -64,6 +64,14 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/api/v1/customers", Needs::Site(&[Operator])),
     ("GET", "/api/v1/customers/{customer}", Needs::Object(&[CustomersRead])),
     ("PATCH", "/api/v1/customers/{customer}", Needs::Object(&[CustomersChange])),
+    ("POST", "/api/v1/customers/{customer}/test", Needs::Object(&[CustomersChange])),
+    ("GET", "/api/v1/customers/{customer}/webhooks", Needs::Object(&[CustomersChange])),
+    ("POST", "/api/v1/customers/{customer}/webhooks", Needs::Object(&[CustomersChange])),
+    ("DELETE", "/api/v1/customers/{customer}/webhooks/{webhook}", Needs::Object(&[CustomersChange])),
+    ("POST", "/api/v1/customers/{customer}/webhooks/{webhook}/secret", Needs::Object(&[CustomersChange])),
+    ("GET", "/api/v1/deliveries", Needs::List(&[CustomersChange])),
+    ("POST", "/api/v1/deliveries/now", Needs::Site(&[Operator])),
+    ("GET", "/api/v1/time/incidents", Needs::List(&[TimeRead])),
     ("GET", "/api/v1/staff", Needs::List(&[StaffManage])),
     ("POST", "/api/v1/staff", Needs::Object(&[StaffManage])),
     ("PATCH", "/api/v1/staff/{staff}", Needs::Object(&[StaffManage])),
@@ -141,6 +149,24 @@ async fn call_of_accounts(site: &TestSite, method: &str, route: &str) -> Call {
             } else {
                 with(path, json!({"contacts": [format!("ops{number}@example.org")]}))
             }
+        }
+        ("POST", "/api/v1/customers/{customer}/webhooks") => {
+            let path = format!("/api/v1/customers/{OWN}/webhooks");
+            // There is room for few, and everybody makes one.
+            forget_webhooks(site).await;
+            with(path, json!({"url": format!("https://hooks.example.org/{number}")}))
+        }
+        ("POST", "/api/v1/customers/{customer}/test") => {
+            webhook(site, OWN).await;
+            site.clock.advance(angbu_units::Nanos::from_secs(30));
+            get(format!("/api/v1/customers/{OWN}/test"))
+        }
+        (_, "/api/v1/customers/{customer}/webhooks") => get(format!("/api/v1/customers/{OWN}/webhooks")),
+        ("DELETE", "/api/v1/customers/{customer}/webhooks/{webhook}") => {
+            get(format!("/api/v1/customers/{OWN}/webhooks/{}", webhook(site, OWN).await))
+        }
+        ("POST", "/api/v1/customers/{customer}/webhooks/{webhook}/secret") => {
+            get(format!("/api/v1/customers/{OWN}/webhooks/{}/secret", webhook(site, OWN).await))
         }
         ("POST", "/api/v1/staff") => {
             with(route, json!({"name": format!("s{number}"), "role": "registrar", "customer": OWN}))
@@ -260,6 +286,23 @@ async fn call_of_the_log(site: &TestSite, method: &str, route: &str) -> Call {
 fn person(number: u32) -> Value {
     json!({"customer": OWN, "login_id": format!("person.{number}"), "password": "long enough for it",
            "birthday": "1990-04-30", "phone_no": "01012345678"})
+}
+
+/// A fresh webhook of a customer.
+pub(crate) async fn webhook(site: &TestSite, customer: &str) -> String {
+    forget_webhooks(site).await;
+    let wish = json!({"url": format!("https://hooks.example.org/{}", site.next())});
+    let made = site.done("POST", &format!("/api/v1/customers/{customer}/webhooks"), &wish).await;
+    text(&made["webhook"], "id")
+}
+
+async fn forget_webhooks(site: &TestSite) {
+    let path = format!("/api/v1/customers/{OWN}/webhooks");
+    let list = site.get(&site.operator, &path).await;
+    let list: Value = serde_json::from_str(&list.text).unwrap();
+    for webhook in list["webhooks"].as_array().unwrap() {
+        site.send(&site.operator, "DELETE", &format!("{path}/{}", text(webhook, "id")), &json!({})).await;
+    }
 }
 
 async fn staff(site: &TestSite) -> &str {

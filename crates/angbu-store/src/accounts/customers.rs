@@ -2,9 +2,9 @@
 
 use angbu_units::{CustomerId, EntryId, Nanos, UnixTime};
 
-use super::{MOST_LISTED, PERSONAL, texts};
+use super::{MOST_LISTED, PERSONAL};
 use crate::sql::{Row, column, values};
-use crate::{Snapshot, StoreError, Tx};
+use crate::{Snapshot, StoreError, Tx, texts};
 
 const TABLE: &str = "accounts_customers";
 
@@ -21,6 +21,8 @@ pub struct CustomerRow {
     pub language: String,
     /// Whom to write to: addresses, kept sealed.
     pub contacts: Vec<String>,
+    /// The time zone in which it is told instants beside UTC, by its IANA name.
+    pub zone: String,
     /// How often its settings were changed, from 1.
     pub revision: u64,
     /// The `account.customer` entry that shows the settings in force.
@@ -49,7 +51,7 @@ impl Snapshot<'_> {
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn customer(&self, id: CustomerId) -> Result<Option<CustomerRow>, StoreError> {
         self.sql.first(
-            "SELECT customer_id, name, tolerance_ns, language, contacts, revision, settings_entry, version
+            "SELECT customer_id, name, tolerance_ns, language, contacts, revision, settings_entry, version, zone
              FROM accounts_customers WHERE customer_id = ?1",
             values![id],
             |row| customer(row, self),
@@ -62,7 +64,7 @@ impl Snapshot<'_> {
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn customer_named(&self, name: &str) -> Result<Option<CustomerRow>, StoreError> {
         self.sql.first(
-            "SELECT customer_id, name, tolerance_ns, language, contacts, revision, settings_entry, version
+            "SELECT customer_id, name, tolerance_ns, language, contacts, revision, settings_entry, version, zone
              FROM accounts_customers WHERE name = ?1",
             values![name],
             |row| customer(row, self),
@@ -85,7 +87,7 @@ impl Snapshot<'_> {
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn customers(&self) -> Result<Vec<CustomerRow>, StoreError> {
         self.sql.all(
-            "SELECT customer_id, name, tolerance_ns, language, contacts, revision, settings_entry, version
+            "SELECT customer_id, name, tolerance_ns, language, contacts, revision, settings_entry, version, zone
              FROM accounts_customers ORDER BY name LIMIT ?1",
             values![MOST_LISTED],
             |row| customer(row, self),
@@ -121,8 +123,8 @@ impl Tx<'_> {
     pub fn insert_customer(&mut self, customer: &CustomerRow, since: UnixTime) -> Result<(), StoreError> {
         self.sql.execute(
             "INSERT INTO accounts_customers
-                 (customer_id, name, tolerance_ns, language, contacts, revision, settings_entry, version)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                 (customer_id, name, tolerance_ns, language, contacts, revision, settings_entry, version, zone)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             values![
                 customer.id,
                 customer.name,
@@ -131,7 +133,8 @@ impl Tx<'_> {
                 sealed_contacts(self, customer)?,
                 customer.revision,
                 customer.settings_entry,
-                customer.version
+                customer.version,
+                customer.zone
             ],
         )?;
         self.insert_settings(customer, since)
@@ -147,7 +150,7 @@ impl Tx<'_> {
         self.sql.execute_one(
             "UPDATE accounts_customers
              SET name = ?2, tolerance_ns = ?3, language = ?4, contacts = ?5, revision = ?6, settings_entry = ?7,
-                 version = version + 1
+                 zone = ?9, version = version + 1
              WHERE customer_id = ?1 AND version = ?8",
             values![
                 customer.id,
@@ -157,7 +160,8 @@ impl Tx<'_> {
                 sealed_contacts(self, customer)?,
                 customer.revision,
                 customer.settings_entry,
-                customer.version
+                customer.version,
+                customer.zone
             ],
             StoreError::Conflict { what: "the customer" },
         )?;
@@ -191,5 +195,6 @@ fn customer(row: &dyn Row, snapshot: &Snapshot<'_>) -> Result<CustomerRow, Store
         revision: column(row, 5)?,
         settings_entry: column(row, 6)?,
         version: column(row, 7)?,
+        zone: column(row, 8)?,
     })
 }

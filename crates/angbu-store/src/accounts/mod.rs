@@ -8,7 +8,6 @@ mod customers;
 mod machines;
 pub(crate) mod people;
 mod staff;
-mod texts;
 mod tokens;
 
 pub use codes::CodeRow;

@@ -3,9 +3,9 @@
 
 use angbu_units::{CustomerId, EntryId, PersonId, UnixTime};
 
-use super::{PERSONAL, texts};
+use super::PERSONAL;
 use crate::sql::{Row, column, optional, values};
-use crate::{Snapshot, StoreError, Tx};
+use crate::{Snapshot, StoreError, Tx, texts};
 
 const TABLE: &str = "accounts_people";
 const LOGIN: &str = "accounts_people.login";

@@ -128,6 +128,9 @@ const fn tables(purpose: Purpose) -> &'static [Table] {
             by_id!("accounts_people", "person_id", "sealed"),
             by_id!("accounts_codes", "code_id", "name"),
             by_id!("time_share_links", "share_id", "holder"),
+            by_id!("deliveries_messages", "message_id", "sealed"),
+            by_id!("deliveries_queue", "delivery_id", "target"),
+            by_id!("deliveries_webhooks", "webhook_id", "sealed"),
         ],
         Purpose::Index | Purpose::Log | Purpose::Promise | Purpose::Roughtime => &[],
     }

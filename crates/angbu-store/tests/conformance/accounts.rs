@@ -11,6 +11,7 @@ fn customer_row(n: u8, name: &str) -> CustomerRow {
         tolerance: Nanos::from_millis(50),
         language: "en".to_owned(),
         contacts: vec!["ops@acme.example".to_owned(), "두번째@acme.example".to_owned()],
+        zone: "Asia/Seoul".to_owned(),
         revision: 1,
         settings_entry: EntryId::from_bytes([n; 16]),
         version: 0,

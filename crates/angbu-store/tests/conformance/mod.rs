@@ -2,6 +2,7 @@
 //! `conformance!(place)`, where `place()` makes an empty [`Place`].
 
 mod accounts;
+mod deliveries;
 mod evidence;
 mod keys;
 mod people;
@@ -10,6 +11,7 @@ mod time;
 mod transactions;
 
 pub(crate) use accounts::*;
+pub(crate) use deliveries::*;
 pub(crate) use evidence::*;
 pub(crate) use keys::*;
 pub(crate) use people::*;
@@ -43,6 +45,10 @@ macro_rules! conformance {
             an_epoch_begins_once,
             an_identifier_is_taken_once_and_requests_arrive_in_order,
             the_last_arrival_is_kept_until_records_are_lost,
+            one_incident_of_a_kind_is_open_at_a_time,
+            agents_in_question_are_found_by_what_they_show,
+            deliveries_wait_until_they_have_ended,
+            webhooks_keep_their_secrets_sealed,
             a_failing_transaction_leaves_its_neighbours_alone,
             a_panicking_transaction_leaves_its_neighbours_alone,
             snapshots_see_one_state,

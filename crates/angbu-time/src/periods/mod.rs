@@ -148,6 +148,20 @@ impl Sample {
     const fn is_usable(&self) -> bool {
         !matches!(self.centre, None | Some(ClockVerdict::Unproven))
     }
+
+    /// What it shows of its own instant, held against a tolerance and against nothing else.
+    pub fn verdict(&self, tolerance: Nanos) -> Verdict {
+        let offset = self.offset.abs();
+        if !self.is_usable() {
+            Verdict::NotProven
+        } else if offset - self.bound > tolerance {
+            Verdict::Outside
+        } else if self.bound <= WIDEST && offset + self.bound <= tolerance {
+            Verdict::Within
+        } else {
+            Verdict::NotProven
+        }
+    }
 }
 
 /// What a record says of the clock.

@@ -5,7 +5,7 @@ use angbu_units::{Nanos, UnixTime};
 use super::words::Words;
 
 /// `1296000` as `1,296,000`.
-pub(super) fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -18,25 +18,25 @@ pub(super) fn count(number: u64) -> String {
 }
 
 /// A measured length to three digits, rounded towards zero: `83.4 µs`, `-1.25 ms`, `3,600 s`. A true minus sign.
-pub(super) fn length(length: Nanos) -> String {
+pub(crate) fn length(length: Nanos) -> String {
     signed(length, magnitude(length.count().unsigned_abs(), 3))
 }
 
 /// The same with its sign, whichever it is.
-pub(super) fn offset(length: Nanos) -> String {
+pub(crate) fn offset(length: Nanos) -> String {
     let text = self::length(length);
     if length > Nanos::ZERO { format!("+{text}") } else { text }
 }
 
 /// A bound to three digits, rounded up, so that it stays a bound.
-pub(super) fn bound(length: Nanos) -> String {
+pub(crate) fn bound(length: Nanos) -> String {
     let nanos = length.count().unsigned_abs();
     let unit = 10_u64.pow(digits(nanos).saturating_sub(3));
     magnitude(nanos.div_ceil(unit).saturating_mul(unit), 3)
 }
 
 /// A length that was settled, to the last digit: `50 ms`, `1.5 s`.
-pub(super) fn exact(length: Nanos) -> String {
+pub(crate) fn exact(length: Nanos) -> String {
     signed(length, magnitude(length.count().unsigned_abs(), 19))
 }
 
@@ -122,7 +122,7 @@ pub(super) fn decimals(bound: Nanos) -> u8 {
 }
 
 /// An instant in UTC: `2026-10-01 14:05:07.25`.
-pub(super) fn instant(time: UnixTime, decimals: u8) -> String {
+pub(crate) fn instant(time: UnixTime, decimals: u8) -> String {
     time.rfc3339(decimals).trim_end_matches('Z').replacen('T', " ", 1)
 }
 

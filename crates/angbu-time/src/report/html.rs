@@ -4,7 +4,7 @@
 const LONGEST_NAME: usize = 80;
 
 /// Text as HTML's content or as the value of a quoted attribute.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     for character in text.chars() {
         match character {
@@ -45,7 +45,7 @@ fn begins_with_unit(word: &str) -> bool {
 }
 
 /// A name to be shown within other text: what would hide, reorder or break the text around it is made visible, and it is cut to a length.
-pub(super) fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     let mut out: String =
         text.chars().take(LONGEST_NAME).map(|c| if misleads(c) { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(LONGEST_NAME).is_some() {
@@ -64,7 +64,7 @@ fn misleads(character: char) -> bool {
 }
 
 /// Puts values in place of `{key}` in a template. Unknown keys stay, which a test forbids.
-pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> String {
+pub(crate) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let mut out = String::with_capacity(template.len() + 64);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {

@@ -4,8 +4,8 @@
 //! every byte. A verifier keeps every version of the rendering; the number in the report's subject says which.
 
 mod facts;
-mod figures;
-mod html;
+pub(crate) mod figures;
+pub(crate) mod html;
 mod page;
 mod pictures;
 mod proof;

@@ -61,6 +61,9 @@ fn plant(centre: &Process) -> Vec<Planted> {
     let upload = agent.upload_of(now(centre), 1, 1, &software);
     let sent = send(centre, &angbu_time::ingest::sign(&upload, &agent.key));
     assert_eq!(sent.status, 200, "{}", sent.text());
+    let hook = json!({"url": format!("https://hooks.example.org/{}", keep("hook", "planted-hook-path"))});
+    let hook = made(centre, "POST", "/api/v1/customers/demo/webhooks", &hook);
+    keep("hook's secret", hook["secret"].as_str().unwrap().trim_start_matches("whsec_"));
     let reason = keep("reason", "because a planted wombat asked");
     until("the note's place in the log", || {
         let body = json!({"fields": ["what"], "reason": reason});

@@ -1,8 +1,8 @@
 import type { JSX } from "preact";
 import { useSpeech } from "../words";
 
-/** The head of a table whose rows end with what can be done about each. */
-export function Heads({ of }: { readonly of: readonly string[] }): JSX.Element {
+/** The head of a table whose rows end with what can be done about each, unless they only tell. */
+export function Heads({ of, acts = true }: { readonly of: readonly string[]; readonly acts?: boolean }): JSX.Element {
   const { words } = useSpeech();
   return (
     <thead>
@@ -12,9 +12,11 @@ export function Heads({ of }: { readonly of: readonly string[] }): JSX.Element {
             {name}
           </th>
         ))}
-        <th scope="col">
-          <span class="unseen">{words.actions}</span>
-        </th>
+        {acts && (
+          <th scope="col">
+            <span class="unseen">{words.actions}</span>
+          </th>
+        )}
       </tr>
     </thead>
   );

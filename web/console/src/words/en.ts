@@ -1,6 +1,7 @@
 import { accounts } from "./en-accounts";
 import { log } from "./en-log";
 import { parties } from "./en-parties";
+import { notices } from "./en-notices";
 import type { Catalogue } from "./catalogue";
 
 // The English catalogue, which is also the form of every other: same keys, same parameters.
@@ -10,6 +11,7 @@ export const en = {
   ...log,
   ...accounts,
   ...parties,
+  ...notices,
   // The frame
   language: "English",
   skip: "Skip to the content",

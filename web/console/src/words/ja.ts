@@ -3,11 +3,13 @@ import type { Words } from "./en";
 import { accounts } from "./ja-accounts";
 import { log } from "./ja-log";
 import { parties } from "./ja-parties";
+import { notices } from "./ja-notices";
 
 export const ja: Words = {
   ...log,
   ...accounts,
   ...parties,
+  ...notices,
   language: "日本語",
   skip: "本文へ移動",
   navigation: "ページ",

@@ -3,11 +3,13 @@ import type { Words } from "./en";
 import { accounts } from "./ko-accounts";
 import { log } from "./ko-log";
 import { parties } from "./ko-parties";
+import { notices } from "./ko-notices";
 
 export const ko: Words = {
   ...log,
   ...accounts,
   ...parties,
+  ...notices,
   language: "한국어",
   skip: "본문으로 건너뛰기",
   navigation: "페이지",

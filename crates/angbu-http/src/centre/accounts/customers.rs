@@ -54,6 +54,7 @@ pub(crate) struct CustomerWish {
     pub(crate) tolerance: Option<Nanos>,
     pub(crate) contacts: Option<Contacts>,
     pub(crate) language: Option<Language>,
+    pub(crate) zone: Option<String>,
 }
 
 impl CustomerWish {
@@ -62,13 +63,23 @@ impl CustomerWish {
         tolerance_ns: Option<i64>,
         contacts: Option<&[String]>,
         language: Option<&str>,
+        zone: Option<&str>,
     ) -> Result<Self, Refusal> {
         Ok(Self {
             tolerance: tolerance_ns.map(tolerance).transpose()?,
             contacts: contacts.map(Contacts::read).transpose()?,
             language: language.map(str::parse).transpose()?,
+            zone: zone.map(read_zone).transpose()?,
         })
     }
+}
+
+/// The name of a time zone, as the database of zones spells it.
+fn read_zone(name: &str) -> Result<String, Refusal> {
+    let found = crate::centre::zone(name).map_err(|name| {
+        Refusal::Invalid(format!("zone: there is no time zone '{name}'; write one like Asia/Seoul, or UTC"))
+    })?;
+    Ok(found.iana_name().unwrap_or("UTC").to_owned())
 }
 
 impl Centre {
@@ -99,6 +110,7 @@ impl Centre {
                     tolerance: wish.tolerance.unwrap_or_default(),
                     language: wish.language.unwrap_or(Language::English).code().to_owned(),
                     contacts: wish.contacts.map(Contacts::texts).unwrap_or_default(),
+                    zone: wish.zone.unwrap_or_else(|| "UTC".to_owned()),
                     revision: 1,
                     settings_entry: angbu_units::EntryId::from_bytes([0; 16]),
                     version: 1,
@@ -128,6 +140,7 @@ impl Centre {
                         .language
                         .map_or_else(|| row.language.clone(), |language| language.to_string()),
                     contacts: wish.contacts.map_or_else(|| row.contacts.clone(), Contacts::texts),
+                    zone: wish.zone.unwrap_or_else(|| row.zone.clone()),
                     ..row.clone()
                 };
                 if changed == row {
@@ -193,6 +206,7 @@ fn write_down(
         ("revision", row.revision.to_string()),
         ("language", row.language.clone()),
         ("contacts", row.contacts.join("\n")),
+        ("zone", row.zone.clone()),
         ("by", by.to_owned()),
     ];
     append_text(tx, CUSTOMER, row.id, instant, fields)

@@ -16,6 +16,7 @@ import { MissingPage } from "../missing";
 import { languageName } from "./customers";
 import { placed } from "./refused";
 import { languageOptions, readContacts, readTolerance, toleranceText } from "./settings";
+import { Webhooks } from "./webhooks";
 
 /** What is settled with this customer? */
 export function CustomerAccountPage(props: { readonly customer: string }): JSX.Element {
@@ -56,6 +57,7 @@ function Settled(props: { readonly customer: Customer; readonly changed: (custom
             {customer.contacts.length === 0 ? words.contactsNone : <ul class="plain">{customer.contacts.map((each) => <li key={each}>{each}</li>)}</ul>}
           </Fact>
           <Fact name={words.languageOf}>{languageName(customer.language)}</Fact>
+          <Fact name={words.zone}>{customer.zone}</Fact>
           <Fact name={words.revision}>
             {count(customer.revision, language)}
             <p class="soft">{words.revisionWhy}</p>
@@ -72,12 +74,18 @@ function Settled(props: { readonly customer: Customer; readonly changed: (custom
           </p>
         )}
       </section>
+      {may("customers.change") && <Webhooks customer={customer} />}
       <section>
         <h2>{words.ofCustomer({ customer: customer.name })}</h2>
         <ul class="ways">
           {may("time.read") && (
             <li>
               <Link href={address(customerPath(customer.name))}>{words.servers}</Link>
+            </li>
+          )}
+          {may("time.read") && (
+            <li>
+              <Link href={address("/incidents", { customer: customer.name })}>{words.incidents}</Link>
             </li>
           )}
           {may("evidence.read") && (
@@ -119,12 +127,13 @@ function ChangeCustomer(props: {
       tolerance_ns: readTolerance(words, textOf(form, "tolerance")),
       contacts: [...readContacts(words, textOf(form, "contacts"))],
       language: textOf(form, "language"),
+      zone: textOf(form, "zone"),
     };
     const path = { customer: customer.id };
     props.done(await answer(api.PATCH("/api/v1/customers/{customer}", { params: { path }, body })));
   };
   return (
-    <FormDialog title={words.customerChange({ customer: customer.name })} action={words.save} close={props.close} run={run} place={placed(words, { invalid: "contacts" })}>
+    <FormDialog title={words.customerChange({ customer: customer.name })} action={words.save} close={props.close} run={run} place={(refused) => placed(words, { invalid: refused.message.startsWith("zone") ? "zone" : "contacts" })(refused)}>
       {(wrong) => (
         <>
           <p class="soft">{words.revisionWhy}</p>
@@ -145,6 +154,7 @@ function ChangeCustomer(props: {
             wrong={wrong["contacts"]}
           />
           <SelectField label={words.languageOf} name="language" options={languageOptions()} value={customer.language} />
+          <Field label={words.zone} hint={words.zoneRule} name="zone" value={customer.zone} wrong={wrong["zone"]} />
         </>
       )}
     </FormDialog>

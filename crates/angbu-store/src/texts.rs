@@ -2,7 +2,7 @@
 
 use crate::StoreError;
 
-pub(super) fn encode<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<u8>, StoreError> {
+pub(crate) fn encode<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<u8>, StoreError> {
     let mut bytes = Vec::new();
     for text in texts {
         let length = u32::try_from(text.len())
@@ -13,7 +13,7 @@ pub(super) fn encode<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Vec
     Ok(bytes)
 }
 
-pub(super) fn decode(mut bytes: &[u8]) -> Result<Vec<String>, StoreError> {
+pub(crate) fn decode(mut bytes: &[u8]) -> Result<Vec<String>, StoreError> {
     let mut texts = Vec::new();
     while !bytes.is_empty() {
         let wrong = || StoreError::corrupt("a sealed column holds no texts");

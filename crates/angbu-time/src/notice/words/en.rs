@@ -1,0 +1,38 @@
+//! English.
+
+use super::Words;
+
+pub(super) const WORDS: Words = Words {
+    outside: "the clock is proven to be outside its tolerance",
+    silent: "the agent is silent",
+    centre: "the centre’s own clock is not proven; until it is, nothing is proven of any server",
+    step: "somebody set the clock",
+    slew: "somebody moved the clock in small parts",
+    by_another: "another program adjusts the clock",
+    moved_while_down: "the clock was moved while the agent was not running",
+    restored: "the machine was put back to an earlier state",
+    moved_while_stopped: "the clock was moved while the agent was stopped or the machine asleep",
+    over: "over: {what}",
+    still: "still: {what}",
+    count_began: "{count} began",
+    count_ended: "{count} over",
+    count_lasting: "{count} still going on",
+    comma: ", ",
+    test_headline: "this is a test",
+    test_body: "Somebody pressed “Send a test” in the console. Nothing has happened; messages of this centre arrive here.",
+    customer: "Customer",
+    began: "Began",
+    ended: "Over",
+    lasting: "Still going on",
+    since: "since {from}",
+    from_to: "from {from} to {to}",
+    came_back: "It came back {count} times within a day each, so its end is told later than usual.",
+    figures: "offset {offset}, tolerance {tolerance}",
+    more: "and {count} more",
+    picture: "Offset of {server} from the centre’s clock, from {from} to {to}. The band is the tolerance, ± {tolerance}; the edges are ± {scale}.",
+    all_incidents: "All incidents:",
+    open_console: "Open the console",
+    why_contact: "This goes to the contacts of {customer}.",
+    why_operator: "This goes to those who run this centre.",
+    settings: "Addresses, language, time zone and tolerance are settled here:",
+};

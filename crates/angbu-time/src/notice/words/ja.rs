@@ -1,0 +1,38 @@
+//! Japanese.
+
+use super::Words;
+
+pub(super) const WORDS: Words = Words {
+    outside: "時計が許容範囲外にあることが証明された",
+    silent: "エージェントからの連絡がない",
+    centre: "センター自身の時計が証明されていない。その間はどのサーバーについても何も証明されない",
+    step: "だれかが時計を設定した",
+    slew: "だれかが時計を少しずつ動かした",
+    by_another: "別のプログラムが時計を調整している",
+    moved_while_down: "エージェントが動いていない間に時計が動かされた",
+    restored: "サーバーが以前の状態に戻された",
+    moved_while_stopped: "エージェントの停止中またはサーバーの休止中に時計が動かされた",
+    over: "終了: {what}",
+    still: "継続中: {what}",
+    count_began: "{count}件が発生",
+    count_ended: "{count}件が終了",
+    count_lasting: "{count}件が継続中",
+    comma: "、",
+    test_headline: "テストメッセージです",
+    test_body: "コンソールでだれかが「テストを送る」を押しました。何も起きていません。このセンターのメッセージはここに届きます。",
+    customer: "顧客",
+    began: "発生",
+    ended: "終了",
+    lasting: "継続中",
+    since: "{from} から",
+    from_to: "{from} から {to} まで",
+    came_back: "1日以内の再発が{count}回続いたため、終了の知らせはいつもより遅くなります。",
+    figures: "オフセット {offset}、許容範囲 {tolerance}",
+    more: "ほかに{count}件",
+    picture: "センターの時計に対する {server} のオフセット、{from} から {to} まで。帯は許容範囲 ± {tolerance}、上下の端は ± {scale}。",
+    all_incidents: "すべてのインシデント:",
+    open_console: "コンソールを開く",
+    why_contact: "{customer} の連絡先に送っています。",
+    why_operator: "このセンターの運営者に送っています。",
+    settings: "宛先、言語、タイムゾーン、許容範囲はここで決めます:",
+};

@@ -1,0 +1,38 @@
+//! Korean.
+
+use super::Words;
+
+pub(super) const WORDS: Words = Words {
+    outside: "시계가 허용 범위를 벗어난 것이 입증됨",
+    silent: "에이전트에서 소식이 없음",
+    centre: "센터 자체의 시계가 입증되지 않음. 그동안 어떤 서버에 대해서도 입증되는 것이 없음",
+    step: "누군가 시계를 설정함",
+    slew: "누군가 시계를 조금씩 옮김",
+    by_another: "다른 프로그램이 시계를 조정함",
+    moved_while_down: "에이전트가 실행되지 않는 동안 시계가 옮겨짐",
+    restored: "서버가 이전 상태로 되돌려짐",
+    moved_while_stopped: "에이전트가 멈추어 있거나 서버가 절전 상태인 동안 시계가 옮겨짐",
+    over: "끝남: {what}",
+    still: "계속됨: {what}",
+    count_began: "{count}건 시작",
+    count_ended: "{count}건 끝남",
+    count_lasting: "{count}건 계속됨",
+    comma: ", ",
+    test_headline: "시험 메시지입니다",
+    test_body: "콘솔에서 누군가 “시험 메시지 보내기”를 눌렀습니다. 아무 일도 일어나지 않았으며, 이 센터의 메시지가 여기에 도착합니다.",
+    customer: "고객",
+    began: "시작됨",
+    ended: "끝남",
+    lasting: "계속됨",
+    since: "{from}부터",
+    from_to: "{from}부터 {to}까지",
+    came_back: "하루 안에 다시 나타나기를 {count}번 되풀이하여, 끝났다는 알림이 평소보다 늦습니다.",
+    figures: "오프셋 {offset}, 허용 범위 {tolerance}",
+    more: "그 밖에 {count}건",
+    picture: "센터 시계에 대한 {server}의 오프셋, {from}부터 {to}까지. 띠는 허용 범위 ± {tolerance}, 위아래 끝은 ± {scale}.",
+    all_incidents: "모든 사건:",
+    open_console: "콘솔 열기",
+    why_contact: "{customer}의 연락처로 보내는 메시지입니다.",
+    why_operator: "이 센터를 운영하는 사람에게 보내는 메시지입니다.",
+    settings: "주소, 언어, 시간대, 허용 범위는 여기에서 정합니다:",
+};
