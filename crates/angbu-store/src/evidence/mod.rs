@@ -200,24 +200,6 @@ impl Snapshot<'_> {
         Ok(found.is_some())
     }
 
-    /// The fields of an entry with their salts, unsealed; those that were erased are hidden. Of an entry whose fields were
-    /// compacted away, which is in the log for long, the root over them is shown as one hidden field.
-    ///
-    /// # Errors
-    /// [`StoreError::NotOurs`] when the sealed bytes do not open, and as every read.
-    pub fn body(&self, id: EntryId) -> Result<Option<Disclosure>, StoreError> {
-        let Some(sealed) = self.sealed_body(id)? else { return Ok(None) };
-        if !sealed.is_empty() {
-            return self.open_body(id, &sealed).map(Some);
-        }
-        let entry = self.entry_index(id)?.map(|index| self.entry(index)).transpose()?.flatten();
-        let missing =
-            || StoreError::corrupt(format!("the fields of {id} are gone, and it is not in the log"));
-        let entry = Entry::decode(&entry.ok_or_else(missing)?);
-        let entry = entry.map_err(|error| StoreError::corrupt(error.to_string()))?;
-        self.body_or_root(id, entry.body_root)
-    }
-
     pub(crate) fn sealed_body(&self, id: EntryId) -> Result<Option<Vec<u8>>, StoreError> {
         self.sql.first("SELECT sealed FROM evidence_bodies WHERE entry_id = ?1", values![id], |row| {
             column::<Vec<u8>>(row, 0)
@@ -307,19 +289,6 @@ impl Snapshot<'_> {
         )?;
         let manifest = leaves.map(|leaves| Manifest::decode(&leaves)).transpose();
         manifest.map_err(|error| StoreError::corrupt(error.to_string()))
-    }
-
-    /// The first hourly manifest of an hour that begins after an instant, that counts the entry at a log index.
-    ///
-    /// # Errors
-    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub fn manifest_behind(&self, index: u64, instant: UnixTime) -> Result<Option<EntryId>, StoreError> {
-        let hour = instant.nanos().div_euclid(3_600_000_000_000).saturating_add(1);
-        self.sql.first(
-            "SELECT entry_id FROM evidence_manifests WHERE hour >= ?1 AND size > ?2 ORDER BY hour LIMIT 1",
-            values![hour, index],
-            |row| column(row, 0),
-        )
     }
 
     /// Whether an hour, counted from 1970 on, has its manifest.

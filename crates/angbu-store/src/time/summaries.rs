@@ -3,7 +3,7 @@
 //! What is deleted here is deleted in steps, each a transaction of its own, and each only while the summary that stands for it is
 //! there. A centre that is killed between two of them, or another one, goes on with the next.
 
-use angbu_evidence::{Disclosure, Hash, Part};
+use angbu_evidence::{Disclosure, Entry, Hash, Part};
 use angbu_units::{AgentId, CentreId, EntryId, UnixTime};
 
 use crate::sequencer::lease::HeadRow;
@@ -142,6 +142,37 @@ impl Snapshot<'_> {
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn keeps_log(&self, centre: CentreId) -> Result<bool, StoreError> {
         Ok(HeadRow::read(self)?.and_then(|row| row.holder) == Some(centre))
+    }
+
+    /// The first hourly manifest of an hour that begins after an instant, that counts the entry at a log index.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn manifest_behind(&self, index: u64, instant: UnixTime) -> Result<Option<EntryId>, StoreError> {
+        let hour = instant.nanos().div_euclid(3_600_000_000_000).saturating_add(1);
+        self.sql.first(
+            "SELECT entry_id FROM evidence_manifests WHERE hour >= ?1 AND size > ?2 ORDER BY hour LIMIT 1",
+            values![hour, index],
+            |row| column(row, 0),
+        )
+    }
+
+    /// The fields of an entry with their salts, unsealed; those that were erased are hidden. Of an entry whose fields were
+    /// compacted away, which is in the log for long, the root over them is shown as one hidden field.
+    ///
+    /// # Errors
+    /// [`StoreError::NotOurs`] when the sealed bytes do not open, and as every read.
+    pub fn body(&self, id: EntryId) -> Result<Option<Disclosure>, StoreError> {
+        let Some(sealed) = self.sealed_body(id)? else { return Ok(None) };
+        if !sealed.is_empty() {
+            return self.open_body(id, &sealed).map(Some);
+        }
+        let entry = self.entry_index(id)?.map(|index| self.entry(index)).transpose()?.flatten();
+        let missing =
+            || StoreError::corrupt(format!("the fields of {id} are gone, and it is not in the log"));
+        let entry = Entry::decode(&entry.ok_or_else(missing)?);
+        let entry = entry.map_err(|error| StoreError::corrupt(error.to_string()))?;
+        self.body_or_root(id, entry.body_root)
     }
 
     /// The fields of an entry with their salts, as [`Snapshot::body`]; of one whose fields were compacted away only what stands in the
