@@ -120,8 +120,7 @@ impl RunningSite {
         tasks.spawn(time.epochs.keep(stopped.clone()));
         tasks.spawn(time.nts.serve(stopped.clone()));
         jobs::spawn(&mut tasks, &centre, &stopped, config.retention.retention());
-        deliveries::spawn(&mut tasks, &centre, config, &stopped)?;
-        witness::ask(&mut tasks, &centre, &config.witnesses, &stopped)?;
+        speak(&mut tasks, &centre, config, &stopped)?;
         Ok(Self {
             centre,
             http,
@@ -281,6 +280,17 @@ fn roughtime(
         announces_leaps: !config.clock.upstreams.is_empty(),
     })?;
     Ok(Some(Arc::new(server)))
+}
+
+/// Starts what speaks to others without being asked: messages, and questions to witnesses.
+fn speak(
+    tasks: &mut JoinSet<()>,
+    centre: &Arc<Centre>,
+    config: &ServeConfig,
+    stop: &watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    deliveries::spawn(tasks, centre, config, stop)?;
+    witness::ask(tasks, centre, &config.witnesses, stop)
 }
 
 /// Puts the start on record.
