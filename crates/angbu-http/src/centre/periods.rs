@@ -15,6 +15,7 @@ use angbu_time::trend::{self, Point};
 use angbu_units::{AgentId, ClockVerdict, EntryId, Nanos, UnixTime, Zone};
 
 use super::asked::Asked;
+use super::retention::Kept;
 use super::time::{Recorded, is_centre, show_period, tolerances, word};
 use super::{Centre, OwnClock};
 use crate::problem::Refusal;
@@ -52,11 +53,16 @@ impl Centre {
         agent: Option<&str>,
     ) -> Result<CustomerPeriods, Refusal> {
         let (rows, tolerance) = self.chosen(customer, asked, agent).await?;
-        let (mut agents, mut all) = (Vec::new(), periods::Totals::default());
+        let (mut agents, mut all, mut loaded) = (Vec::new(), periods::Totals::default(), 0_usize);
         for row in rows {
-            let recorded = self.recorded(&row, asked).await?;
-            let exchanges = recorded.exchanges.iter().filter(|exchange| exchange.at >= asked.from).count();
-            let judged = self.judged(recorded, tolerance.clone(), asked).await?;
+            let kept = self.kept_of(&row, asked).await?;
+            loaded = loaded.saturating_add(kept.recorded.exchanges.len());
+            if u64::try_from(loaded).is_ok_and(|loaded| loaded > MOST_EXCHANGES) {
+                return Err(too_many());
+            }
+            let exchanges = count_of(&kept, asked);
+            let judged = self.periods_of(&kept, &tolerance, asked.from, asked.until);
+            drop(kept);
             let totals = periods::totals(&judged);
             all.within = all.within + totals.within;
             all.outside = all.outside + totals.outside;
@@ -64,7 +70,7 @@ impl Centre {
             agents.push(AgentPeriods {
                 id: row.id.to_string(),
                 name: row.name,
-                exchanges: u64::try_from(exchanges).unwrap_or(u64::MAX),
+                exchanges,
                 totals: shares(&totals),
                 reasons: reasons(&judged),
                 periods: judged.iter().take(MOST_INTERVALS).map(show_period).collect(),
@@ -89,6 +95,7 @@ impl Centre {
         agent: Option<&str>,
     ) -> Result<Traceability, Refusal> {
         let (rows, _) = self.chosen(customer, asked, agent).await?;
+        self.refuse_too_many(&rows, asked).await?;
         let heads = self.heads(asked).await?;
         let mut agents = Vec::new();
         for row in rows {
@@ -154,7 +161,6 @@ impl Centre {
         }
         // One that was enrolled after the period has no part in it.
         rows.retain(|row| row.enrolled < asked.to);
-        self.refuse_too_many(&rows, asked).await?;
         Ok((rows, tolerance))
     }
 
@@ -172,9 +178,7 @@ impl Centre {
             Ok::<_, StoreError>(sum)
         });
         if counted.await? > MOST_EXCHANGES {
-            return Err(Refusal::Invalid(format!(
-                "the period has more than {MOST_EXCHANGES} exchanges; choose one server, or a shorter period"
-            )));
+            return Err(too_many());
         }
         Ok(())
     }
@@ -188,18 +192,10 @@ impl Centre {
         Ok(recorded.await?)
     }
 
-    async fn judged(
-        &self,
-        recorded: Recorded,
-        tolerance: Tolerances,
-        asked: &Asked,
-    ) -> Result<Vec<Period>, Refusal> {
-        let (own_clock, from, until) = (Arc::clone(&self.own_clock), asked.from, asked.until);
-        apart(move || {
-            let observed = recorded.observed(|at| own_clock.state_at(at).map(|(_, verdict)| verdict));
-            periods::periods(&observed, &tolerance, from, until, DRIFT)
-        })
-        .await
+    /// What is left of a server's exchanges: summaries, and the exchanges behind the last of them.
+    async fn kept_of(&self, row: &AgentRow, asked: &Asked) -> Result<Kept, Refusal> {
+        let (row, from, until) = (row.clone(), asked.from, asked.until);
+        Ok(self.store.read(move |snapshot| Kept::load(snapshot, &row, from, until)).await?)
     }
 
     /// What the chain began with, one after the other: the states of the centre's clock that made it proven or declared, as their
@@ -223,6 +219,21 @@ impl Centre {
         });
         Ok(heads)
     }
+}
+
+fn too_many() -> Refusal {
+    Refusal::Invalid(format!(
+        "the period has more than {MOST_EXCHANGES} exchanges; choose one server, or a shorter period"
+    ))
+}
+
+/// How many exchanges a period has: those of whole hours that begin in it, and those that no summary stands for.
+fn count_of(kept: &Kept, asked: &Asked) -> u64 {
+    let seam = kept.summaries.last().map_or(asked.from, |last| last.to.max(asked.from));
+    let hours = kept.summaries.iter().flat_map(|summary| &summary.hours);
+    let hours = hours.filter(|hour| (asked.from..asked.until).contains(&hour.begins));
+    let after = kept.recorded.exchanges.iter().filter(|exchange| exchange.at >= seam).count();
+    hours.map(|hour| hour.exchanges).sum::<u64>().saturating_add(u64::try_from(after).unwrap_or(u64::MAX))
 }
 
 /// Reckons something that takes long where it keeps nobody from being answered.
