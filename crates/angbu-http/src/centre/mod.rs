@@ -19,6 +19,7 @@ mod proofs;
 mod recent;
 mod report;
 mod retention;
+mod segments;
 mod shares;
 mod site_keys;
 mod state;

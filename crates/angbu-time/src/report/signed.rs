@@ -33,7 +33,7 @@ impl Complete {
 }
 
 /// A record that the agent signed and that stands in an entry of its own.
-struct Awaited {
+struct Expected {
     /// The log index of the segment that has its signature.
     by: u64,
     hash: [u8; 32],
@@ -48,14 +48,14 @@ pub(super) struct Trail {
     complete: Complete,
     /// The number after the last record that is signed, and the chain there.
     end: Option<(u64, Chain)>,
-    awaited: BTreeMap<u64, Awaited>,
+    expected: BTreeMap<u64, Expected>,
     /// The number of the first event that is told: none behind it may be missing.
     first_told: Option<u64>,
 }
 
 impl Trail {
     pub(super) const fn new(agent: AgentId, public_key: [u8; 32], complete: Complete) -> Self {
-        Self { agent, public_key, complete, end: None, awaited: BTreeMap::new(), first_told: None }
+        Self { agent, public_key, complete, end: None, expected: BTreeMap::new(), first_told: None }
     }
 
     /// Takes a segment, in the order of the log.
@@ -77,7 +77,7 @@ impl Trail {
             // An event arrived no earlier than the exchange before it, and its entry was made when it arrived.
             let due =
                 self.complete.since.is_none_or(|since| before.is_some_and(|kept| kept.arrived >= since));
-            self.awaited.insert(other.seq, Awaited { by: index, hash: other.hash, due });
+            self.expected.insert(other.seq, Expected { by: index, hash: other.hash, due });
         }
         Ok(())
     }
@@ -88,20 +88,20 @@ impl Trail {
         if unsigned && entry.entry.time >= self.complete.until {
             return Ok(false);
         }
-        let awaited = self.awaited.remove(&record.seq).filter(|found| found.hash == chain::hash(record));
+        let expected = self.expected.remove(&record.seq).filter(|found| found.hash == chain::hash(record));
         self.first_told = Some(self.first_told.map_or(record.seq, |first| first.min(record.seq)));
-        if awaited.is_some() { Ok(true) } else { Err(RenderError::Invented { index: entry.index }) }
+        if expected.is_some() { Ok(true) } else { Err(RenderError::Invented { index: entry.index }) }
     }
 
     /// That no event is missing which the agent signed.
     pub(super) fn end(self) -> Result<(), RenderError> {
         let first = self.first_told;
         let missing = self
-            .awaited
+            .expected
             .into_iter()
-            .find(|(seq, awaited)| awaited.due || first.is_some_and(|first| *seq > first));
+            .find(|(seq, expected)| expected.due || first.is_some_and(|first| *seq > first));
         match missing {
-            Some((seq, Awaited { by, .. })) => {
+            Some((seq, Expected { by, .. })) => {
                 Err(RenderError::LeftOut { index: by, agent: self.agent, seq })
             }
             None => Ok(()),
