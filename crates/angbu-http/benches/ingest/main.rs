@@ -23,6 +23,7 @@ mod site;
 
 use std::time::{Duration, Instant};
 
+use angbu_http::NoticeSettings;
 use angbu_store::Engine;
 use angbu_testkit::postgres::Server;
 use angbu_time::ingest::{Known, accept};
@@ -65,7 +66,7 @@ async fn machines(site: &TestSite, count: usize) -> Vec<Machine> {
 }
 
 async fn uploads(database: &str, engine: Engine, agents: usize, rounds: usize) {
-    let site = TestSite::start_on(engine).await;
+    let site = TestSite::start_on(engine, NoticeSettings::default()).await;
     let mut machines = machines(&site, agents).await;
     let (mut took, mut cpu, mut floor, mut exchanges) =
         (Duration::ZERO, Duration::ZERO, Duration::ZERO, 0_usize);

@@ -12,7 +12,7 @@ use angbu_http::{
     clock_state_entry,
 };
 use angbu_store::time::{IncidentRow, Told};
-use angbu_store::{Options, Sequencer, Store};
+use angbu_store::{Engine, Options, Sequencer, Store};
 use angbu_time::centre_clock::{CentreClock, History, Local, Settings};
 use angbu_units::{
     AgentId, CentreId, Clock, CustomerId, EntryId, IncidentId, Monotonic, Nanos, Reading, UnixTime,
@@ -127,12 +127,17 @@ impl TestSite {
 
     /// A site that tells of incidents like this.
     pub(crate) async fn start_with(notices: NoticeSettings) -> Self {
+        Self::start_on(Engine::Sqlite, notices).await
+    }
+
+    pub(crate) async fn start_on(engine: Engine, notices: NoticeSettings) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock {
             monotonic: AtomicI64::new(1_800_000_000_000_000_000),
             ahead: AtomicI64::new(0),
         });
-        let store = Store::open(&Options::new(folder.path()), clock.clone()).unwrap();
+        let options = Options { engine, ..Options::new(folder.path()) };
+        let store = Store::open(&options, clock.clone()).unwrap();
         let now = clock.read().wall;
         let id = store
             .write(move |tx| {
