@@ -8,7 +8,7 @@
 //!   Slack and Smith 1982), through at most [`POINTS`] medians of equal stretches, which bounds the cost. Its 95 % interval is Sen's, by
 //!   Kendall's variance; since the phase of a clock wanders and its residuals follow each other, the number of points
 //!   counts as n (1 − ρ) / (1 + ρ), ρ being the residuals' correlation with their neighbours (Bayley and Hammersley 1946).
-//! * **Allan deviation**: the overlapping estimator of phase data, σ²(mτ₀) = Σ (x[i+2m] − 2 x[i+m] + x[i])² / (2 n m² τ₀²)
+//! * **Allan deviation**: the overlapping estimator of phase data, `σ²(mτ₀) = Σ (x[i+2m] − 2 x[i+m] + x[i])² / (2 n m² τ₀²)`
 //!   (IEEE 1139; W. Riley, NIST SP 1065, section 5.2.4), at m = 1, 2, 4, and so on. Exchanges do not come evenly: each is moved to
 //!   the nearest place of a grid of τ₀, the median distance between exchanges, along the drift, to which the estimator is blind; a
 //!   place without an exchange is a gap, and a sum over three places counts only where none of them is a gap (as in the gap-resistant

@@ -56,6 +56,9 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/tile/0/000.p/1", Needs::Nothing),
     ("GET", "/tile/entries/000.p/1", Needs::Site(&[EvidenceRead, SiteRead])),
     ("GET", "/api/v1/centre", Needs::Anyone),
+    // The secret of a link is in the call.
+    ("POST", "/api/v1/shared", Needs::Nothing),
+    ("POST", "/api/v1/shared/report", Needs::Nothing),
     ("GET", "/api/v1/session", Needs::Session),
     ("POST", "/api/v1/session", Needs::Nothing),
     ("DELETE", "/api/v1/session", Needs::Anyone),
@@ -99,6 +102,15 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/time/agents/{agent}/export", Needs::Object(&[TimeRead])),
     ("GET", "/api/v1/time/customers/{customer}/export", Needs::Object(&[TimeRead])),
     ("GET", "/api/v1/time/metrics", Needs::List(&[TimeRead])),
+    ("GET", "/api/v1/time/customers/{customer}/periods", Needs::Object(&[TimeRead])),
+    ("GET", "/api/v1/time/customers/{customer}/traceability", Needs::Object(&[TimeRead])),
+    ("GET", "/api/v1/time/agents/{agent}/trend", Needs::Object(&[TimeRead])),
+    ("GET", "/api/v1/time/shares", Needs::Object(&[TimeReport])),
+    ("POST", "/api/v1/time/shares", Needs::Object(&[TimeReport, CustomersChange])),
+    ("DELETE", "/api/v1/time/shares/{share}", Needs::Object(&[CustomersChange])),
+    ("GET", "/api/v1/time/customers/{customer}/reports", Needs::Object(&[TimeReport])),
+    ("POST", "/api/v1/time/customers/{customer}/reports", Needs::Object(&[TimeReport])),
+    ("GET", "/api/v1/time/reports/{report}", Needs::Object(&[TimeReport])),
     ("GET", "/api/v1/time/stream", Needs::List(&[TimeRead])),
     ("POST", "/api/v1/time/uploads", Needs::Nothing),
     ("POST", "/api/v1/time/reports", Needs::Object(&[TimeReport])),
@@ -122,7 +134,10 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
 pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
     let noun = route.trim_start_matches("/api/v1/").split('/').next().unwrap();
     match noun {
-        "time" | "evidence" => call_of_the_log(site, method, route).await,
+        "time" | "evidence" => match call_of_third_parties(site, method, route).await {
+            Some(call) => call,
+            None => call_of_the_log(site, method, route).await,
+        },
         "people" | "enrolments" | "machines" => call_of_joiners(site, method, route).await,
         _ => call_of_accounts(site, method, route).await,
     }
@@ -232,6 +247,38 @@ async fn call_of_joiners(site: &TestSite, method: &str, route: &str) -> Call {
         }
         _ => get(route),
     }
+}
+
+/// What is told to third parties: periods, links, reports that are kept.
+async fn call_of_third_parties(site: &TestSite, method: &str, route: &str) -> Option<Call> {
+    let day = "from=2027-01-14T00:00:00Z&to=2027-01-15T00:00:00Z";
+    let link = || json!({"customer": OWN, "holder": "an auditor", "month": "2026-12"});
+    let month = || json!({"month": "2026-12"});
+    let reports = format!("/api/v1/time/customers/{OWN}/reports");
+    Some(match (method, route) {
+        ("GET", "/api/v1/time/customers/{customer}/periods") => {
+            get(format!("/api/v1/time/customers/{OWN}/periods?{day}"))
+        }
+        ("GET", "/api/v1/time/customers/{customer}/traceability") => {
+            get(format!("/api/v1/time/customers/{OWN}/traceability?{day}"))
+        }
+        ("GET", "/api/v1/time/agents/{agent}/trend") => {
+            get(format!("/api/v1/time/agents/{}/trend?{day}", agent(site).await))
+        }
+        ("GET", "/api/v1/time/shares") => get(format!("{route}?customer={OWN}")),
+        ("POST", "/api/v1/time/shares") => with(route, link()),
+        ("DELETE", "/api/v1/time/shares/{share}") => {
+            let made = site.done("POST", "/api/v1/time/shares", &link()).await;
+            get(format!("/api/v1/time/shares/{}", text(&made["share"], "id")))
+        }
+        ("GET", "/api/v1/time/customers/{customer}/reports") => get(reports),
+        ("POST", "/api/v1/time/customers/{customer}/reports") => with(reports, month()),
+        ("GET", "/api/v1/time/reports/{report}") => {
+            let made = site.done("POST", &reports, &month()).await;
+            get(format!("/api/v1/time/reports/{}", text(&made, "id")))
+        }
+        _ => return None,
+    })
 }
 
 async fn call_of_the_log(site: &TestSite, method: &str, route: &str) -> Call {

@@ -76,6 +76,7 @@ pub(crate) fn one_incident_of_a_kind_is_open_at_a_time(place: &dyn Place) {
     assert_eq!(read(Some(customer(1)), None), [second.clone(), other.clone(), kept.clone()]);
     assert_eq!(read(Some(customer(2)), None), [other]);
     assert_eq!(read(Some(customer(1)), Some(AGENT)), [second, kept.clone()]);
+    drop(read);
     let store = place.open(clock).unwrap();
     let before = store.read_blocking(|s| s.incident_before(Some(AGENT), "silent")).unwrap();
     assert_eq!(before, Some(kept));

@@ -81,7 +81,7 @@ pub(crate) fn records_are_sealed_anew_from_where_a_stop_left_them(place: &dyn Pl
     let store = place.open(clock).unwrap();
     let keys = store.read_blocking(|snapshot| snapshot.site_keys()).unwrap();
     assert_eq!(keys.iter().find(|key| key.retired.is_some()).map(|key| key.resealed), Some(10));
-    assert_eq!(reseal(&store, Purpose::Records), 5, "25 exchanges, then no event, then an epoch");
+    assert_eq!(reseal(&store, Purpose::Records), 6, "25 exchanges, no event, no part of a report, an epoch");
     assert_eq!(keys_for(&store, Purpose::Records).len(), 1);
     let secret = store.read_blocking(|snapshot| snapshot.epoch(1)).unwrap().unwrap().secret;
     assert_eq!(*secret, [1; 32]);

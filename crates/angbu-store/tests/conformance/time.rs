@@ -283,7 +283,11 @@ pub(crate) fn exchanges_go_when_a_summary_stands_for_them(place: &dyn Place) {
     agent(&store, &clock);
     let now = clock.now();
     let at = |seq: u64| now + Nanos::from_secs(i64::try_from(seq).unwrap());
-    apply(&store, upload(0, now, (0..6).map(|seq| exchange(seq, at(seq), 0)).collect())).unwrap();
+    // A segment ends where an upload does.
+    for first in [0, 2, 4] {
+        let two = (first..first + 2).map(|seq| exchange(seq, at(seq), 0)).collect();
+        apply(&store, upload(first, now, two)).unwrap();
+    }
     let segment = |first_seq: u64, last_seq: u64, entry: u8| SegmentRow {
         agent: AGENT,
         first_seq,
