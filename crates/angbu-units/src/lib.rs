@@ -1,10 +1,11 @@
 //! The vocabulary that every other crate speaks: instants and lengths of time,
-//! NTP's wire formats of them, typed ids, phone numbers, languages, time zones, the clock as a
+//! NTP's wire formats of them, typed ids, phone numbers, cycles of one-time keys, languages, time zones, the clock as a
 //! port, and the proven instant that every entry in the log carries.
 //!
 //! Nothing here reads a clock, a file or the network.
 
 mod clock;
+mod cycle;
 mod ids;
 mod language;
 mod ntp;
@@ -14,6 +15,7 @@ mod time;
 mod zone;
 
 pub use clock::{Clock, Reading};
+pub use cycle::{CycleTime, CycleTimeError};
 pub use ids::{
     AgentId, CentreId, CodeId, CustomerId, DeliveryId, EntryId, IdError, IncidentId, MachineId, MessageId,
     NtpServerId, PersonId, ReportId, SessionId, ShareId, StaffId, TokenId, WebhookId,
