@@ -12,6 +12,7 @@ mod code;
 mod derivation;
 pub mod hotp;
 pub mod ocra;
+pub mod otpauth;
 mod policy;
 pub mod totp;
 mod verification;
