@@ -88,18 +88,27 @@ impl Role {
                 Scope::EvidenceRead,
                 Scope::EvidenceAppend,
                 Scope::EvidenceErase,
+                Scope::KeysVerify,
+                Scope::KeysRead,
+                Scope::KeysManage,
             ],
-            Self::Registrar => {
-                &[Scope::CustomersRead, Scope::PeopleRead, Scope::PeopleManage, Scope::EnrolmentsMake]
-            }
+            Self::Registrar => &[
+                Scope::CustomersRead,
+                Scope::PeopleRead,
+                Scope::PeopleManage,
+                Scope::EnrolmentsMake,
+                Scope::KeysRead,
+                Scope::KeysManage,
+            ],
             Self::Auditor => &[
                 Scope::SiteRead,
                 Scope::CustomersRead,
                 Scope::TimeRead,
                 Scope::TimeReport,
                 Scope::EvidenceRead,
+                Scope::KeysRead,
             ],
-            Self::RelyingParty => &[Scope::EvidenceAppend],
+            Self::RelyingParty => &[Scope::EvidenceAppend, Scope::KeysVerify],
             Self::Agent | Self::Device => &[],
         };
         let whole = reach == Reach::Site;
@@ -292,8 +301,8 @@ mod tests {
     proptest! {
         /// Whatever is handed out, and handed on, is never more than whoever began had.
         #[test]
-        fn handing_on_gives_no_more(bits in proptest::array::uniform3(any::<u16>()), places in proptest::array::uniform3(0u8..3)) {
-            let grant = |bits: u16, place: u8| Grant {
+        fn handing_on_gives_no_more(bits in proptest::array::uniform3(any::<u32>()), places in proptest::array::uniform3(0u8..3)) {
+            let grant = |bits: u32, place: u8| Grant {
                 scopes: Scopes::of(Scope::ALL.into_iter().enumerate().filter(|(n, _)| bits >> n & 1 == 1).map(|(_, scope)| scope)),
                 reach: match place { 0 => Reach::Site, 1 => Reach::Customer(A), _ => Reach::Customer(B) },
             };

@@ -37,11 +37,19 @@ pub enum Scope {
     EvidenceAppend,
     /// Erasing fields of entries, and people.
     EvidenceErase,
+    /// Asking whether a one-time key is good: a relying party's scope.
+    KeysVerify,
+    /// Reading tokens, the tries against them and the policy, never a secret.
+    KeysRead,
+    /// Giving people tokens and taking them back, unlocking, and setting the policy.
+    KeysManage,
+    /// Making one-time keys in people's stead, which proves nothing about them.
+    KeysGenerate,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 19] = [
         Self::Operator,
         Self::SiteRead,
         Self::CustomersRead,
@@ -57,6 +65,10 @@ impl Scope {
         Self::EvidenceRead,
         Self::EvidenceAppend,
         Self::EvidenceErase,
+        Self::KeysVerify,
+        Self::KeysRead,
+        Self::KeysManage,
+        Self::KeysGenerate,
     ];
 
     /// The word for it.
@@ -77,6 +89,10 @@ impl Scope {
             Self::EvidenceRead => "evidence.read",
             Self::EvidenceAppend => "evidence.append",
             Self::EvidenceErase => "evidence.erase",
+            Self::KeysVerify => "keys.verify",
+            Self::KeysRead => "keys.read",
+            Self::KeysManage => "keys.manage",
+            Self::KeysGenerate => "keys.generate",
         }
     }
 

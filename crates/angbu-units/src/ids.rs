@@ -111,6 +111,11 @@ random_id!(
     "tok"
 );
 random_id!(
+    /// A token that makes one-time keys.
+    KeyTokenId,
+    "key"
+);
+random_id!(
     /// A signed-in browser (its name, not its secret).
     SessionId,
     "ses"
@@ -160,6 +165,68 @@ random_id!(
 impl CustomerId {
     /// The site itself.
     pub const SITE: Self = Self([0; 16]);
+}
+
+/// Whom something belongs to that proves who somebody is, as a token of one-time keys or a passkey.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SubjectId {
+    /// A person of a customer.
+    Person(PersonId),
+    /// A member of the staff.
+    Staff(StaffId),
+}
+
+impl SubjectId {
+    /// The word for its kind: `person` or `staff`.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Person(_) => "person",
+            Self::Staff(_) => "staff",
+        }
+    }
+
+    /// Its 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        match self {
+            Self::Person(id) => id.as_bytes(),
+            Self::Staff(id) => id.as_bytes(),
+        }
+    }
+
+    /// The one of this kind with these 16 bytes; `None` where `kind` is neither word.
+    pub fn of_kind(kind: &str, bytes: [u8; 16]) -> Option<Self> {
+        match kind {
+            "person" => Some(Self::Person(PersonId::from_bytes(bytes))),
+            "staff" => Some(Self::Staff(StaffId::from_bytes(bytes))),
+            _ => None,
+        }
+    }
+
+    /// The person, where it is one.
+    pub const fn person(self) -> Option<PersonId> {
+        match self {
+            Self::Person(id) => Some(id),
+            Self::Staff(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for SubjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person(id) => fmt::Display::fmt(id, f),
+            Self::Staff(id) => fmt::Display::fmt(id, f),
+        }
+    }
+}
+
+impl FromStr for SubjectId {
+    type Err = IdError;
+
+    /// By the prefix of either kind.
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        if text.starts_with("sta_") { text.parse().map(Self::Staff) } else { text.parse().map(Self::Person) }
+    }
 }
 
 /// The id of an entry in the log: a ULID, 48 bits of milliseconds and 80 of randomness. It sorts by the
@@ -228,6 +295,18 @@ mod tests {
         }
         assert!("01arz3ndektsv4rrffq69g5fav".parse::<EntryId>().is_err());
         assert!("81ARZ3NDEKTSV4RRFFQ69G5FAV".parse::<EntryId>().is_err());
+    }
+
+    #[test]
+    fn subjects_are_of_either_kind() {
+        for subject in
+            [SubjectId::Person(PersonId::from_bytes([1; 16])), SubjectId::Staff(StaffId::from_bytes([2; 16]))]
+        {
+            assert_eq!(subject.to_string().parse(), Ok(subject));
+            assert_eq!(SubjectId::of_kind(subject.kind(), *subject.as_bytes()), Some(subject));
+        }
+        assert!("cus_00".parse::<SubjectId>().is_err());
+        assert_eq!(SubjectId::of_kind("agent", [0; 16]), None);
     }
 
     proptest! {

@@ -3,11 +3,12 @@ import type { Role, Session } from "@angbu/shared/client";
 
 const CUSTOMER = ["customers.read", "customers.change", "staff.manage", "tokens.manage", "people.read", "people.manage", "machines.manage", "enrolments.make"];
 const TIME = ["time.read", "time.report", "evidence.read"];
+const KEYS = ["keys.verify", "keys.read", "keys.manage"];
 const SCOPES: Readonly<Record<Role, readonly string[]>> = {
-  operator: ["operator", "site.read", ...CUSTOMER, ...TIME, "evidence.append", "evidence.erase"],
-  "customer-admin": [...CUSTOMER, ...TIME, "evidence.append", "evidence.erase"],
-  registrar: ["customers.read", "people.read", "people.manage", "enrolments.make"],
-  auditor: ["customers.read", ...TIME],
+  operator: ["operator", "site.read", ...CUSTOMER, ...TIME, "evidence.append", "evidence.erase", ...KEYS, "keys.generate"],
+  "customer-admin": [...CUSTOMER, ...TIME, "evidence.append", "evidence.erase", ...KEYS],
+  registrar: ["customers.read", "people.read", "people.manage", "enrolments.make", "keys.read", "keys.manage"],
+  auditor: ["customers.read", ...TIME, "keys.read"],
 };
 
 /** Names and roles; all have the same password. */

@@ -21,6 +21,10 @@ export const SCOPES = [
   "evidence.read",
   "evidence.append",
   "evidence.erase",
+  "keys.verify",
+  "keys.read",
+  "keys.manage",
+  "keys.generate",
 ] as const;
 export type Scope = (typeof SCOPES)[number];
 

@@ -226,7 +226,7 @@ pub(crate) struct NewToken {
     pub(crate) holder: String,
     /// `operator`, `site.read`, `customers.read`, `customers.change`, `staff.manage`, `tokens.manage`, `people.read`,
     /// `people.manage`, `machines.manage`, `enrolments.make`, `time.read`, `time.report`, `evidence.read`,
-    /// `evidence.append`, `evidence.erase`: one at least, and none that the caller has not.
+    /// `evidence.append`, `evidence.erase`, `keys.verify`, `keys.read`, `keys.manage`, `keys.generate`: one at least, and none that the caller has not.
     pub(crate) scopes: Vec<String>,
     /// The name or id of the customer that it is limited to; without it, as far as the caller reaches.
     pub(crate) customer: Option<String>,

@@ -67,6 +67,10 @@ export const accounts = {
   "scope.evidence.read": "read entries",
   "scope.evidence.append": "append statements",
   "scope.evidence.erase": "erase fields",
+  "scope.keys.verify": "check one-time keys",
+  "scope.keys.read": "read tokens and tries",
+  "scope.keys.manage": "manage tokens",
+  "scope.keys.generate": "make one-time keys",
 
   // Customers
   customersFirst: (p: { count: string }) => (p.count === "1" ? "This centre serves 1 customer." : `This centre serves ${p.count} customers.`),

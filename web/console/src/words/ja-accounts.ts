@@ -67,6 +67,10 @@ export const accounts: Catalogue<typeof en> = {
   "scope.evidence.read": "エントリを読む",
   "scope.evidence.append": "申告を追加する",
   "scope.evidence.erase": "フィールドを消去する",
+  "scope.keys.verify": "ワンタイムキーの確認",
+  "scope.keys.read": "トークンと試行の閲覧",
+  "scope.keys.manage": "トークンの管理",
+  "scope.keys.generate": "ワンタイムキーの生成",
 
   customersFirst: (p) => `このセンターの顧客は${p.count}社です。`,
   customerAdd: "顧客を追加",

@@ -67,6 +67,10 @@ export const accounts: Catalogue<typeof en> = {
   "scope.evidence.read": "항목 읽기",
   "scope.evidence.append": "진술 추가",
   "scope.evidence.erase": "필드 삭제",
+  "scope.keys.verify": "일회용 키 확인",
+  "scope.keys.read": "토큰과 시도 조회",
+  "scope.keys.manage": "토큰 관리",
+  "scope.keys.generate": "일회용 키 생성",
 
   customersFirst: (p) => `이 센터의 고객은 ${p.count}곳입니다.`,
   customerAdd: "고객 추가",
