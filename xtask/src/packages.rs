@@ -34,7 +34,7 @@ enum Sign {
     Module(&'static str),
 }
 
-const NEEDS: [Need; 16] = [
+const NEEDS: [Need; 17] = [
     need(
         "chrony",
         Sign::Program("chronyd"),
@@ -73,6 +73,12 @@ const NEEDS: [Need; 16] = [
     need("nodejs", Sign::Program("node"), "builds the console", None),
     need("npm", Sign::Program("npm"), "builds the console", None),
     need("ntpsec-ntpdate", Sign::Program("ntpdate"), "asks the centre for the time", None),
+    need(
+        "oathtool",
+        Sign::Program("oathtool"),
+        "gives the digits of one-time keys that ours must equal",
+        None,
+    ),
     need(
         "postgresql",
         // Not in anybody's path: each version has a folder of its own.

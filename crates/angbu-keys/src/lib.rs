@@ -14,6 +14,7 @@ pub mod hotp;
 pub mod ocra;
 pub mod otpauth;
 mod policy;
+mod recovery;
 pub mod totp;
 mod verification;
 
@@ -21,6 +22,7 @@ pub use algorithm::Algorithm;
 pub use code::{Digits, OneTimeKey, OneTimeKeyError, WrongDigits};
 pub use derivation::{Holder, Seed, TokenKey};
 pub use policy::{FARTHEST_BACK, Lockout, MOST_DRIFT, NotNow, Policy, WhileUnproven};
+pub use recovery::{NotARecoveryCode, RECOVERY_CODES, RecoveryCode};
 pub use verification::{
-    LOOK_AHEAD, MOST_EVENTS, Motion, Place, Refused, Standing, Token, judge, resynchronise,
+    LOOK_AHEAD, MOST_EVENTS, Motion, Place, Refused, Standing, Token, judge, judge_code, resynchronise,
 };

@@ -129,12 +129,7 @@ fn admitted(
     policy: &Policy,
     now: &ProvenInstant,
 ) -> Result<Nanos, Refused> {
-    if standing.disabled {
-        return Err(Refused::Disabled);
-    }
-    if let Some(until) = standing.locked_until.filter(|until| now.time < *until) {
-        return Err(Refused::Locked { until });
-    }
+    locked(standing, now)?;
     match token.motion {
         Motion::Time(cycle) | Motion::TimeAndEvent(cycle) => Ok(policy.admits(cycle, now)?),
         Motion::Counter => Ok(Nanos::new(0)),
@@ -216,10 +211,50 @@ fn decide(
         // The right key, so nobody is guessing: it is told, but it locks nobody out.
         return (Err(Refused::Replayed), *standing);
     }
+    failed(standing, policy, now)
+}
+
+/// One failure more.
+fn failed(standing: &Standing, policy: &Policy, now: &ProvenInstant) -> (Result<Place, Refused>, Standing) {
     let failures = standing.failures.saturating_add(1);
     let locked_until = policy.lockout.wait(failures).map(|wait| now.time + wait);
     let disabled = failures >= policy.lockout.disable_at;
     (Err(Refused::Wrong), Standing { failures, locked_until, disabled, ..*standing })
+}
+
+/// Judges a try that no key's digits decide: a recovery code, which the caller has looked up, or a key that was shown with
+/// another phone number or cycle than the token's, which is wrong whatever its digits are.
+///
+/// It needs no clock, so that whoever lost a token is let in while the clock is not shown to be right; but the wait after
+/// failures holds here too, and a failure counts like one of a key.
+///
+/// # Errors
+/// [`Refused::Wrong`], [`Refused::Locked`] or [`Refused::Disabled`].
+pub fn judge_code(
+    is_right: bool,
+    standing: &Standing,
+    policy: &Policy,
+    now: &ProvenInstant,
+) -> (Result<(), Refused>, Standing) {
+    if let Err(refused) = locked(standing, now) {
+        return (Err(refused), *standing);
+    }
+    if is_right {
+        return (Ok(()), Standing { failures: 0, locked_until: None, ..*standing });
+    }
+    let (said, standing) = failed(standing, policy, now);
+    (said.map(drop), standing)
+}
+
+/// Whether the token stands so that nothing is judged.
+fn locked(standing: &Standing, now: &ProvenInstant) -> Result<(), Refused> {
+    if standing.disabled {
+        return Err(Refused::Disabled);
+    }
+    match standing.locked_until.filter(|until| now.time < *until) {
+        Some(until) => Err(Refused::Locked { until }),
+        None => Ok(()),
+    }
 }
 
 /// A quarter of what a key's step lies beside the expected instant, so that one late typing does not move much.
@@ -418,6 +453,26 @@ mod tests {
             behind += i64::from(round % 4 == 3 && behind < 55);
         }
         assert!(standing.drift < Nanos::from_secs(-20) && standing.drift >= Nanos::from_secs(-60));
+    }
+
+    #[test]
+    fn codes_count_and_wait_like_keys_and_need_no_clock() {
+        let policy = Policy::default();
+        let unproven = ProvenInstant { verdict: ClockVerdict::Unproven, ..at(0) };
+        let mut standing = Standing::default();
+        for failure in 1..=5 {
+            let (said, after) = judge_code(false, &standing, &policy, &unproven);
+            assert_eq!((said, after.failures), (Err(Refused::Wrong), failure));
+            standing = after;
+        }
+        let until = standing.locked_until.unwrap();
+        assert_eq!(
+            judge_code(true, &standing, &policy, &unproven),
+            (Err(Refused::Locked { until }), standing)
+        );
+        let later = ProvenInstant { time: until, ..unproven };
+        let (said, after) = judge_code(true, &standing, &policy, &later);
+        assert_eq!((said, after.failures, after.locked_until), (Ok(()), 0, None));
     }
 
     proptest! {
