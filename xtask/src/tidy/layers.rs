@@ -14,6 +14,7 @@ pub(super) const PILLARS: &[&str] = &[
     "angbu-activation",
     "angbu-biometrics",
     "angbu-keys",
+    "angbu-passkeys",
     "angbu-requests",
     "angbu-signing",
     "angbu-time",
