@@ -15,7 +15,9 @@ mod public_key;
 
 use thiserror::Error;
 
-pub use ceremony::{Assertion, CHALLENGE_LIFETIME_S, Challenge, ClientData, Registered, judge_sign_in, register};
+pub use ceremony::{
+    Assertion, CHALLENGE_LIFETIME_S, Challenge, ClientData, Registered, judge_sign_in, register,
+};
 pub use party::{NoDomain, RelyingParty};
 pub use public_key::{ALGORITHMS, PublicKey};
 

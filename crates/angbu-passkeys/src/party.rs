@@ -11,7 +11,9 @@ pub struct RelyingParty {
 
 /// A site whose address has no name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("passkeys need a site with a name, over https; set `url` under [http] to the address at which browsers reach it")]
+#[error(
+    "passkeys need a site with a name, over https; set `url` under [http] to the address at which browsers reach it"
+)]
 pub struct NoDomain;
 
 impl RelyingParty {
@@ -30,7 +32,8 @@ impl RelyingParty {
         let is_label = |label: &str| {
             !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         };
-        let is_address = host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+        let is_address =
+            host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
         if is_address || !host.split('.').all(is_label) {
             return Err(NoDomain);
         }
@@ -65,7 +68,10 @@ mod tests {
             ("http://localhost:8123", Some(("localhost", "http://localhost:8123"))),
             ("https://trust.example.com", Some(("trust.example.com", "https://trust.example.com"))),
             ("https://Trust.example.com:443/log", Some(("trust.example.com", "https://trust.example.com"))),
-            ("https://trust.example.com:8443/", Some(("trust.example.com", "https://trust.example.com:8443"))),
+            (
+                "https://trust.example.com:8443/",
+                Some(("trust.example.com", "https://trust.example.com:8443")),
+            ),
             ("https://xn--h1a.example", Some(("xn--h1a.example", "https://xn--h1a.example"))),
             ("http://trust.example.com", None),
             ("http://127.0.0.1:8123", None),

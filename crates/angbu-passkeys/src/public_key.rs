@@ -54,17 +54,15 @@ impl PublicKey {
 
     /// Checks a signature over a message (section 6.5.5).
     pub(crate) fn check(&self, message: &[u8], signature: &[u8]) -> Result<(), Refused> {
-        let checked = match &self.form {
-            Form::Es256(point) => {
-                UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point).verify(message, signature)
-            }
-            Form::Ed25519(point) => UnparsedPublicKey::new(&ED25519, point).verify(message, signature),
-            Form::Rs256 { modulus, exponent } => RsaPublicKeyComponents { n: modulus, e: exponent }.verify(
-                &RSA_PKCS1_2048_8192_SHA256,
-                message,
-                signature,
-            ),
-        };
+        let checked =
+            match &self.form {
+                Form::Es256(point) => {
+                    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point).verify(message, signature)
+                }
+                Form::Ed25519(point) => UnparsedPublicKey::new(&ED25519, point).verify(message, signature),
+                Form::Rs256 { modulus, exponent } => RsaPublicKeyComponents { n: modulus, e: exponent }
+                    .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature),
+            };
         checked.map_err(|_| Refused::WrongSignature)
     }
 }
@@ -77,8 +75,9 @@ fn form(value: &Value) -> Result<Form, Refused> {
     let find = |label: i64| {
         map.iter().find(|(key, _)| key.as_integer() == Some(label.into())).map(|(_, value)| value)
     };
-    let number =
-        |label| find(label).and_then(|value| i64::try_from(i128::from(value.as_integer()?)).ok()).ok_or(WRONG);
+    let number = |label| {
+        find(label).and_then(|value| i64::try_from(i128::from(value.as_integer()?)).ok()).ok_or(WRONG)
+    };
     let bytes = |label| find(label).and_then(Value::as_bytes).ok_or(WRONG);
     match (number(1)?, number(3)?) {
         (2, -7) if number(-1)? == 1 => {

@@ -17,6 +17,7 @@
 //! | [`third_parties`] | share links, and reports that are kept |
 //! | [`time`] | agents, their exchanges, events and segments |
 //! | [`deliveries`] | messages on their way out, and customers' webhooks |
+//! | [`passkeys`] | passkeys, and the questions that wait for an answer by one |
 //! | [`evidence`] | outbox, sealed bodies, batches, tiles, counters, proofs |
 
 #![allow(clippy::disallowed_methods, reason = "the shell: this crate is where files and clocks are touched")]
@@ -35,6 +36,7 @@ pub mod deliveries;
 mod error;
 pub mod evidence;
 mod guard;
+pub mod passkeys;
 mod postgres;
 mod queue;
 mod readers;

@@ -5,7 +5,8 @@
 use angbu_evidence::Hash;
 use angbu_units::{
     AgentId, CentreId, CodeId, CustomerId, DeliveryId, EntryId, IncidentId, MachineId, MessageId, Nanos,
-    NtpServerId, PersonId, Ppb, ReportId, SessionId, ShareId, StaffId, TokenId, UnixTime, WebhookId,
+    NtpServerId, PasskeyId, PersonId, Ppb, ReportId, SessionId, ShareId, StaffId, TokenId, UnixTime,
+    WebhookId,
 };
 
 use crate::StoreError;
@@ -71,12 +72,13 @@ pub(crate) trait Connection {
 }
 
 /// What is said to be taken when a unique column of this name refuses a value.
-const TAKEN: [(&str, &str); 6] = [
+const TAKEN: [(&str, &str); 7] = [
     ("accounts_customers.name", "the customer's name"),
     ("accounts_staff.name", "the name"),
     ("accounts_people.login_hash", "the login id"),
     ("accounts_machines.name", "the machine's name"),
     ("time_agents.name", "the agent's name"),
+    ("passkeys.credential_hash", "the passkey"),
     ("time_kept_reports.month", "the month's report"),
 ];
 
@@ -371,6 +373,7 @@ ids!(
     ReportId,
     IncidentId,
     MessageId,
+    PasskeyId,
     DeliveryId,
     WebhookId,
     Hash

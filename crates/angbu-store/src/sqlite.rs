@@ -18,7 +18,7 @@ use crate::sql::{self, Connection, Next, Row, Value, column};
 use crate::store::unusable;
 
 /// Every migration, in order. One that has been released is never changed; what it made is changed by a later one.
-const MIGRATIONS: [(i64, &str, &str); 8] = [
+const MIGRATIONS: [(i64, &str, &str); 9] = [
     (1, "site", include_str!("../migrations/sqlite/0001_site.sql")),
     (2, "accounts", include_str!("../migrations/sqlite/0002_accounts.sql")),
     (3, "time", include_str!("../migrations/sqlite/0003_time.sql")),
@@ -27,6 +27,7 @@ const MIGRATIONS: [(i64, &str, &str); 8] = [
     (6, "retention", include_str!("../migrations/sqlite/0006_retention.sql")),
     (7, "third_parties", include_str!("../migrations/sqlite/0007_third_parties.sql")),
     (8, "incidents", include_str!("../migrations/sqlite/0008_incidents.sql")),
+    (12, "passkeys", include_str!("../migrations/sqlite/0012_passkeys.sql")),
 ];
 
 /// From how many pages in the write-ahead log on they are moved into the database file, by a thread beside the writer: 8 MiB.

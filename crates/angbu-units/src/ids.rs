@@ -106,6 +106,11 @@ random_id!(
     "mac"
 );
 random_id!(
+    /// A passkey (its name here, not the credential id by which authenticators know it).
+    PasskeyId,
+    "psk"
+);
+random_id!(
     /// An API token (its name, not its secret).
     TokenId,
     "tok"

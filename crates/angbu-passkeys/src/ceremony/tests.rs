@@ -40,7 +40,13 @@ impl Key {
         let pairs = match self {
             Self::Es256(key) => {
                 let point = key.public_key().as_ref();
-                vec![(1, number(2)), (3, number(-7)), (-1, number(1)), (-2, bytes(&point[1..33])), (-3, bytes(&point[33..]))]
+                vec![
+                    (1, number(2)),
+                    (3, number(-7)),
+                    (-1, number(1)),
+                    (-2, bytes(&point[1..33])),
+                    (-3, bytes(&point[33..])),
+                ]
             }
             Self::Ed25519(key) => {
                 vec![(1, number(1)), (3, number(-8)), (-1, number(6)), (-2, bytes(key.public_key().as_ref()))]
@@ -97,7 +103,13 @@ fn attestation(data: Vec<u8>) -> Vec<u8> {
 }
 
 fn client(kind: &str) -> ClientData<'_> {
-    ClientData { bytes: b"what the browser wrote", kind, challenge: &CHALLENGE, origin: ORIGIN, cross_origin: false }
+    ClientData {
+        bytes: b"what the browser wrote",
+        kind,
+        challenge: &CHALLENGE,
+        origin: ORIGIN,
+        cross_origin: false,
+    }
 }
 
 fn registered(key: &Key) -> Registered {
@@ -109,7 +121,10 @@ fn registered(key: &Key) -> Registered {
 fn what_was_registered_signs_in_with_every_algorithm() {
     for key in Key::all() {
         let kept = registered(&key);
-        assert_eq!((kept.credential_id.as_slice(), kept.counter, kept.synced), ([9; 20].as_slice(), 0, false));
+        assert_eq!(
+            (kept.credential_id.as_slice(), kept.counter, kept.synced),
+            ([9; 20].as_slice(), 0, false)
+        );
         let read = PublicKey::read(kept.public_key.as_bytes()).ok().unwrap();
         assert!(read == kept.public_key);
         let signed = data("trust.example.com", GOOD, 1, &[]);
@@ -117,7 +132,8 @@ fn what_was_registered_signs_in_with_every_algorithm() {
         let message = [signed.as_slice(), &Sha256::digest(client.bytes)].concat();
         let mut signature = key.sign(&message);
         let sign_in = |signature: &[u8], counter| {
-            let answer = Assertion { client, authenticator_data: &signed, signature, user_handle: Some(USER) };
+            let answer =
+                Assertion { client, authenticator_data: &signed, signature, user_handle: Some(USER) };
             judge_sign_in(&party(), &CHALLENGE, &answer, (&read, counter, USER))
         };
         assert_eq!(sign_in(&signature, 0), Ok(1));
@@ -135,7 +151,8 @@ fn whatever_is_not_as_it_was_asked_for_is_refused() {
     let kept = registered(&key);
     let check = |client: ClientData<'_>, signed: Vec<u8>, user: Option<&[u8]>, by: &Key, expected| {
         let signature = by.sign(&[signed.as_slice(), &Sha256::digest(client.bytes)].concat());
-        let answer = Assertion { client, authenticator_data: &signed, signature: &signature, user_handle: user };
+        let answer =
+            Assertion { client, authenticator_data: &signed, signature: &signature, user_handle: user };
         let judged = judge_sign_in(&party(), &CHALLENGE, &answer, (&kept.public_key, 0, USER));
         assert_eq!(judged, expected);
     };
@@ -145,7 +162,11 @@ fn whatever_is_not_as_it_was_asked_for_is_refused() {
     check(client("webauthn.create"), good(), None, &key, Err(Refused::OtherKind));
     check(ClientData { challenge: &[8; 32], ..get }, good(), None, &key, Err(Refused::OtherChallenge));
     check(ClientData { challenge: &[], ..get }, good(), None, &key, Err(Refused::OtherChallenge));
-    for origin in ["https://trust.example.com.evil.example", "http://trust.example.com", "https://trust.example.com:8443"] {
+    for origin in [
+        "https://trust.example.com.evil.example",
+        "http://trust.example.com",
+        "https://trust.example.com:8443",
+    ] {
         check(ClientData { origin, ..get }, good(), None, &key, Err(Refused::OtherOrigin));
     }
     check(ClientData { cross_origin: true, ..get }, good(), None, &key, Err(Refused::OtherOrigin));

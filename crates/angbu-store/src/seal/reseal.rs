@@ -5,10 +5,11 @@
 //! pass finds everything. Two centres at it at once waste work and nothing else: each value is replaced only while it
 //! is still the one that was read.
 
-use angbu_units::{AgentId, PersonId, UnixTime};
+use angbu_units::{AgentId, PasskeyId, PersonId, UnixTime};
 
 use super::{KeyRow, Purpose};
 use crate::accounts::PersonRow;
+use crate::passkeys::PasskeyRow;
 use crate::sql::{Connection, Next, Row, column, optional, values};
 use crate::{Snapshot, Store, StoreError, Tx};
 
@@ -127,6 +128,7 @@ const fn tables(purpose: Purpose) -> &'static [Table] {
             by_id!("accounts_customers", "customer_id", "contacts"),
             by_id!("accounts_people", "person_id", "sealed"),
             by_id!("accounts_codes", "code_id", "name"),
+            by_id!("passkeys", "passkey_id", "sealed"),
             by_id!("time_share_links", "share_id", "holder"),
             by_id!("deliveries_messages", "message_id", "sealed"),
             by_id!("deliveries_queue", "delivery_id", "target"),
@@ -135,6 +137,11 @@ const fn tables(purpose: Purpose) -> &'static [Table] {
         Purpose::Index | Purpose::Log | Purpose::Promise | Purpose::Roughtime => &[],
     }
 }
+
+/// Of what the index key hashed, the people.
+const PEOPLE: u8 = 0;
+/// Of what the index key hashed, the passkeys.
+const PASSKEYS: u8 = 1;
 
 /// How far a pass has come: which table, and its last row that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,6 +166,8 @@ struct Step {
     replaced: Vec<Replaced>,
     /// People who are found by hashes under the retired key.
     people: Vec<PersonRow>,
+    /// Passkeys, as well.
+    passkeys: Vec<PasskeyRow>,
     seen: u64,
 }
 
@@ -200,15 +209,18 @@ impl Step {
         let at = from.as_deref().map_or(Ok(Reached { table: 0, row: Vec::new() }), Reached::decode)?;
         let tables = tables(key.purpose);
         let table = tables.get(usize::from(at.table));
-        let mut step =
-            Self { key: key.id, from, to: None, table, replaced: Vec::new(), people: Vec::new(), seen: 0 };
+        let mut step = Self {
+            key: key.id,
+            from,
+            to: None,
+            table,
+            replaced: Vec::new(),
+            people: Vec::new(),
+            passkeys: Vec::new(),
+            seen: 0,
+        };
         let Some(table) = table else {
-            // The index key seals nothing: what it hashed is hashed anew.
-            let after = PersonId::from_bytes(Id::read(&at.row)?.0);
-            step.people = snapshot.people_behind(after, limit)?;
-            step.seen = u64::try_from(step.people.len()).unwrap_or(u64::MAX);
-            let last = step.people.last().filter(|_| step.seen >= limit);
-            step.to = last.map(|person| Reached { table: at.table, row: person.id.as_bytes().to_vec() });
+            step.find_hashed(snapshot, &at, limit)?;
             return Ok(step);
         };
         let (mut bytes, mut last) = (0, None);
@@ -230,6 +242,25 @@ impl Step {
             _ => None,
         };
         Ok(step)
+    }
+
+    /// The index key seals nothing: what it hashed is hashed anew, people first and then passkeys.
+    fn find_hashed(&mut self, snapshot: &Snapshot<'_>, at: &Reached, limit: u64) -> Result<(), StoreError> {
+        let after = Id::read(&at.row)?.0;
+        let (found, last) = if at.table == PEOPLE {
+            self.people = snapshot.people_behind(PersonId::from_bytes(after), limit)?;
+            (self.people.len(), self.people.last().map(|person| person.id.as_bytes().to_vec()))
+        } else {
+            self.passkeys = snapshot.passkeys_behind(PasskeyId::from_bytes(after), limit)?;
+            (self.passkeys.len(), self.passkeys.last().map(|passkey| passkey.id.as_bytes().to_vec()))
+        };
+        self.seen = u64::try_from(found).unwrap_or(u64::MAX);
+        self.to = match last {
+            Some(row) if self.seen >= limit => Some(Reached { table: at.table, row }),
+            _ if at.table == PEOPLE => Some(Reached { table: PASSKEYS, row: Vec::new() }),
+            _ => None,
+        };
+        Ok(())
     }
 
     fn replace(
@@ -257,6 +288,9 @@ impl Step {
         }
         for person in self.people.iter().filter(|person| person.known.is_some()) {
             tx.hash_person_anew(person)?;
+        }
+        for passkey in &self.passkeys {
+            tx.hash_passkey_anew(passkey)?;
         }
         let from = self.from.clone().unwrap_or_default();
         let key = i64::from(self.key);

@@ -5,6 +5,7 @@ mod accounts;
 mod deliveries;
 mod evidence;
 mod keys;
+mod passkeys;
 mod people;
 mod third_parties;
 mod time;
@@ -14,6 +15,7 @@ pub(crate) use accounts::*;
 pub(crate) use deliveries::*;
 pub(crate) use evidence::*;
 pub(crate) use keys::*;
+pub(crate) use passkeys::*;
 pub(crate) use people::*;
 pub(crate) use third_parties::*;
 pub(crate) use time::*;
@@ -65,6 +67,9 @@ macro_rules! conformance {
             records_are_sealed_anew_from_where_a_stop_left_them,
             keys_that_sign_are_replaced,
             people_are_found_while_their_keys_are_replaced,
+            passkeys_are_found_by_their_credential_ids,
+            passkeys_are_found_while_their_keys_are_replaced,
+            a_passkey_question_is_answered_once,
             a_second_sequencer_fences_the_first,
             a_log_holds_whatever_is_appended_and_however_often_it_is_reopened,
         );
