@@ -36,6 +36,8 @@ pub struct PasskeyRow {
     pub created: UnixTime,
     /// When somebody last signed in with it.
     pub last_used: Option<UnixTime>,
+    /// When its counter last went back, as where there are two of it.
+    pub doubted: Option<UnixTime>,
     /// When it was taken back, if it was.
     pub revoked: Option<UnixTime>,
     /// The newest entry about it.
@@ -69,8 +71,8 @@ impl Snapshot<'_> {
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn passkey(&self, id: PasskeyId) -> Result<Option<PasskeyRow>, StoreError> {
         self.sql.first(
-            "SELECT passkey_id, holder_kind, holder_id, customer_id, sealed, counter, synced, created, last_used, revoked,
-                    entry_id, version
+            "SELECT passkey_id, holder_kind, holder_id, customer_id, sealed, counter, synced, created, last_used, doubted,
+                    revoked, entry_id, version
              FROM passkeys WHERE passkey_id = ?1",
             values![id],
             |row| passkey(row, self),
@@ -84,8 +86,8 @@ impl Snapshot<'_> {
     pub fn passkey_by_credential(&self, credential_id: &[u8]) -> Result<Option<PasskeyRow>, StoreError> {
         let hash = self.blind(CREDENTIAL, credential_id)?;
         self.sql.first(
-            "SELECT passkey_id, holder_kind, holder_id, customer_id, sealed, counter, synced, created, last_used, revoked,
-                    entry_id, version
+            "SELECT passkey_id, holder_kind, holder_id, customer_id, sealed, counter, synced, created, last_used, doubted,
+                    revoked, entry_id, version
              FROM passkeys WHERE credential_hash IN (?1, ?2)",
             values![hash.now, hash.before],
             |row| passkey(row, self),
@@ -99,8 +101,8 @@ impl Snapshot<'_> {
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn passkeys_of(&self, holder: SubjectId) -> Result<Vec<PasskeyRow>, StoreError> {
         self.sql.all(
-            "SELECT passkey_id, holder_kind, holder_id, customer_id, sealed, counter, synced, created, last_used, revoked,
-                    entry_id, version
+            "SELECT passkey_id, holder_kind, holder_id, customer_id, sealed, counter, synced, created, last_used, doubted,
+                    revoked, entry_id, version
              FROM passkeys WHERE holder_kind = ?1 AND holder_id = ?2 ORDER BY created, passkey_id LIMIT ?3",
             values![holder.kind(), holder.as_bytes(), MOST_OF_ONE],
             |row| passkey(row, self),
@@ -127,8 +129,8 @@ impl Snapshot<'_> {
         limit: u64,
     ) -> Result<Vec<PasskeyRow>, StoreError> {
         self.sql.all(
-            "SELECT passkey_id, holder_kind, holder_id, customer_id, sealed, counter, synced, created, last_used, revoked,
-                    entry_id, version
+            "SELECT passkey_id, holder_kind, holder_id, customer_id, sealed, counter, synced, created, last_used, doubted,
+                    revoked, entry_id, version
              FROM passkeys WHERE passkey_id > ?1 ORDER BY passkey_id LIMIT ?2",
             values![after, limit],
             |row| passkey(row, self),
@@ -148,8 +150,8 @@ impl Tx<'_> {
         }
         self.sql.execute(
             "INSERT INTO passkeys (passkey_id, holder_kind, holder_id, customer_id, credential_hash, sealed, counter,
-                                   synced, created, last_used, revoked, entry_id, version)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                                   synced, created, last_used, doubted, revoked, entry_id, version)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             values![
                 passkey.id,
                 passkey.holder.kind(),
@@ -161,6 +163,7 @@ impl Tx<'_> {
                 passkey.synced,
                 passkey.created,
                 passkey.last_used,
+                passkey.doubted,
                 passkey.revoked,
                 passkey.entry,
                 passkey.version
@@ -169,19 +172,20 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Notes what changes of a passkey (counter, last use, end, newest entry) if the row still has `passkey.version`,
+    /// Notes what changes of a passkey (counter, last use, doubt, end, newest entry) if the row still has `passkey.version`,
     /// which then is one more.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the row was changed meanwhile.
     pub fn update_passkey(&mut self, passkey: &PasskeyRow) -> Result<(), StoreError> {
         self.sql.execute_one(
-            "UPDATE passkeys SET counter = ?2, last_used = ?3, revoked = ?4, entry_id = ?5, version = version + 1
-             WHERE passkey_id = ?1 AND version = ?6",
+            "UPDATE passkeys SET counter = ?2, last_used = ?3, doubted = ?4, revoked = ?5, entry_id = ?6, version = version + 1
+             WHERE passkey_id = ?1 AND version = ?7",
             values![
                 passkey.id,
                 u64::from(passkey.counter),
                 passkey.last_used,
+                passkey.doubted,
                 passkey.revoked,
                 passkey.entry,
                 passkey.version
@@ -297,8 +301,9 @@ fn passkey(row: &dyn Row, snapshot: &Snapshot<'_>) -> Result<PasskeyRow, StoreEr
         synced: column(row, 6)?,
         created: column(row, 7)?,
         last_used: optional(row, 8)?,
-        revoked: optional(row, 9)?,
-        entry: column(row, 10)?,
-        version: column(row, 11)?,
+        doubted: optional(row, 9)?,
+        revoked: optional(row, 10)?,
+        entry: column(row, 11)?,
+        version: column(row, 12)?,
     })
 }

@@ -1,5 +1,5 @@
 -- Credential id, public key and label stand in `sealed`; the keyed hash of the credential id finds them. counter: as the authenticator
--- last said it.
+-- last said it; doubted: when it last went back.
 CREATE TABLE passkeys (
     passkey_id      BYTEA PRIMARY KEY,
     holder_kind     TEXT COLLATE "C" NOT NULL,
@@ -11,6 +11,7 @@ CREATE TABLE passkeys (
     synced          BIGINT NOT NULL,
     created         BIGINT NOT NULL,
     last_used       BIGINT,
+    doubted         BIGINT,
     revoked         BIGINT,
     entry_id        BYTEA NOT NULL,
     version         BIGINT NOT NULL

@@ -1,5 +1,5 @@
 -- Credential id, public key and label stand in `sealed`; the keyed hash of the credential id finds them. counter: as the authenticator
--- last said it.
+-- last said it; doubted: when it last went back.
 CREATE TABLE passkeys (
     passkey_id      BLOB PRIMARY KEY,
     holder_kind     TEXT NOT NULL,
@@ -11,6 +11,7 @@ CREATE TABLE passkeys (
     synced          INTEGER NOT NULL,
     created         INTEGER NOT NULL,
     last_used       INTEGER,
+    doubted         INTEGER,
     revoked         INTEGER,
     entry_id        BLOB NOT NULL,
     version         INTEGER NOT NULL

@@ -16,6 +16,7 @@ pub(super) fn passkey(n: u8, holder: SubjectId, created: UnixTime) -> PasskeyRow
         synced: n.is_multiple_of(2),
         created,
         last_used: None,
+        doubted: None,
         revoked: None,
         entry: EntryId::from_bytes([n; 16]),
         version: 0,
@@ -46,7 +47,13 @@ pub(crate) fn passkeys_are_found_by_their_credential_ids(place: &dyn Place) {
     assert!(of(person) == rows[..2] && of(member) == rows[2..]);
 
     let has = |holder| store.read_blocking(move |s| s.has_passkey(holder)).unwrap();
-    let used = PasskeyRow { counter: u32::MAX, last_used: Some(now), revoked: Some(now), ..rows[2].clone() };
+    let used = PasskeyRow {
+        counter: u32::MAX,
+        last_used: Some(now),
+        doubted: Some(now),
+        revoked: Some(now),
+        ..rows[2].clone()
+    };
     for expected in [Ok(()), Err(StoreError::Conflict { what: "the passkey" })] {
         let used = used.clone();
         assert_eq!(store.write_blocking(move |tx| tx.update_passkey(&used)), expected);
