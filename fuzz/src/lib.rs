@@ -10,6 +10,7 @@ use angbu_evidence::report::{self, Package, Trust};
 use angbu_evidence::tile::{self, TileId};
 use angbu_evidence::witness::{self, AddCheckpoint};
 use angbu_evidence::{Body, Checkpoint, Disclosure, Draft, Entry, Manifest, Promise, Receipt};
+use angbu_keys::import::{self, File, Format, Object};
 use angbu_time::chain::Chain;
 use angbu_time::events::{self, Enrolment};
 use angbu_time::exchange::Exchange;
@@ -28,6 +29,7 @@ use angbu_time::server::{self, ServerState, Unsynchronised};
 use angbu_units::{AgentId, Nanos, NtpServerId, NtpTimestamp, UnixTime};
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
+use zeroize::Zeroizing;
 
 /// What is fed; it panics when a property is broken.
 pub type Target = fn(&[u8]);
@@ -38,6 +40,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("checkpoint", checkpoint),
     ("entry", entry),
     ("fork", fork),
+    ("key_import", key_import),
     ("manifest", manifest),
     ("ntp_packet", ntp_packet),
     ("nts_datagram", nts_datagram),
@@ -119,6 +122,45 @@ pub fn fork(data: &[u8]) {
     if let Ok(fork) = proof.verify(&[log]) {
         assert!(fork.smaller.size <= fork.larger.size && !fork.to_string().is_empty());
     }
+}
+
+/// The key, the password and the key of privacyIDEA's own export, under which the files in the corpus are encrypted.
+pub const IMPORT_KEYS: [&str; 3] =
+    ["12345678901234567890123456789012", "qwerty", "Vl6hxNGH7KBsxppt-eXV36PiphVC6njEecqlcqhVeBA="];
+
+/// A file of tokens from another product, as what it looks like and as each format.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn key_import(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let [key, password, sealed] = IMPORT_KEYS;
+    for format in [None].into_iter().chain(Format::ALL.map(Some)) {
+        let key = Some(if text.starts_with("gAAAA") { sealed } else { key });
+        // Rounds of PBKDF2 are what they are; a thousand for each input would leave time for nothing else.
+        let password = (!text.contains("00</")).then_some(password);
+        let file = File { text, format, key, password, holder: Some("kim"), objects, now: NOW };
+        let Ok(reading) = import::read(&file) else { continue };
+        assert!(reading.tokens.len() + reading.refused.len() <= import::MOST);
+        for token in &reading.tokens {
+            assert!((import::SHORTEST_SECRET..=import::LONGEST_SECRET).contains(&token.secret.len()));
+            assert!(token.login_id.is_some() || token.serial.is_some());
+            assert!((6..=10).contains(&token.digits.count()) && token.line > 0);
+        }
+    }
+}
+
+/// Enough of JSON for this: pairs of names and values between quotation marks, an object a line.
+fn objects(text: &str) -> Option<Vec<Object>> {
+    let object = |line: &str| {
+        let words: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
+        let pairs = words.chunks_exact(2).filter_map(|pair| match pair {
+            [name, value] => Some(((*name).to_owned(), Zeroizing::new((*value).to_owned()))),
+            _ => None,
+        });
+        pairs.collect::<Object>()
+    };
+    text.starts_with('[').then(|| text.lines().map(object).collect())
 }
 
 /// The manifest of who has how many entries.

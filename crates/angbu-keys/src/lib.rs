@@ -11,6 +11,7 @@ mod algorithm;
 mod code;
 mod derivation;
 pub mod hotp;
+pub mod import;
 pub mod ocra;
 pub mod otpauth;
 mod policy;
