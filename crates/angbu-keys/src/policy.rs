@@ -127,7 +127,7 @@ impl Lockout {
     /// How long a person waits after this many failures in a row; `None` where the next try is judged at once.
     pub fn wait(&self, failures: u32) -> Option<Nanos> {
         let times = failures.checked_div(self.after.max(1)).filter(|times| *times > 0)?;
-        if failures % self.after.max(1) != 0 {
+        if !failures.is_multiple_of(self.after.max(1)) {
             return None;
         }
         let doubled = 1_i64.checked_shl(times - 1).unwrap_or(i64::MAX);

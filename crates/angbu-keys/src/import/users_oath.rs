@@ -85,7 +85,6 @@ fn last_step(parts: &Parts, shown: &str, file: &File<'_>) -> Option<u64> {
     let shown: OneTimeKey = shown.parse().ok()?;
     let digits = Digits::new(parts.digits?).ok()?;
     let cycle = CycleTime::new(parts.cycle?).ok()?;
-    (totp::step_at(file.now - AROUND, cycle)..=totp::step_at(file.now + AROUND, cycle))
-        .filter(|step| bool::from(totp::key(Algorithm::Sha1, &parts.secret, *step, digits).ct_eq(&shown)))
-        .next_back()
+    let fits = |step: &u64| totp::key(Algorithm::Sha1, &parts.secret, *step, digits).ct_eq(&shown).into();
+    (totp::step_at(file.now - AROUND, cycle)..=totp::step_at(file.now + AROUND, cycle)).rfind(fits)
 }
