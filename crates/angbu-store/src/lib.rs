@@ -16,6 +16,7 @@
 //! | [`accounts`] | customers, staff, people, machines, tokens, sessions, enrolment codes |
 //! | [`third_parties`] | share links, and reports that are kept |
 //! | [`time`] | agents, their exchanges, events and segments |
+//! | [`keys`] | tokens of one-time keys, recovery codes, policies |
 //! | [`deliveries`] | messages on their way out, and customers' webhooks |
 //! | [`passkeys`] | passkeys, and the questions that wait for an answer by one |
 //! | [`evidence`] | outbox, sealed bodies, batches, tiles, counters, proofs |
@@ -36,6 +37,7 @@ pub mod deliveries;
 mod error;
 pub mod evidence;
 mod guard;
+pub mod keys;
 pub mod passkeys;
 mod postgres;
 mod queue;

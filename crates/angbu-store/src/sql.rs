@@ -4,8 +4,8 @@
 
 use angbu_evidence::Hash;
 use angbu_units::{
-    AgentId, CentreId, CodeId, CustomerId, DeliveryId, EntryId, IncidentId, MachineId, MessageId, Nanos,
-    NtpServerId, PasskeyId, PersonId, Ppb, ReportId, SessionId, ShareId, StaffId, TokenId, UnixTime,
+    AgentId, CentreId, CodeId, CustomerId, DeliveryId, EntryId, IncidentId, KeyTokenId, MachineId, MessageId,
+    Nanos, NtpServerId, PasskeyId, PersonId, Ppb, ReportId, SessionId, ShareId, StaffId, TokenId, UnixTime,
     WebhookId,
 };
 
@@ -72,11 +72,12 @@ pub(crate) trait Connection {
 }
 
 /// What is said to be taken when a unique column of this name refuses a value.
-const TAKEN: [(&str, &str); 7] = [
+const TAKEN: [(&str, &str); 8] = [
     ("accounts_customers.name", "the customer's name"),
     ("accounts_staff.name", "the name"),
     ("accounts_people.login_hash", "the login id"),
     ("accounts_machines.name", "the machine's name"),
+    ("keys_tokens.holder_id", "the holder's one token"),
     ("time_agents.name", "the agent's name"),
     ("passkeys.credential_hash", "the passkey"),
     ("time_kept_reports.month", "the month's report"),
@@ -367,6 +368,7 @@ ids!(
     PersonId,
     MachineId,
     TokenId,
+    KeyTokenId,
     SessionId,
     CodeId,
     ShareId,

@@ -128,6 +128,7 @@ const fn tables(purpose: Purpose) -> &'static [Table] {
             by_id!("accounts_customers", "customer_id", "contacts"),
             by_id!("accounts_people", "person_id", "sealed"),
             by_id!("accounts_codes", "code_id", "name"),
+            by_id!("keys_tokens", "token_id", "sealed"),
             by_id!("passkeys", "passkey_id", "sealed"),
             by_id!("time_share_links", "share_id", "holder"),
             by_id!("deliveries_messages", "message_id", "sealed"),

@@ -5,6 +5,7 @@ mod accounts;
 mod deliveries;
 mod evidence;
 mod keys;
+mod one_time_keys;
 mod passkeys;
 mod people;
 mod third_parties;
@@ -15,6 +16,7 @@ pub(crate) use accounts::*;
 pub(crate) use deliveries::*;
 pub(crate) use evidence::*;
 pub(crate) use keys::*;
+pub(crate) use one_time_keys::*;
 pub(crate) use passkeys::*;
 pub(crate) use people::*;
 pub(crate) use third_parties::*;
@@ -51,6 +53,11 @@ macro_rules! conformance {
             agents_in_question_are_found_by_what_they_show,
             deliveries_wait_until_they_have_ended,
             webhooks_keep_their_secrets_sealed,
+            tokens_of_keys_are_found_by_their_holders_login,
+            of_many_tries_against_one_version_one_is_kept,
+            recovery_codes_are_used_once,
+            policies_of_keys_have_versions,
+            tries_that_were_not_judged_are_told_once,
             a_failing_transaction_leaves_its_neighbours_alone,
             a_panicking_transaction_leaves_its_neighbours_alone,
             snapshots_see_one_state,

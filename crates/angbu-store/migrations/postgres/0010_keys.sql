@@ -1,0 +1,65 @@
+-- Tokens of one-time keys. Login id, phone and secret stand in `sealed`. holder_kind: person or staff. material: derived, from the
+-- person's random bytes, or secret, a secret as it is. motion: time, time-event or counter; cycle: seconds, 0 for a counter.
+CREATE TABLE keys_tokens (
+    token_id     BYTEA   PRIMARY KEY,
+    customer_id  BYTEA   NOT NULL,
+    holder_kind  TEXT COLLATE "C" NOT NULL,
+    holder_id    BYTEA   NOT NULL,
+    sealed       BYTEA   NOT NULL,
+    material     TEXT COLLATE "C" NOT NULL,
+    motion       TEXT COLLATE "C" NOT NULL,
+    cycle        BIGINT NOT NULL,
+    algorithm    TEXT COLLATE "C" NOT NULL,
+    digits       BIGINT NOT NULL,
+    generation   BIGINT NOT NULL,
+    made         BIGINT NOT NULL,
+    entry_id     BYTEA   NOT NULL,
+    revoked      BIGINT,
+    last_step    BIGINT,
+    last_event   BIGINT,
+    last_used    BIGINT,
+    drift        BIGINT NOT NULL,
+    failures     BIGINT NOT NULL,
+    locked_until BIGINT,
+    disabled     BIGINT NOT NULL,
+    replays      BIGINT NOT NULL,
+    replayed     BIGINT,
+    version      BIGINT NOT NULL
+);
+
+-- Whoever has a token has one.
+CREATE UNIQUE INDEX keys_tokens_holder_id_key ON keys_tokens (holder_id) WHERE revoked IS NULL;
+CREATE INDEX keys_tokens_by_holder ON keys_tokens (holder_id, made);
+CREATE INDEX keys_tokens_by_customer ON keys_tokens (customer_id, token_id);
+
+CREATE TABLE keys_recovery_codes (
+    token_id  BYTEA   NOT NULL,
+    code_hash BYTEA   NOT NULL,
+    used      BIGINT,
+    PRIMARY KEY (token_id, code_hash)
+);
+
+-- A customer without a row has the policy that is built in.
+CREATE TABLE keys_policies (
+    customer_id    BYTEA   PRIMARY KEY,
+    back           BIGINT NOT NULL,
+    ahead          BIGINT NOT NULL,
+    long_cycles    BIGINT NOT NULL,
+    while_unproven TEXT COLLATE "C" NOT NULL,
+    lock_after     BIGINT NOT NULL,
+    lock_first     BIGINT NOT NULL,
+    lock_longest   BIGINT NOT NULL,
+    disable_at     BIGINT NOT NULL,
+    entry_id       BYTEA   NOT NULL,
+    version        BIGINT NOT NULL
+);
+
+-- Tries that were not judged, counted by the minute until an entry tells them. about: a token, or the prefix of a source.
+CREATE TABLE keys_unjudged (
+    minute      BIGINT NOT NULL,
+    customer_id BYTEA   NOT NULL,
+    about       TEXT COLLATE "C" NOT NULL,
+    reason      TEXT COLLATE "C" NOT NULL,
+    count       BIGINT NOT NULL,
+    PRIMARY KEY (minute, customer_id, about, reason)
+);
