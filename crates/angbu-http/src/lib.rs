@@ -62,13 +62,15 @@ pub fn router(centre: Arc<Centre>, pages: axum::routing::MethodRouter) -> Router
         .layer(if_absent(header::CACHE_CONTROL, "no-store"))
         .layer(CompressionLayer::new().compress_when(compressed))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, PATIENCE));
-    // The page of a share link is for whoever has it, and for nobody's index.
+    // The pages of links are for whoever has them, and for nobody's index.
     let unlisted = pages.clone().layer(if_absent(ROBOTS, "noindex, nofollow, noarchive"));
     routes
         .route("/api/openapi.json", get(move || async move { Json(document.as_ref().clone()) }))
         .route("/api/{*rest}", any(|| async { Refusal::unknown("route", "under /api").into_response() }))
         .with_state(centre)
-        .route("/share/{token}", unlisted)
+        .route("/share/{token}", unlisted.clone())
+        .route("/login/{request}", unlisted.clone())
+        .route("/passkeys", unlisted)
         .fallback_service(pages)
         .layer(DefaultBodyLimit::max(JSON_LIMIT))
         .layer(service)

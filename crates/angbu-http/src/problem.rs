@@ -75,6 +75,12 @@ pub(crate) enum Refusal {
     /// An enrolment code that is unknown, used, expired or for another name: which is not said.
     #[error("the enrolment code is unknown, used, expired or made for another name; ask for a new one")]
     CodeRefused,
+    /// A passkey, or an answer by one, that is not good.
+    #[error(transparent)]
+    Passkey(#[from] angbu_passkeys::Refused),
+    /// A site whose address has no passkeys.
+    #[error(transparent)]
+    NoPasskeys(#[from] angbu_passkeys::NoDomain),
     /// A change that would leave nobody who runs the site.
     #[error(
         "this is the last operator who can sign in; make another one first, who chooses a password of their own"
@@ -157,6 +163,8 @@ impl Refusal {
             Self::PasswordExpired => face(S::FORBIDDEN, "password-expired", "One-time password has ended"),
             Self::LastOperator => face(S::CONFLICT, "last-operator", "The last operator stays"),
             Self::Erased => face(S::CONFLICT, "erased", "Person was erased"),
+            Self::Passkey(_) => face(S::UNPROCESSABLE_ENTITY, "passkey-refused", "Passkey refused"),
+            Self::NoPasskeys(_) => face(S::CONFLICT, "no-passkeys", "No passkeys at this address"),
             Self::Joining(error) => joining_face(error),
             Self::Forbidden(_) => face(S::FORBIDDEN, "forbidden", "Not allowed"),
             Self::CrossSite => face(S::FORBIDDEN, "cross-site", "Not from the console"),

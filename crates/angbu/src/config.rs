@@ -62,6 +62,9 @@ pub enum ConfigError {
     /// A certificate without its key, or both files and a generated certificate.
     #[error("[http] takes either tls = \"generated\" or both certificate and key")]
     ContradictoryTls,
+    /// An address of the web interface with a path, or with nothing.
+    #[error("[http] url is http:// or https://, a host and perhaps a port, and nothing else")]
+    Url,
     /// A certificate for NTS without its key, or the other way round.
     #[error("[nts] takes both certificate and key, or neither")]
     HalfOfACertificate,
@@ -213,6 +216,10 @@ pub struct HttpConfig {
     /// `generated` makes a site certificate at the first start; leave it out for plain HTTP on loopback,
     /// or give certificate and key instead.
     pub tls: Option<GeneratedTls>,
+    /// The address at which browsers reach the web interface, as `https://trust.example.com`: what links begin with, and the
+    /// site that passkeys are for, which therefore cannot be an IP address. Without it, `localhost` on loopback, else the
+    /// first of `names`.
+    pub url: Option<String>,
     /// Host names that a generated certificate is for, beside `localhost`.
     pub names: Vec<String>,
     /// A PEM file with the certificate chain, the server's own first.
@@ -427,6 +434,7 @@ impl Default for HttpConfig {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8123)),
             tls: None,
+            url: None,
             names: Vec::new(),
             certificate: None,
             key: None,
@@ -513,18 +521,42 @@ impl ServeConfig {
 }
 
 impl HttpConfig {
+    /// The address at which browsers reach a web interface that listens here.
+    pub fn public_url(&self, listening: SocketAddr) -> String {
+        if let Some(url) = &self.url {
+            return url.trim_end_matches('/').to_owned();
+        }
+        let scheme = if self.tls.is_some() || self.certificate.is_some() { "https" } else { "http" };
+        let port = listening.port();
+        match self.names.first() {
+            _ if listening.ip().is_loopback() => format!("{scheme}://localhost:{port}"),
+            Some(name) => format!("{scheme}://{name}:{port}"),
+            None => format!("{scheme}://{listening}"),
+        }
+    }
+
     /// Checks what a file's form cannot say.
     ///
     /// # Errors
-    /// [`ConfigError::PlainHttpBeyondLoopback`] and [`ConfigError::ContradictoryTls`].
+    /// [`ConfigError::Url`], [`ConfigError::PlainHttpBeyondLoopback`] and [`ConfigError::ContradictoryTls`].
     pub fn check(&self) -> Result<(), ConfigError> {
         match (self.tls, &self.certificate, &self.key) {
             (None, None, None) if !self.listen.ip().is_loopback() => {
                 Err(ConfigError::PlainHttpBeyondLoopback(self.listen))
             }
-            (None, None, None) | (Some(_), None, None) | (None, Some(_), Some(_)) => Ok(()),
+            (None, None, None) | (Some(_), None, None) | (None, Some(_), Some(_)) => self.check_url(),
             _ => Err(ConfigError::ContradictoryTls),
         }
+    }
+
+    fn check_url(&self) -> Result<(), ConfigError> {
+        let is_origin = |url: &String| {
+            let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+            rest.is_some_and(|rest| {
+                !rest.is_empty() && !rest.trim_end_matches('/').contains(['/', '?', '#', '@', ' '])
+            })
+        };
+        if self.url.as_ref().is_none_or(is_origin) { Ok(()) } else { Err(ConfigError::Url) }
     }
 }
 

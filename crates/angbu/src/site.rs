@@ -72,8 +72,7 @@ impl RunningSite {
         let clock: Arc<dyn Clock> = Arc::<Machine>::clone(&machine);
         let Log { store, origin, centre: centre_id, sequencer } = Log::open(config, &clock).await?;
         let tls = tls::load(&config.http, &config.data)?;
-        let web = listener::bind(config.http.listen)
-            .with_context(|| format!("cannot listen on {} for HTTP", config.http.listen))?;
+        let web = listen(config.http.listen)?;
         let http = web.local_addr()?;
         let upstreams = Upstreams::new(&config.clock.upstreams);
         let own_clock =
@@ -89,6 +88,7 @@ impl RunningSite {
                 origin,
                 centre: centre_id,
                 url: format!("{}://{http}", if tls.is_some() { "https" } else { "http" }),
+                public_url: config.http.public_url(http),
                 ntp_address: time.address,
                 nts_address: time.nts.address,
                 nts_key: time.nts.key,
@@ -193,6 +193,10 @@ impl RunningSite {
         drop(self.roughtime);
         Ok(())
     }
+}
+
+fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    listener::bind(address).with_context(|| format!("cannot listen on {address} for HTTP"))
 }
 
 /// An open database with its log going on.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use angbu_accounts::Reach;
 use angbu_evidence::{Entry, Kind};
 use angbu_store::{StoreError, Tx};
-use angbu_units::{CustomerId, EntryId, PersonId, ProvenInstant};
+use angbu_units::{CustomerId, EntryId, PersonId, ProvenInstant, SubjectId};
 
 use super::shares::SHARE;
 use super::{Centre, append_with_id, rng};
@@ -194,6 +194,7 @@ fn erase_from_some(
     (person.known, person.password_hash, person.disabled, person.entry) =
         (None, String::new(), true, erasure);
     tx.update_person(&person)?;
+    tx.delete_passkeys_of(SubjectId::Person(id))?;
     Ok(if is_all { Erased::All(erasure) } else { Erased::Some(erasure) })
 }
 

@@ -14,6 +14,7 @@ mod log;
 mod meter;
 mod notices;
 mod own_clock;
+mod passkeys;
 mod periods;
 mod proofs;
 mod recent;
@@ -52,6 +53,7 @@ pub(crate) use export::{ExportWish, Piece, Table};
 pub(crate) use kept::show as kept_shown;
 pub use notices::{NoticeSettings, zone};
 pub use own_clock::{InForce, OwnClock, Seam};
+pub(crate) use passkeys::Holder;
 use proofs::KnownEpochs;
 use recent::Recent;
 pub(crate) use report::ReportWish;
@@ -78,6 +80,8 @@ pub struct Site {
     pub tls_public_key: Vec<u8>,
     /// Where the web interface is, as `http://…` or `https://…`.
     pub url: String,
+    /// Where browsers reach the web interface: what passkeys are for, and what links begin with.
+    pub public_url: String,
     /// Where the time server is.
     pub ntp_address: SocketAddr,
     /// Where clients exchange keys for protected time.
@@ -263,7 +267,7 @@ impl Centre {
     }
 
     pub(crate) fn speaks_tls(&self) -> bool {
-        self.site.url.starts_with("https:")
+        self.site.public_url.starts_with("https:")
     }
 
     pub(crate) fn watch_news(&self) -> broadcast::Receiver<News> {

@@ -7,6 +7,7 @@ mod evidence;
 mod incidents;
 mod log;
 mod metrics;
+mod passkeys;
 mod people;
 mod site;
 mod third_parties;
@@ -61,6 +62,7 @@ pub(crate) fn all() -> OpenApiRouter<Arc<Centre>> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(accounts::routes())
         .merge(people::routes())
+        .merge(passkeys::routes())
         .merge(enrolments::routes())
         .merge(time::routes())
         .merge(third_parties::routes())

@@ -11,6 +11,7 @@ mod joining;
 mod kept;
 mod lives;
 mod machine;
+mod passkeys;
 mod roles;
 mod site;
 mod table;

@@ -157,6 +157,7 @@ impl TestSite {
                 centre: id,
                 tls_public_key: vec![7; 32],
                 url: "http://127.0.0.1:1".to_owned(),
+                public_url: "http://localhost:1".to_owned(),
                 ntp_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 123)),
                 nts_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 4460)),
                 nts_key: [8; 32],

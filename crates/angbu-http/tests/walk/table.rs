@@ -63,6 +63,13 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/api/v1/session", Needs::Nothing),
     ("DELETE", "/api/v1/session", Needs::Anyone),
     ("POST", "/api/v1/session/password", Needs::Session),
+    ("GET", "/api/v1/session/passkeys", Needs::Session),
+    ("POST", "/api/v1/session/passkeys", Needs::Session),
+    ("POST", "/api/v1/session/passkeys/begin", Needs::Session),
+    ("DELETE", "/api/v1/session/passkeys/{passkey}", Needs::Session),
+    // The secret of a link is in the call.
+    ("POST", "/api/v1/passkeys", Needs::Nothing),
+    ("POST", "/api/v1/passkeys/begin", Needs::Nothing),
     ("GET", "/api/v1/customers", Needs::List(&[CustomersRead])),
     ("POST", "/api/v1/customers", Needs::Site(&[Operator])),
     ("GET", "/api/v1/customers/{customer}", Needs::Object(&[CustomersRead])),
@@ -86,6 +93,9 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/api/v1/people", Needs::Object(&[PeopleManage])),
     ("GET", "/api/v1/people/{person}", Needs::Object(&[PeopleRead])),
     ("PATCH", "/api/v1/people/{person}", Needs::Object(&[PeopleManage])),
+    ("GET", "/api/v1/people/{person}/passkeys", Needs::Object(&[PeopleRead])),
+    ("POST", "/api/v1/people/{person}/passkeys", Needs::Object(&[PeopleManage])),
+    ("DELETE", "/api/v1/people/{person}/passkeys/{passkey}", Needs::Object(&[PeopleManage])),
     ("POST", "/api/v1/people/{person}/erase", Needs::Object(&[EvidenceErase])),
     ("GET", "/api/v1/enrolments", Needs::List(&[EnrolmentsMake])),
     ("POST", "/api/v1/enrolments", Needs::Object(&[EnrolmentsMake, MachinesManage])),
@@ -200,6 +210,13 @@ async fn call_of_accounts(site: &TestSite, method: &str, route: &str) -> Call {
             let made = site.done("POST", "/api/v1/tokens", &wish).await;
             get(format!("/api/v1/tokens/{}", text(&made, "id")))
         }
+        ("POST", "/api/v1/session/passkeys") => {
+            with(route, json!({"label": "a key", "credential": super::passkeys::nonsense()}))
+        }
+        ("POST", "/api/v1/passkeys/begin") => with(route, json!({"secret": "nonsense"})),
+        ("POST", "/api/v1/passkeys") => {
+            with(route, json!({"secret": "a", "label": "a key", "credential": super::passkeys::nonsense()}))
+        }
         _ => get(route),
     }
 }
@@ -220,6 +237,13 @@ async fn call_of_joiners(site: &TestSite, method: &str, route: &str) -> Call {
             let made = async || text(&site.done("POST", "/api/v1/people", &person(number)).await, "id");
             let path = format!("/api/v1/people/{}", site.person.get_or_init(made).await);
             if method == "GET" { get(path) } else { with(path, json!({"phone_no": "01099998888"})) }
+        }
+        (_, "/api/v1/people/{person}/passkeys") => {
+            let made = site.done("POST", "/api/v1/people", &person(number)).await;
+            get(format!("/api/v1/people/{}/passkeys", text(&made, "id")))
+        }
+        ("DELETE", "/api/v1/people/{person}/passkeys/{passkey}") => {
+            get(super::passkeys::registered(site, &person(number)).await)
         }
         ("POST", "/api/v1/enrolments") => {
             with(route, json!({"kind": "host", "customer": OWN, "name": format!("h{number}")}))

@@ -14,6 +14,7 @@ use angbu_units::{AgentId, CodeId, CustomerId, ProvenInstant, UnixTime};
 
 use super::machines::{self, JoinedMachine};
 use super::{name_needed, people, seconds_up};
+use crate::centre::passkeys::LINK;
 use crate::centre::{Centre, append, rng};
 use crate::problem::Refusal;
 use crate::types::enrolments::{EnrolmentKind, OpenCode};
@@ -82,7 +83,7 @@ impl Centre {
                     Reach::Customer(customer) => snapshot.codes_of(customer)?,
                 };
                 let mut codes = Vec::new();
-                for row in rows.into_iter().filter(|row| row.expires > now) {
+                for row in rows.into_iter().filter(|row| row.expires > now && row.kind != LINK) {
                     let kind = kind_of(&row)?;
                     if wanted(kind) {
                         codes.push(show(snapshot, kind, row)?);
@@ -102,7 +103,7 @@ impl Centre {
     ) -> Result<(), Refusal> {
         self.store
             .write(move |tx| {
-                let found = tx.code(id)?.filter(|row| reach.covers(row.customer));
+                let found = tx.code(id)?.filter(|row| reach.covers(row.customer) && row.kind != LINK);
                 let row = found.ok_or_else(|| Refusal::unknown("enrolment code", &id.to_string()))?;
                 if !wanted(kind_of(&row)?) {
                     return Err(Refusal::unknown("enrolment code", &id.to_string()));
