@@ -6,6 +6,7 @@ import { Accounts, type Answer } from "./accounts";
 import { Log } from "./evidence";
 import { Parties } from "./parties";
 import { Notices } from "./notices";
+import { PASSKEYS, registration } from "./passkeys";
 import { GIVEN, session } from "./roles";
 import { agents, centre, customers, graph } from "./site";
 
@@ -46,11 +47,16 @@ class MockCentre {
     const who = session(name, state === "new");
     if (call.startsWith("POST /shared")) tell(response, this.#parties.stranger(call, JSON.parse(await body(request)), Date.now()) ?? { status: 404, problem: "unknown", title: "Not found" });
     else if (call === "POST /session") await this.#signIn(request, response);
+    else if (call === "POST /passkeys/begin") json(response, registration("minsu.kim"));
     else if (call === "DELETE /session") {
       response.setHeader("set-cookie", "angbu_session=; Max-Age=0; Path=/");
       empty(response);
     } else if (who === undefined) problem(response, 401, "not-signed-in", "Not signed in");
     else if (call === "GET /session") json(response, who);
+    else if (call === "GET /session/passkeys" || /^GET \/people\/[^/]+\/passkeys$/.test(call)) json(response, { passkeys: PASSKEYS });
+    else if (call === "POST /session/passkeys/begin") json(response, registration(who.staff.name));
+    else if (/^POST \/people\/[^/]+\/passkeys$/.test(call)) json(response, { url: `${url.origin}/passkeys#made-up`, expires_at: "2099-01-01T00:00:00Z" });
+    else if (/^DELETE .*\/passkeys\//.test(call)) empty(response);
     else if (call === "POST /session/password") {
       response.setHeader("set-cookie", `angbu_session=${name}; Path=/; HttpOnly; SameSite=Strict`);
       empty(response);

@@ -1,7 +1,8 @@
-// Looks at the console with a real browser: node scripts/screenshots.mjs URL NAME PASSWORD OUTDIR [NEW_PASSWORD]
+// Looks at the console with a real browser: node scripts/screenshots.mjs URL NAME PASSWORD OUTDIR [NEW_PASSWORD [PARTS]]
 //
 // Works against `npm run mock` and against a real centre. A one-time password is changed to NEW_PASSWORD on the way
-// (by default PASSWORD with "-changed"). Ends 1 when a page logs an error, lacks what it must say, is wider than a
+// (by default PASSWORD with "-changed"). PARTS, with commas between them, are what is looked at: a language's pages (en,
+// ko, ja), log, accounts, parties, use; all of them by default. Ends 1 when a page logs an error, lacks what it must say, is wider than a
 // phone, or cannot be used with the keyboard. CHROMIUM names the browser, /usr/bin/chromium without it.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,9 +12,10 @@ import { fail, launch, look as lookAt, reader as readerOf, SIZES, wrong } from "
 import { useLog } from "./log.mjs";
 import { pagesOfParties, useParties } from "./parties.mjs";
 
-const [url, name, password, outdir, newPassword = `${password}-changed`] = argv.slice(2);
+const [url, name, password, outdir, newPassword = `${password}-changed`, parts = "en,ko,ja,log,accounts,parties,use"] = argv.slice(2);
+const wanted = new Set(parts.split(","));
 if (outdir === undefined) {
-  stderr.write("usage: node scripts/screenshots.mjs URL NAME PASSWORD OUTDIR [NEW_PASSWORD]\n");
+  stderr.write("usage: node scripts/screenshots.mjs URL NAME PASSWORD OUTDIR [NEW_PASSWORD [PARTS]]\n");
   exit(2);
 }
 
@@ -223,17 +225,17 @@ try {
   await page.goto(`${url}/?lang=en`);
   const { customers } = await page.evaluate(async () => (await fetch("/api/v1/customers")).json());
   await context.close();
-  for (const language of ["en", "ko", "ja"]) {
+  for (const language of ["en", "ko", "ja"].filter((each) => wanted.has(each))) {
     // Two widths at once: the browser waits more than it works.
     await Promise.all(Object.keys(SIZES).map((size) => pages({ size, language, state, customers })));
   }
-  await useLog({ browser, url, state, outdir });
+  if (wanted.has("log")) await useLog({ browser, url, state, outdir });
   const served = customers.find((customer) => customer.agents > 0);
   if (served === undefined) fail("customers", "none has a server, so the graph was not seen");
   else {
-    await useAccounts({ browser, url, state, customer: served.name, outdir, signIn });
-    await useParties({ browser, url, state, customer: served.name, outdir });
-    await use(state, served);
+    if (wanted.has("accounts")) await useAccounts({ browser, url, state, customer: served.name, outdir, signIn });
+    if (wanted.has("parties")) await useParties({ browser, url, state, customer: served.name, outdir });
+    if (wanted.has("use")) await use(state, served);
   }
 } catch (error) {
   fail("screenshots", error instanceof Error ? error.message : String(error));

@@ -13,6 +13,8 @@ import { EntriesPage } from "./pages/log/entries";
 import { EntryPage } from "./pages/log/entry";
 import { MessagesPage } from "./pages/messages";
 import { MissingPage, NotAllowedPage } from "./pages/missing";
+import { OwnPage } from "./pages/own";
+import { PasskeyLinkPage } from "./pages/passkey-link";
 import { OverviewPage } from "./pages/overview";
 import { PartyPage } from "./pages/parties";
 import { SharePage } from "./pages/share";
@@ -56,8 +58,9 @@ export function App(): JSX.Element {
     }
   }, [enter]);
   const route = routeOf(path);
-  const signsIn = route.page !== "share";
-  // Whoever has a share link has no account, and none is asked for.
+  const door = doorOf(route);
+  const signsIn = door === undefined;
+  // Whoever has a link of these has no account here, and none is asked for.
   useEffect(() => void (signsIn && begin()), [begin, signsIn]);
 
   const signedOut = useCallback(() => setStage({ name: "signed-out", ended: true }), []);
@@ -67,12 +70,10 @@ export function App(): JSX.Element {
     setStage({ name: "signed-out", ended: false });
   }, []);
 
-  if (route.page === "share") {
+  if (door !== undefined) {
     return (
       <SpeechContext.Provider value={speech}>
-        <Frame>
-          <SharePage key={route.token} token={route.token} />
-        </Frame>
+        <Frame>{door}</Frame>
       </SpeechContext.Provider>
     );
   }
@@ -106,6 +107,18 @@ export function App(): JSX.Element {
   );
 }
 
+/** The pages that stand outside: whoever has their address may see them, whether or not somebody is signed in. */
+function doorOf(route: Route): JSX.Element | undefined {
+  switch (route.page) {
+    case "share":
+      return <SharePage key={route.token} token={route.token} />;
+    case "passkeys":
+      return <PasskeyLinkPage />;
+    default:
+      return undefined;
+  }
+}
+
 function Page({ route }: { readonly route: Route }): JSX.Element {
   const may = useMay();
   switch (route.page) {
@@ -117,8 +130,11 @@ function Page({ route }: { readonly route: Route }): JSX.Element {
     case "party":
       return may("time.read") ? <PartyPage key={`${route.customer} ${route.view}`} customer={route.customer} view={route.view} /> : <NotAllowedPage />;
     case "share":
-      // It stands outside, for whoever is signed in too.
+    case "passkeys":
+      // They stand outside, for whoever is signed in too.
       return <MissingPage />;
+    case "own":
+      return <OwnPage />;
     case "log":
       return <LogPage />;
     case "entries":

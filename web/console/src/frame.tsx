@@ -63,6 +63,11 @@ export function Frame({ session, page, signOut, children }: Props): JSX.Element 
           {session !== undefined && <ConnectionState />}
           <Languages />
           {session !== undefined && signOut !== undefined && (
+            <Link class="own" href={address("/account")} aria-current={page === "own" ? "page" : undefined} aria-label={`${words.ownAccount}: ${session.staff.name}`}>
+              {session.staff.name}
+            </Link>
+          )}
+          {session !== undefined && signOut !== undefined && (
             <button type="button" class="quiet" onClick={signOut} title={words.signedInAs({ name: session.staff.name })}>
               {words.signOut}
             </button>

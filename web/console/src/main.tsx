@@ -8,6 +8,7 @@ import "./styles/dialogs.css";
 import "./styles/accounts.css";
 import "./styles/log.css";
 import "./styles/parties.css";
+import "./styles/login.css";
 import "./styles/media.css";
 import { App } from "./app";
 import { RouterProvider } from "./router";

@@ -18,6 +18,8 @@ export type Route =
   | { readonly page: "customer"; readonly customer: string }
   | { readonly page: "party"; readonly customer: string; readonly view: PartyView }
   | { readonly page: "share"; readonly token: string }
+  | { readonly page: "passkeys" }
+  | { readonly page: "own" }
   | { readonly page: "log" }
   | { readonly page: "entries" }
   | { readonly page: "entry"; readonly entry: string }
@@ -50,6 +52,10 @@ export function routeOf(path: string): Route {
       return second === undefined ? missing : ofCustomer(second, third);
     case "share":
       return second !== undefined && third === undefined ? { page: "share", token: second } : missing;
+    case "passkeys":
+      return second === undefined ? { page: "passkeys" } : missing;
+    case "account":
+      return second === undefined ? { page: "own" } : missing;
     case "log":
       if (second === undefined) return { page: "log" };
       if (second !== "entries") return missing;

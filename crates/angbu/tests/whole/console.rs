@@ -1,16 +1,43 @@
 //! The console in a real browser, over its real centre: signs in, changes the one-time password, opens every page at
 //! desktop and phone width, in the dark and in three languages; pictures are kept in the target folder.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::process::{call, demo, succeed, until};
+use super::process::{Process, call, demo, succeed, until};
 
 #[test]
-fn every_page_opens_in_a_browser() {
+fn every_page_opens_in_english() {
+    look_at("en");
+}
+
+#[test]
+fn every_page_opens_in_korean_and_japanese() {
+    look_at("ko,ja");
+}
+
+#[test]
+fn log_and_accounts_are_used() {
+    look_at("log,accounts");
+}
+
+#[test]
+fn periods_and_graphs_are_used() {
+    look_at("parties,use");
+}
+
+#[test]
+fn passkeys_are_registered_and_revoked() {
     let folder = tempfile::tempdir().unwrap();
     let mut centre = demo(folder.path());
-    let password = centre.event("operator-made")["one_time_password"].as_str().unwrap().to_owned();
+    browse("passkeys.mjs", &mut centre, &[]);
+    centre.interrupt();
+}
+
+/// Looks at some of the console's parts, over a centre that has an agent with a verdict.
+fn look_at(parts: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut centre = demo(folder.path());
     for _ in 0..3 {
         centre.event("exchange");
     }
@@ -18,17 +45,28 @@ fn every_page_opens_in_a_browser() {
         let agents = call(&centre, "GET", "/api/v1/time/agents", None).json();
         (agents["agents"][0]["verdict"] == "within").then_some(())
     });
+    let pictures = browse("screenshots.mjs", &mut centre, &[parts]);
+    assert!(std::fs::read_dir(&pictures).unwrap().count() > 5, "pictures are kept in {}", pictures.display());
+    centre.interrupt();
+}
+
+/// Runs one of the console's scripts as the site's first operator; says where it keeps its pictures.
+fn browse(script: &str, centre: &mut Process, more: &[&str]) -> PathBuf {
+    let made = centre.event("operator-made");
+    let password = made["one_time_password"].as_str().unwrap();
     let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web");
     let pictures = Path::new(env!("CARGO_TARGET_TMPDIR")).join("console");
     std::fs::create_dir_all(&pictures).unwrap();
+    // No passkey is for an IP address.
+    let url = centre.text("http").replace("127.0.0.1", "localhost");
     succeed(
         Command::new("node")
-            .arg(web.join("console/scripts/screenshots.mjs"))
-            .args([centre.text("http"), "operator", &password])
+            .arg(web.join("console/scripts").join(script))
+            .args([url.as_str(), "operator", password])
             .arg(&pictures)
             .arg("a longer password than before")
+            .args(more)
             .current_dir(&web),
     );
-    assert!(std::fs::read_dir(&pictures).unwrap().count() > 5, "pictures are kept in {}", pictures.display());
-    centre.interrupt();
+    pictures
 }

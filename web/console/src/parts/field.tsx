@@ -43,8 +43,8 @@ function Around(props: Shared & { readonly children: (described: Described) => C
 
 export function Field(
   props: Shared & {
-    readonly type?: "text" | "password" | "tel" | "date";
-    readonly autocomplete?: "username" | "current-password" | "new-password";
+    readonly type?: "text" | "password" | "tel" | "date" | "digits";
+    readonly autocomplete?: "username" | "current-password" | "new-password" | "one-time-code";
     readonly value?: string;
     readonly focus?: boolean;
     readonly optional?: boolean;
@@ -68,6 +68,8 @@ export function Field(
             return <input {...input} type="password" />;
           case "tel":
             return <input {...input} type="tel" />;
+          case "digits":
+            return <input {...input} type="text" inputMode="numeric" />;
           case "date":
             return <input {...input} type="date" />;
           default:

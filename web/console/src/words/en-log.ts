@@ -75,6 +75,8 @@ export const log = {
   "kind.account.machine": "machine joined",
   "kind.account.token": "API token",
   "kind.account.webhook": "webhook",
+  "kind.passkey.change": "passkey registered or revoked",
+  "kind.passkey.use": "sign-in by passkey",
   "kind.time.enrolment": "agent enrolled",
   "kind.time.segment": "measurements",
   "kind.time.alarm": "clock moved",

@@ -1,4 +1,5 @@
 import { accounts } from "./en-accounts";
+import { signIn } from "./en-sign-in";
 import { log } from "./en-log";
 import { parties } from "./en-parties";
 import { notices } from "./en-notices";
@@ -10,6 +11,7 @@ import type { Catalogue } from "./catalogue";
 export const en = {
   ...log,
   ...accounts,
+  ...signIn,
   ...parties,
   ...notices,
   // The frame

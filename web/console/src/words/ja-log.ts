@@ -69,6 +69,8 @@ export const log: Catalogue<typeof en> = {
   "kind.account.machine": "機器の登録",
   "kind.account.token": "APIトークン",
   "kind.account.webhook": "Webhook",
+  "kind.passkey.change": "パスキーの登録・取り消し",
+  "kind.passkey.use": "パスキーによるログイン",
   "kind.time.enrolment": "エージェントの登録",
   "kind.time.segment": "測定",
   "kind.time.alarm": "時計の変更",

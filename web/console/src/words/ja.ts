@@ -1,6 +1,7 @@
 // 日本語。形と引数は英語の一覧と同じ。
 import type { Words } from "./en";
 import { accounts } from "./ja-accounts";
+import { signIn } from "./ja-sign-in";
 import { log } from "./ja-log";
 import { parties } from "./ja-parties";
 import { notices } from "./ja-notices";
@@ -8,6 +9,7 @@ import { notices } from "./ja-notices";
 export const ja: Words = {
   ...log,
   ...accounts,
+  ...signIn,
   ...parties,
   ...notices,
   language: "日本語",

@@ -67,6 +67,8 @@ export const log: Catalogue<typeof en> = {
   "kind.account.machine": "장비 등록",
   "kind.account.token": "API 토큰",
   "kind.account.webhook": "웹훅",
+  "kind.passkey.change": "패스키 등록·회수",
+  "kind.passkey.use": "패스키 로그인",
   "kind.time.enrolment": "에이전트 등록",
   "kind.time.segment": "측정",
   "kind.time.alarm": "시계 변경",

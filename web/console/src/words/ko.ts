@@ -1,6 +1,7 @@
 // 한국어. 형태와 매개변수는 영어 목록과 같다.
 import type { Words } from "./en";
 import { accounts } from "./ko-accounts";
+import { signIn } from "./ko-sign-in";
 import { log } from "./ko-log";
 import { parties } from "./ko-parties";
 import { notices } from "./ko-notices";
@@ -8,6 +9,7 @@ import { notices } from "./ko-notices";
 export const ko: Words = {
   ...log,
   ...accounts,
+  ...signIn,
   ...parties,
   ...notices,
   language: "한국어",

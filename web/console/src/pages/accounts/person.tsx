@@ -1,11 +1,12 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { answer, api, type Person } from "@angbu/shared/client";
-import { FormDialog, Mistake, textOf } from "../../parts/dialog";
+import { answer, api, type Person, Refused } from "@angbu/shared/client";
+import { FormDialog, Mistake, OnceDialog, textOf } from "../../parts/dialog";
 import { Fact } from "../../parts/facts";
+import { PasskeyTable } from "../../parts/passkeys";
 import { Field, SelectField } from "../../parts/field";
 import { Loaded } from "../../parts/loaded";
-import { Notice } from "../../parts/refusal";
+import { Notice, Refusal } from "../../parts/refusal";
 import { Sure } from "../../parts/sure";
 import { useTitle } from "../../parts/title";
 import { When } from "../../parts/when";
@@ -103,10 +104,57 @@ function Shown({ person, reload }: { readonly person: Person; readonly reload: (
           )}
         </div>
       )}
+      {!person.erased && !person.disabled && <Passkeys person={person} />}
       {asking === "change" && <Change person={person} close={close} />}
       {(asking === "disable" || asking === "enable") && <Switch person={person} disabled={asking === "disable"} close={close} />}
       {asking === "erase" && <Erase person={person} close={close} done={setErasure} />}
     </>
+  );
+}
+
+function Passkeys({ person }: { readonly person: Person }): JSX.Element {
+  const { words } = useSpeech();
+  const may = useMay();
+  const path = { person: person.id };
+  const [link, setLink] = useState<string>();
+  const loaded = useResource(person.id, () => answer(api.GET("/api/v1/people/{person}/passkeys", { params: { path } })));
+  const revoke = async (passkey: string): Promise<void> => {
+    await answer(api.DELETE("/api/v1/people/{person}/passkeys/{passkey}", { params: { path: { ...path, passkey } } }));
+    loaded.reload();
+  };
+  const make = async (): Promise<void> => setLink((await answer(api.POST("/api/v1/people/{person}/passkeys", { params: { path } }))).url);
+  return (
+    <>
+      <h2>{words.passkeys}</h2>
+      <Loaded of={loaded}>{({ passkeys }) => <PasskeyTable passkeys={passkeys} {...(may("people.manage") ? { revoke } : {})} />}</Loaded>
+      {may("people.manage") && <LinkButton text={words.passkeyLink} make={make} />}
+      {link !== undefined && (
+        <OnceDialog title={words.passkeyLinkFor({ name: person.login_id })} close={() => setLink(undefined)} secret={link}>
+          <p>{words.passkeyLinkOnce}</p>
+        </OnceDialog>
+      )}
+    </>
+  );
+}
+
+function LinkButton({ text, make }: { readonly text: string; readonly make: () => Promise<void> }): JSX.Element {
+  const [refused, setRefused] = useState<Refused>();
+  const click = async (): Promise<void> => {
+    setRefused(undefined);
+    try {
+      await make();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      setRefused(error);
+    }
+  };
+  return (
+    <div class="actions">
+      <button type="button" onClick={() => void click()}>
+        {text}
+      </button>
+      {refused !== undefined && <Refusal refused={refused} />}
+    </div>
   );
 }
 
