@@ -91,6 +91,8 @@ impl Role {
                 Scope::KeysVerify,
                 Scope::KeysRead,
                 Scope::KeysManage,
+                Scope::RequestsMake,
+                Scope::RequestsRead,
             ],
             Self::Registrar => &[
                 Scope::CustomersRead,
@@ -107,8 +109,9 @@ impl Role {
                 Scope::TimeReport,
                 Scope::EvidenceRead,
                 Scope::KeysRead,
+                Scope::RequestsRead,
             ],
-            Self::RelyingParty => &[Scope::EvidenceAppend, Scope::KeysVerify],
+            Self::RelyingParty => &[Scope::EvidenceAppend, Scope::KeysVerify, Scope::RequestsMake],
             Self::Agent | Self::Device => &[],
         };
         let whole = reach == Reach::Site;

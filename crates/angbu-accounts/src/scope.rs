@@ -45,11 +45,15 @@ pub enum Scope {
     KeysManage,
     /// Making one-time keys in people's stead, which proves nothing about them.
     KeysGenerate,
+    /// Asking people to sign in or to agree to something: a relying party's scope. It reads what it asked itself.
+    RequestsMake,
+    /// Reading what relying parties asked, and how it ended.
+    RequestsRead,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Operator,
         Self::SiteRead,
         Self::CustomersRead,
@@ -69,6 +73,8 @@ impl Scope {
         Self::KeysRead,
         Self::KeysManage,
         Self::KeysGenerate,
+        Self::RequestsMake,
+        Self::RequestsRead,
     ];
 
     /// The word for it.
@@ -93,6 +99,8 @@ impl Scope {
             Self::KeysRead => "keys.read",
             Self::KeysManage => "keys.manage",
             Self::KeysGenerate => "keys.generate",
+            Self::RequestsMake => "requests.make",
+            Self::RequestsRead => "requests.read",
         }
     }
 

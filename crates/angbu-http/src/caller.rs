@@ -78,7 +78,7 @@ impl FromRequestParts<Arc<Centre>> for Caller {
             let (id, grant) = centre.token_grant(&secret).await?;
             return Ok(Self { grant, who: Who::Token(id) });
         }
-        let presented = cookie(&parts.headers).ok_or(Refusal::NotSignedIn)?;
+        let presented = cookie(&parts.headers, COOKIE).ok_or(Refusal::NotSignedIn)?;
         if !parts.method.is_safe() && !same_origin(&parts.headers) {
             return Err(Refusal::CrossSite);
         }
@@ -113,10 +113,28 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// The value of the cookie with this name.
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|line| line.to_str().ok())
-        .find_map(|line| line.split(';').find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('=')))
+        .find_map(|line| line.split(';').find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('=')))
+}
+
+/// A cookie that scripts do not see and that no other site's pages send.
+pub(crate) struct Cookie<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) value: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) seconds: i64,
+}
+
+impl Cookie<'_> {
+    /// As it is set.
+    pub(crate) fn text(&self, centre: &Centre) -> String {
+        let Self { name, value, path, seconds } = self;
+        let secure = if centre.speaks_tls() { "; Secure" } else { "" };
+        format!("{name}={value}; Path={path}; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
+    }
 }

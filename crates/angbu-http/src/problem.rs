@@ -75,6 +75,12 @@ pub(crate) enum Refusal {
     /// An enrolment code that is unknown, used, expired or for another name: which is not said.
     #[error("the enrolment code is unknown, used, expired or made for another name; ask for a new one")]
     CodeRefused,
+    /// A request that has ended: no answer changes it any more.
+    #[error("the request has ended ({0}); begin another one")]
+    RequestEnded(angbu_requests::Verdict),
+    /// A request that is bound to another browser, or to none yet.
+    #[error("the request is not open in this browser; open it where it was begun, or begin another one")]
+    OtherBrowser,
     /// A passkey, or an answer by one, that is not good.
     #[error(transparent)]
     Passkey(#[from] angbu_passkeys::Refused),
@@ -161,6 +167,8 @@ impl Refusal {
                 face(S::FORBIDDEN, "password-must-change", "Password must be changed")
             }
             Self::PasswordExpired => face(S::FORBIDDEN, "password-expired", "One-time password has ended"),
+            Self::RequestEnded(_) => face(S::CONFLICT, "request-ended", "Request has ended"),
+            Self::OtherBrowser => face(S::FORBIDDEN, "other-browser", "Not open in this browser"),
             Self::LastOperator => face(S::CONFLICT, "last-operator", "The last operator stays"),
             Self::Erased => face(S::CONFLICT, "erased", "Person was erased"),
             Self::Passkey(_) => face(S::UNPROCESSABLE_ENTITY, "passkey-refused", "Passkey refused"),

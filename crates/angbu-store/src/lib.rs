@@ -17,6 +17,7 @@
 //! | [`third_parties`] | share links, and reports that are kept |
 //! | [`time`] | agents, their exchanges, events and segments |
 //! | [`keys`] | tokens of one-time keys, recovery codes, policies |
+//! | [`requests`] | what relying parties ask of people, and failures that make wait |
 //! | [`deliveries`] | messages on their way out, and customers' webhooks |
 //! | [`passkeys`] | passkeys, and the questions that wait for an answer by one |
 //! | [`evidence`] | outbox, sealed bodies, batches, tiles, counters, proofs |
@@ -42,6 +43,7 @@ pub mod passkeys;
 mod postgres;
 mod queue;
 mod readers;
+pub mod requests;
 mod seal;
 pub mod sequencer;
 pub mod site;

@@ -5,8 +5,8 @@
 use angbu_evidence::Hash;
 use angbu_units::{
     AgentId, CentreId, CodeId, CustomerId, DeliveryId, EntryId, IncidentId, KeyTokenId, MachineId, MessageId,
-    Nanos, NtpServerId, PasskeyId, PersonId, Ppb, ReportId, SessionId, ShareId, StaffId, TokenId, UnixTime,
-    WebhookId,
+    Nanos, NtpServerId, PasskeyId, PersonId, Ppb, ReportId, RequestId, SessionId, ShareId, StaffId, TokenId,
+    UnixTime, WebhookId,
 };
 
 use crate::StoreError;
@@ -373,6 +373,7 @@ ids!(
     CodeId,
     ShareId,
     ReportId,
+    RequestId,
     IncidentId,
     MessageId,
     PasskeyId,

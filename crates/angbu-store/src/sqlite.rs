@@ -18,7 +18,7 @@ use crate::sql::{self, Connection, Next, Row, Value, column};
 use crate::store::unusable;
 
 /// Every migration, in order. One that has been released is never changed; what it made is changed by a later one.
-const MIGRATIONS: [(i64, &str, &str); 10] = [
+const MIGRATIONS: [(i64, &str, &str); 11] = [
     (1, "site", include_str!("../migrations/sqlite/0001_site.sql")),
     (2, "accounts", include_str!("../migrations/sqlite/0002_accounts.sql")),
     (3, "time", include_str!("../migrations/sqlite/0003_time.sql")),
@@ -28,6 +28,7 @@ const MIGRATIONS: [(i64, &str, &str); 10] = [
     (7, "third_parties", include_str!("../migrations/sqlite/0007_third_parties.sql")),
     (8, "incidents", include_str!("../migrations/sqlite/0008_incidents.sql")),
     (10, "keys", include_str!("../migrations/sqlite/0010_keys.sql")),
+    (11, "requests", include_str!("../migrations/sqlite/0011_requests.sql")),
     (12, "passkeys", include_str!("../migrations/sqlite/0012_passkeys.sql")),
 ];
 

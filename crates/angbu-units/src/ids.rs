@@ -161,6 +161,11 @@ random_id!(
     "whk"
 );
 random_id!(
+    /// What a relying party asks of a person (its name, not its secret).
+    RequestId,
+    "req"
+);
+random_id!(
     /// An NTP server as agents name it in their records: a centre's id for a centre,
     /// the first 16 bytes of SHA-256 of `host:port` for any other.
     NtpServerId,

@@ -18,8 +18,8 @@ pub use clock::{Clock, Reading};
 pub use cycle::{CycleTime, CycleTimeError};
 pub use ids::{
     AgentId, CentreId, CodeId, CustomerId, DeliveryId, EntryId, IdError, IncidentId, KeyTokenId, MachineId,
-    MessageId, NtpServerId, PasskeyId, PersonId, ReportId, SessionId, ShareId, StaffId, SubjectId, TokenId,
-    WebhookId,
+    MessageId, NtpServerId, PasskeyId, PersonId, ReportId, RequestId, SessionId, ShareId, StaffId, SubjectId,
+    TokenId, WebhookId,
 };
 pub use language::{Language, UnknownLanguage};
 pub use ntp::{NtpShort, NtpTimestamp};

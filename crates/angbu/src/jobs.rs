@@ -14,6 +14,8 @@ use angbu_store::StoreError;
 const SEGMENTS: Duration = Duration::from_secs(5);
 /// How often it is looked whether something has begun or ended that somebody is to be told of.
 const INCIDENTS: Duration = Duration::from_secs(3);
+/// How often it is looked whether a request's time is over, so that its end is written down though nobody asks for it.
+const REQUESTS: Duration = Duration::from_secs(10);
 /// How often it is looked whether this hour has its manifest, which counts each customer's entries.
 const MANIFESTS: Duration = Duration::from_secs(60);
 /// How often sessions and codes that have ended are cleared away.
@@ -43,6 +45,7 @@ pub(crate) fn spawn(
     let every = |period, job: Job| run(Arc::clone(centre), stop.clone(), period, job);
     tasks.spawn(every(SEGMENTS, Job::Segments));
     tasks.spawn(every(INCIDENTS, Job::Incidents));
+    tasks.spawn(every(REQUESTS, Job::Requests));
     tasks.spawn(every(MANIFESTS, Job::Manifest));
     tasks.spawn(every(CLEARING, Job::Clearing));
     tasks.spawn(every(RESEALING, Job::Resealing));
@@ -56,6 +59,7 @@ pub(crate) fn spawn(
 enum Job {
     Segments,
     Incidents,
+    Requests,
     Manifest,
     Clearing,
     Resealing,
@@ -82,6 +86,7 @@ async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Durat
         let done = match job {
             Job::Segments => centre.close_segments(false).await,
             Job::Incidents => incidents(&centre).await,
+            Job::Requests => centre.end_overdue_requests().await,
             Job::Manifest => centre.append_hourly_manifest().await,
             Job::Clearing => centre.clear_ended().await,
             Job::Resealing => centre.reseal().await,

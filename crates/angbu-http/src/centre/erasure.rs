@@ -45,6 +45,7 @@ impl Because {
 pub(super) fn may_be_erased(kind: &Kind, field: &str) -> bool {
     *kind == Kind::NOTE
         || (*kind == SHARE && field == "holder")
+        || super::requests::is_personal(kind, field)
         || angbu_accounts::is_personal(kind, field)
         || angbu_time::events::is_personal(kind, field)
 }

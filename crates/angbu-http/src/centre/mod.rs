@@ -19,13 +19,14 @@ mod periods;
 mod proofs;
 mod recent;
 mod report;
+mod requests;
 mod retention;
 mod segments;
 mod shares;
 mod site_keys;
 mod state;
-mod throttle;
 mod time;
+mod tries;
 mod webhooks;
 mod witnessed;
 mod witnesses;
@@ -57,11 +58,11 @@ pub(crate) use passkeys::Holder;
 use proofs::KnownEpochs;
 use recent::Recent;
 pub(crate) use report::ReportWish;
+pub(crate) use requests::{Browser, RequestWish, SigningIn};
 pub use retention::Retention;
 pub(crate) use shares::ShareWish;
 use shares::SharesGate;
 pub use state::{SITE_START, clock_history, clock_state_entry};
-use throttle::Throttle;
 pub use witnesses::Witnessed;
 use witnesses::Witnesses;
 
@@ -160,6 +161,8 @@ pub(crate) enum News {
     Mark { customer: CustomerId, agent: String, mark: crate::types::time::Mark },
     /// The centre's own clock changed its state.
     Clock,
+    /// A request is not as it was.
+    Request(angbu_units::RequestId),
 }
 
 /// A running centre, as its routes and jobs see it.
@@ -174,8 +177,7 @@ pub struct Centre {
     news: broadcast::Sender<News>,
     stop: watch::Receiver<bool>,
     witnesses: Witnesses,
-    tries_by_name: Throttle<String>,
-    tries_by_source: Throttle<IpAddr>,
+    sign_ins: meter::Meter<IpAddr>,
     password_places: Semaphore,
     shares: SharesGate,
     recent_tokens: Recent<[u8; 32], TokenRow>,
@@ -222,8 +224,7 @@ impl Centre {
             news: broadcast::Sender::new(NEWS),
             stop: parts.stop,
             witnesses: Witnesses::new(parts.witnesses, parts.require_witnesses),
-            tries_by_name: Throttle::new(),
-            tries_by_source: Throttle::new(),
+            sign_ins: meter::Meter::new(requests::BEGUN_A_MINUTE),
             password_places: Semaphore::new(PASSWORD_PLACES),
             shares: SharesGate::new(),
             recent_tokens: Recent::new(),

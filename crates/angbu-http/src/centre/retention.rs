@@ -61,7 +61,7 @@ impl Centre {
         Ok(more)
     }
 
-    async fn keeps_log(&self) -> Result<bool, StoreError> {
+    pub(super) async fn keeps_log(&self) -> Result<bool, StoreError> {
         let centre = self.site.centre;
         self.store.read(move |snapshot| snapshot.keeps_log(centre)).await
     }

@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use super::asked::Asked;
 use super::meter::Meter;
 use super::report::Report;
-use super::throttle::Throttle;
+use super::tries::{Tried, seconds_up};
 use super::{Centre, append_text, kept, rng};
 use crate::problem::Refusal;
 use crate::types::instant;
@@ -46,7 +46,6 @@ const MOST_FRESH: usize = 32;
 
 /// What keeps share links from costing more than they may.
 pub(crate) struct SharesGate {
-    misses: Throttle<IpAddr>,
     views: Meter<ShareId>,
     places: Semaphore,
     fresh: Mutex<HashMap<ShareId, (Monotonic, Arc<Shared>)>>,
@@ -55,7 +54,6 @@ pub(crate) struct SharesGate {
 impl SharesGate {
     pub(crate) fn new() -> Self {
         Self {
-            misses: Throttle::new(),
             views: Meter::new(VIEWS_A_MINUTE),
             places: Semaphore::new(PLACES),
             fresh: Mutex::new(HashMap::new()),
@@ -209,9 +207,8 @@ impl Centre {
     /// The link with this secret, while it is good.
     async fn share_of(&self, token: &str, source: IpAddr) -> Result<ShareRow, Refusal> {
         let now = self.clock.read();
-        if let Some(wait) = self.shares.misses.wait(&source, now.monotonic) {
-            return Err(Refusal::Throttled { seconds: seconds(wait) });
-        }
+        let tried = Tried::from(source);
+        self.may_try(&tried).await?;
         let row = match Secret::parse(token) {
             Ok(secret) => {
                 let hash = *secret.hash().as_bytes();
@@ -221,7 +218,7 @@ impl Centre {
         };
         // Unknown, ended and taken back look the same.
         let Some(row) = row.filter(|row| !row.revoked && now.wall < row.expires) else {
-            self.shares.misses.failed(source, now.monotonic);
+            self.try_failed(&tried).await?;
             return Err(Refusal::Unknown {
                 what: "share link that is good under this address:",
                 name: "…".into(),
@@ -230,7 +227,7 @@ impl Centre {
         self.shares
             .views
             .take(row.id, now.monotonic)
-            .map_err(|wait| Refusal::Throttled { seconds: seconds(wait) })?;
+            .map_err(|wait| Refusal::Throttled { seconds: seconds_up(wait) })?;
         Ok(row)
     }
 
@@ -297,10 +294,6 @@ fn write_down(
         ("by", by.to_owned()),
     ];
     append_text(tx, SHARE, row.customer, stamp, fields).map(drop)
-}
-
-fn seconds(wait: Nanos) -> u64 {
-    u64::try_from(wait.count() / 1_000_000_000 + 1).unwrap_or(1)
 }
 
 fn show(row: ShareRow, now: UnixTime) -> Share {

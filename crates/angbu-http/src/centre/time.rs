@@ -244,6 +244,7 @@ impl Centre {
                 tx.forget_identifiers(now - proofs::REMEMBERED)?;
                 tx.purge_shared_reports(now, now - SHARED_SETTLED)?;
                 tx.forget_deliveries(now - super::deliveries::SHOWN)?;
+                super::requests::clear(tx, now)?;
                 tx.purge_expired(now)
             })
             .await

@@ -9,18 +9,20 @@ use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use angbu_accounts::{Grant, Name, Role, SESSION_LIFETIME, Scope};
+use angbu_accounts::{Grant, Name, Role, SESSION_LIFETIME, Scope, Secret};
+use angbu_store::accounts::StaffRow;
 use angbu_units::{Language, TokenId};
 
-use super::{Body, Parameters, Parts, instant};
-use crate::caller::{COOKIE, Caller, Source, Who, same_origin};
-use crate::centre::{Centre, CustomerWish, StaffWish, read_grant, read_holder};
+use super::{Body, Parameters, Parts, instant, requests};
+use crate::caller::{COOKIE, Caller, Cookie, Source, Who, same_origin};
+use crate::centre::{Centre, CustomerWish, SigningIn, StaffWish, read_grant, read_holder};
 use crate::problem::Refusal;
 use crate::types::Problem;
 use crate::types::accounts::{
     Customer, CustomerChange, Customers, NewCustomer, NewStaff, NewToken, OfCustomer, OneTimePassword,
     PasswordChange, Session, SignIn, StaffChange, StaffList, StaffMade, StaffMember, TokenMade, Tokens,
 };
+use crate::types::requests::RequestShown;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Centre>> {
     OpenApiRouter::new()
@@ -45,9 +47,12 @@ async fn session(State(centre): State<Arc<Centre>>, caller: Caller) -> Result<Js
     }
 }
 
-/// Sign in
+/// Sign in by a password
+///
+/// Where the member has a token or a passkey too, that is not all: the answer is then a request (202), open in this browser, the
+/// password answered; it is answered to its end like any other, and `POST /api/v1/requests/ID/session` begins the session.
 #[utoipa::path(post, path = "/api/v1/session", tag = "accounts", request_body = SignIn,
-    responses((status = 200, body = Session), (status = "default", body = Problem)))]
+    responses((status = 200, body = Session), (status = 202, body = RequestShown), (status = "default", body = Problem)))]
 async fn sign_in(
     State(centre): State<Arc<Centre>>,
     Source(source): Source,
@@ -57,9 +62,12 @@ async fn sign_in(
     if !same_origin(&headers) {
         return Err(Refusal::CrossSite);
     }
-    let (secret, member) = centre.sign_in(&wish.name, wish.password, source).await?;
-    let cookie = cookie(&centre, &secret.reveal(), SESSION_LIFETIME.count() / 1_000_000_000);
-    Ok(([(header::SET_COOKIE, cookie)], Json(centre.show_session(&member).await?)).into_response())
+    match centre.sign_in(&wish.name, wish.password, source).await? {
+        SigningIn::Session(secret, member) => signed_in(&centre, &secret, &member).await,
+        SigningIn::More(shown, browser) => {
+            Ok(requests::bound(&centre, *shown, StatusCode::ACCEPTED, Some(&browser)))
+        }
+    }
 }
 
 /// Sign out
@@ -285,7 +293,16 @@ async fn revoke_token(
     }
 }
 
+/// The answer that begins a session.
+pub(super) async fn signed_in(
+    centre: &Centre,
+    secret: &Secret,
+    member: &StaffRow,
+) -> Result<Response, Refusal> {
+    let cookie = cookie(centre, &secret.reveal(), SESSION_LIFETIME.count() / 1_000_000_000);
+    Ok(([(header::SET_COOKIE, cookie)], Json(centre.show_session(member).await?)).into_response())
+}
+
 fn cookie(centre: &Centre, value: &str, seconds: i64) -> String {
-    let secure = if centre.speaks_tls() { "; Secure" } else { "" };
-    format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
+    Cookie { name: COOKIE, value, path: "/", seconds }.text(centre)
 }

@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use angbu_accounts::{Joining, JoiningError, LoginId, Name, Reach, Scope, Wish};
+use angbu_requests::Origins;
 
 use super::{Body, Parameters, Parts};
 use crate::caller::{Caller, Source};
@@ -181,7 +182,7 @@ async fn machines(
     Ok(Json(Machines { machines: centre.machines(reach).await? }))
 }
 
-/// Shut a machine out, or let it in again
+/// Shut a machine out, let it in again, or register a relying party's origins
 ///
 /// Needs `machines.manage`. Its token ends while it is shut out.
 #[utoipa::path(patch, path = "/api/v1/machines/{machine}", tag = "accounts",
@@ -194,7 +195,9 @@ async fn change_machine(
     Body(change): Body<MachineChange>,
 ) -> Result<Json<Machine>, Refusal> {
     let reach = caller.require(Scope::MachinesManage)?;
-    Ok(Json(centre.disable_machine(reach, id.parse()?, change.disabled, caller.by()).await?))
+    let origins = change.origins.map(|texts| Origins::read(texts.iter().map(String::as_str))).transpose();
+    let origins = origins.map_err(|error| Refusal::Invalid(format!("origins: {error}")))?;
+    Ok(Json(centre.change_machine(reach, id.parse()?, change.disabled, origins, caller.by()).await?))
 }
 
 /// What letting something of a kind in needs, beside the scope for making codes.

@@ -9,6 +9,7 @@ mod log;
 mod metrics;
 mod passkeys;
 mod people;
+mod requests;
 mod site;
 mod third_parties;
 mod time;
@@ -69,6 +70,7 @@ pub(crate) fn all() -> OpenApiRouter<Arc<Centre>> {
         .merge(incidents::routes())
         .merge(evidence::routes())
         .merge(erasure::routes())
+        .merge(requests::routes())
         .merge(log::routes())
         .merge(site::routes())
 }

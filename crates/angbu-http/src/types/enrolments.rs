@@ -139,6 +139,8 @@ pub(crate) struct Machine {
     pub(crate) name: String,
     /// The customer's name.
     pub(crate) customer: String,
+    /// The origins that browsers may return to from a relying party's requests.
+    pub(crate) origins: Vec<String>,
     /// Base64 of the 32-byte Ed25519 public key that it joined with.
     pub(crate) public_key: String,
     /// RFC 3339 in UTC with nanoseconds.
@@ -156,10 +158,13 @@ pub(crate) struct Machines {
     pub(crate) machines: Vec<Machine>,
 }
 
-/// A change of a machine.
+/// A change of a machine; what is left away stays.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MachineChange {
     /// Whether it is shut out, and its token with it.
-    pub(crate) disabled: bool,
+    pub(crate) disabled: Option<bool>,
+    /// The origins that browsers may return to from a relying party's requests, 8 at most: `https://host[:port]`, or `http://`
+    /// for this machine.
+    pub(crate) origins: Option<Vec<String>>,
 }

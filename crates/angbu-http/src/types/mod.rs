@@ -11,6 +11,7 @@ pub(crate) mod evidence;
 pub(crate) mod incidents;
 pub(crate) mod passkeys;
 pub(crate) mod people;
+pub(crate) mod requests;
 pub(crate) mod third_parties;
 pub(crate) mod time;
 

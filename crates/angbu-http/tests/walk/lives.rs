@@ -66,7 +66,17 @@ async fn sessions_end_when_they_should() {
         (&said["staff"]["role"], &said["staff"]["customer"]["name"]),
         (&json!("registrar"), &json!(OWN))
     );
-    assert_eq!(said["scopes"], json!(["customers.read", "people.read", "people.manage", "enrolments.make"]));
+    assert_eq!(
+        said["scopes"],
+        json!([
+            "customers.read",
+            "people.read",
+            "people.manage",
+            "enrolments.make",
+            "keys.read",
+            "keys.manage"
+        ])
+    );
 
     // Whoever is disabled is out at once, and comes back only with a new session.
     let path = format!("/api/v1/staff/{id}");

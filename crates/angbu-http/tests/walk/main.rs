@@ -12,6 +12,7 @@ mod kept;
 mod lives;
 mod machine;
 mod passkeys;
+mod requests;
 mod roles;
 mod site;
 mod table;

@@ -4,7 +4,7 @@ use angbu_accounts::{Grant, Reach, Role, Scope};
 use axum::http::StatusCode;
 
 use super::site::{Answer, Shows, TestSite};
-use super::table::{CONFIRM, Call, Needs, OTHER, OWN, TABLE, call, needs, routes, webhook};
+use super::table::{CONFIRM, Call, Needs, OTHER, OWN, TABLE, call, needs, request, routes, webhook};
 
 /// Somebody who calls.
 struct Caller {
@@ -158,6 +158,7 @@ async fn lists_end_where_the_reach_ends() {
         webhook(&site, customer).await;
         site.done("POST", &format!("/api/v1/customers/{customer}/test"), &serde_json::json!({})).await;
         site.incident(id).await;
+        site.done("POST", "/api/v1/requests", &request(customer)).await;
     }
     let admin = site.token(Role::CustomerAdmin, Reach::Customer(own)).await;
     for (method, route, needs) in TABLE {

@@ -63,6 +63,17 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/api/v1/session", Needs::Nothing),
     ("DELETE", "/api/v1/session", Needs::Anyone),
     ("POST", "/api/v1/session/password", Needs::Session),
+    ("POST", "/api/v1/session/request", Needs::Nothing),
+    ("GET", "/api/v1/requests", Needs::List(&[RequestsRead])),
+    ("POST", "/api/v1/requests", Needs::Object(&[RequestsMake])),
+    ("GET", "/api/v1/requests/{request}", Needs::Object(&[RequestsRead])),
+    ("GET", "/api/v1/requests/{request}/events", Needs::Object(&[RequestsRead])),
+    // What a browser shows is the secret in the call or the cookie that it got for it.
+    ("POST", "/api/v1/requests/{request}/open", Needs::Nothing),
+    ("GET", "/api/v1/requests/{request}/shown", Needs::Nothing),
+    ("POST", "/api/v1/requests/{request}/answers/password", Needs::Nothing),
+    ("POST", "/api/v1/requests/{request}/cancel", Needs::Nothing),
+    ("POST", "/api/v1/requests/{request}/session", Needs::Nothing),
     ("GET", "/api/v1/session/passkeys", Needs::Session),
     ("POST", "/api/v1/session/passkeys", Needs::Session),
     ("POST", "/api/v1/session/passkeys/begin", Needs::Session),
@@ -148,6 +159,7 @@ pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
             Some(call) => call,
             None => call_of_the_log(site, method, route).await,
         },
+        "requests" => call_of_requests(site, method, route).await,
         "people" | "enrolments" | "machines" => call_of_joiners(site, method, route).await,
         _ => call_of_accounts(site, method, route).await,
     }
@@ -218,6 +230,24 @@ async fn call_of_accounts(site: &TestSite, method: &str, route: &str) -> Call {
             with(route, json!({"secret": "a", "label": "a key", "credential": super::passkeys::nonsense()}))
         }
         _ => get(route),
+    }
+}
+
+/// A wish for a request of a customer's.
+pub(crate) fn request(customer: &str) -> Value {
+    json!({"customer": customer, "purpose": "login", "methods": [["password"]], "show": {"title": "Sign in"}})
+}
+
+async fn call_of_requests(site: &TestSite, method: &str, route: &str) -> Call {
+    if route == "/api/v1/requests" {
+        return if method == "GET" { get(route) } else { with(route, request(OWN)) };
+    }
+    let made = site.done("POST", "/api/v1/requests", &request(OWN)).await;
+    let path = route.replace("{request}", &text(&made, "id"));
+    match route.rsplit('/').next().unwrap() {
+        "open" => with(path, json!({"secret": "a".repeat(52)})),
+        "password" => with(path, json!({"login_id": "nobody", "password": "nothing"})),
+        _ => get(path),
     }
 }
 

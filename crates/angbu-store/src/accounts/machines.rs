@@ -17,6 +17,8 @@ pub struct MachineRow {
     pub kind: String,
     /// Its name, unique among the customer's machines of this kind.
     pub name: String,
+    /// The origins that browsers may return to from it, with a space between them.
+    pub origins: String,
     /// The Ed25519 key that it joined with.
     pub public_key: [u8; 32],
     /// The `account.machine` entry that shows it.
@@ -36,7 +38,7 @@ impl Snapshot<'_> {
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn machine(&self, id: MachineId) -> Result<Option<MachineRow>, StoreError> {
         self.sql.first(
-            "SELECT machine_id, customer_id, kind, name, public_key, entry_id, enrolled, disabled, version
+            "SELECT machine_id, customer_id, kind, name, origins, public_key, entry_id, enrolled, disabled, version
              FROM accounts_machines WHERE machine_id = ?1",
             values![id],
             machine,
@@ -54,7 +56,7 @@ impl Snapshot<'_> {
         name: &str,
     ) -> Result<Option<MachineRow>, StoreError> {
         self.sql.first(
-            "SELECT machine_id, customer_id, kind, name, public_key, entry_id, enrolled, disabled, version
+            "SELECT machine_id, customer_id, kind, name, origins, public_key, entry_id, enrolled, disabled, version
              FROM accounts_machines WHERE customer_id = ?1 AND kind = ?2 AND name = ?3",
             values![customer, kind, name],
             machine,
@@ -67,7 +69,7 @@ impl Snapshot<'_> {
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn machines(&self) -> Result<Vec<MachineRow>, StoreError> {
         self.sql.all(
-            "SELECT machine_id, customer_id, kind, name, public_key, entry_id, enrolled, disabled, version
+            "SELECT machine_id, customer_id, kind, name, origins, public_key, entry_id, enrolled, disabled, version
              FROM accounts_machines ORDER BY kind, name, customer_id LIMIT ?1",
             values![MOST_LISTED],
             machine,
@@ -80,7 +82,7 @@ impl Snapshot<'_> {
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn machines_of(&self, customer: CustomerId) -> Result<Vec<MachineRow>, StoreError> {
         self.sql.all(
-            "SELECT machine_id, customer_id, kind, name, public_key, entry_id, enrolled, disabled, version
+            "SELECT machine_id, customer_id, kind, name, origins, public_key, entry_id, enrolled, disabled, version
              FROM accounts_machines WHERE customer_id = ?1 ORDER BY kind, name LIMIT ?2",
             values![customer, MOST_LISTED],
             machine,
@@ -96,13 +98,14 @@ impl Tx<'_> {
     pub fn insert_machine(&mut self, machine: &MachineRow) -> Result<(), StoreError> {
         self.sql.execute(
             "INSERT INTO accounts_machines
-                 (machine_id, customer_id, kind, name, public_key, entry_id, enrolled, disabled, version)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 (machine_id, customer_id, kind, name, origins, public_key, entry_id, enrolled, disabled, version)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             values![
                 machine.id,
                 machine.customer,
                 machine.kind,
                 machine.name,
+                machine.origins,
                 machine.public_key,
                 machine.entry,
                 machine.enrolled,
@@ -113,16 +116,16 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Shuts a machine out or lets it in again if its row still has `machine.version`, which then is one more; its
+    /// Shuts a machine out or lets it in again, and sets its origins, if its row still has `machine.version`, which then is one more; its
     /// newest entry is `machine.entry`.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when the row was changed meanwhile.
     pub fn update_machine(&mut self, machine: &MachineRow) -> Result<(), StoreError> {
         self.sql.execute_one(
-            "UPDATE accounts_machines SET disabled = ?2, entry_id = ?3, version = version + 1
+            "UPDATE accounts_machines SET disabled = ?2, entry_id = ?3, origins = ?5, version = version + 1
              WHERE machine_id = ?1 AND version = ?4",
-            values![machine.id, machine.disabled, machine.entry, machine.version],
+            values![machine.id, machine.disabled, machine.entry, machine.version, machine.origins],
             StoreError::Conflict { what: "the machine" },
         )
     }
@@ -134,10 +137,11 @@ fn machine(row: &dyn Row) -> Result<MachineRow, StoreError> {
         customer: column(row, 1)?,
         kind: column(row, 2)?,
         name: column(row, 3)?,
-        public_key: column(row, 4)?,
-        entry: column(row, 5)?,
-        enrolled: column(row, 6)?,
-        disabled: column(row, 7)?,
-        version: column(row, 8)?,
+        origins: column(row, 4)?,
+        public_key: column(row, 5)?,
+        entry: column(row, 6)?,
+        enrolled: column(row, 7)?,
+        disabled: column(row, 8)?,
+        version: column(row, 9)?,
     })
 }

@@ -11,7 +11,7 @@ use crate::StoreError;
 use crate::sql::check_migrations;
 
 /// Every migration, in order, with the numbers and names that SQLite's have.
-const MIGRATIONS: [(i64, &str, &str); 10] = [
+const MIGRATIONS: [(i64, &str, &str); 11] = [
     (1, "site", include_str!("../../migrations/postgres/0001_site.sql")),
     (2, "accounts", include_str!("../../migrations/postgres/0002_accounts.sql")),
     (3, "time", include_str!("../../migrations/postgres/0003_time.sql")),
@@ -21,6 +21,7 @@ const MIGRATIONS: [(i64, &str, &str); 10] = [
     (7, "third_parties", include_str!("../../migrations/postgres/0007_third_parties.sql")),
     (8, "incidents", include_str!("../../migrations/postgres/0008_incidents.sql")),
     (10, "keys", include_str!("../../migrations/postgres/0010_keys.sql")),
+    (11, "requests", include_str!("../../migrations/postgres/0011_requests.sql")),
     (12, "passkeys", include_str!("../../migrations/postgres/0012_passkeys.sql")),
 ];
 

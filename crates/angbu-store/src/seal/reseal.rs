@@ -134,6 +134,7 @@ const fn tables(purpose: Purpose) -> &'static [Table] {
             by_id!("deliveries_messages", "message_id", "sealed"),
             by_id!("deliveries_queue", "delivery_id", "target"),
             by_id!("deliveries_webhooks", "webhook_id", "sealed"),
+            by_id!("requests_asked", "request_id", "sealed"),
         ],
         Purpose::Index | Purpose::Log | Purpose::Promise | Purpose::Roughtime => &[],
     }

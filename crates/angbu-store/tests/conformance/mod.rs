@@ -8,6 +8,7 @@ mod keys;
 mod one_time_keys;
 mod passkeys;
 mod people;
+mod requests;
 mod third_parties;
 mod time;
 mod transactions;
@@ -19,6 +20,7 @@ pub(crate) use keys::*;
 pub(crate) use one_time_keys::*;
 pub(crate) use passkeys::*;
 pub(crate) use people::*;
+pub(crate) use requests::*;
 pub(crate) use third_parties::*;
 pub(crate) use time::*;
 pub(crate) use transactions::*;
@@ -60,6 +62,8 @@ macro_rules! conformance {
             tries_that_were_not_judged_are_told_once,
             a_failing_transaction_leaves_its_neighbours_alone,
             a_panicking_transaction_leaves_its_neighbours_alone,
+            requests_have_versions_and_end_once,
+            failures_are_counted_in_buckets,
             snapshots_see_one_state,
             entries_are_proven,
             entries_are_found_by_customer_and_time,

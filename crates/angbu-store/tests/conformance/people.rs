@@ -114,6 +114,7 @@ pub(crate) fn machines_have_versions_and_end_their_tokens(place: &dyn Place) {
     let clock = TestClock::new();
     let store = place.open(clock.clone()).unwrap();
     let row = MachineRow {
+        origins: String::new(),
         id: MachineId::from_bytes([1; 16]),
         customer: customer(1),
         kind: "relying-party".to_owned(),
@@ -157,7 +158,12 @@ pub(crate) fn machines_have_versions_and_end_their_tokens(place: &dyn Place) {
     let find = || store.read_blocking(|s| s.token_by_secret(&[5; 32])).unwrap();
     assert!(find() == Some(token.clone()));
 
-    let shut = MachineRow { disabled: true, entry: EntryId::from_bytes([8; 16]), ..row.clone() };
+    let shut = MachineRow {
+        disabled: true,
+        origins: "https://shop.example".to_owned(),
+        entry: EntryId::from_bytes([8; 16]),
+        ..row.clone()
+    };
     for expected in [Ok(()), Err(StoreError::Conflict { what: "the machine" })] {
         let shut = shut.clone();
         assert_eq!(write(&store, move |tx| tx.update_machine(&shut)), expected);

@@ -13,8 +13,9 @@ use angbu_time::events::{ENROLMENT, Enrolment};
 use angbu_units::{AgentId, CodeId, CustomerId, ProvenInstant, UnixTime};
 
 use super::machines::{self, JoinedMachine};
-use super::{name_needed, people, seconds_up};
+use super::{name_needed, people};
 use crate::centre::passkeys::LINK;
+use crate::centre::tries::Tried;
 use crate::centre::{Centre, append, rng};
 use crate::problem::Refusal;
 use crate::types::enrolments::{EnrolmentKind, OpenCode};
@@ -156,13 +157,11 @@ impl Centre {
         joining: Joining,
         source: IpAddr,
     ) -> Result<(PersonRow, CustomerRow), Refusal> {
-        let reading = self.clock.read();
-        if let Some(wait) = self.tries_by_source.wait(&source, reading.monotonic) {
-            return Err(Refusal::Throttled { seconds: seconds_up(wait) });
-        }
+        let tried = Tried::from(source);
+        self.may_try(&tried).await?;
         let hash = *EnrolmentCode::from_parts(secret, [0; 32]).hash().as_bytes();
         let key = joining.login_id.key().to_owned();
-        let now = reading.wall;
+        let now = self.clock.read().wall;
         // Hashing a password is dear: a stranger without a code does not get that far.
         let invited = self.store.read(move |snapshot| invitation(snapshot, &hash, &key, now)).await?;
         let joined = match invited {
@@ -177,10 +176,10 @@ impl Centre {
                 row.filter(|row| right && !row.disabled).map(|row| (row, customer))
             }
         };
-        joined.ok_or_else(|| {
-            self.tries_by_source.failed(source, reading.monotonic);
-            Refusal::CodeRefused
-        })
+        if joined.is_none() {
+            self.try_failed(&tried).await?;
+        }
+        joined.ok_or(Refusal::CodeRefused)
     }
 
     async fn join_fresh(
@@ -211,10 +210,8 @@ impl Centre {
         + Send
         + 'static,
     ) -> Result<T, Refusal> {
-        let reading = self.clock.read();
-        if let Some(wait) = self.tries_by_source.wait(&source, reading.monotonic) {
-            return Err(Refusal::Throttled { seconds: seconds_up(wait) });
-        }
+        let tried = Tried::from(source);
+        self.may_try(&tried).await?;
         // A code that was made before the log's newest key is bound to the one before.
         let is_proof = |fingerprint| {
             let code = EnrolmentCode::from_parts(wish.secret, fingerprint);
@@ -235,10 +232,10 @@ impl Centre {
         } else {
             None
         };
-        joined.ok_or_else(|| {
-            self.tries_by_source.failed(source, reading.monotonic);
-            Refusal::CodeRefused
-        })
+        if joined.is_none() {
+            self.try_failed(&tried).await?;
+        }
+        joined.ok_or(Refusal::CodeRefused)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Machines that joined: hosts and relying parties.
 
 use angbu_accounts::{Grant, Reach, Role, Secret};
+use angbu_requests::Origins;
 use angbu_store::accounts::{CustomerRow, MachineRow, TokenRow};
 use angbu_store::{Snapshot, StoreError, Tx};
 use angbu_units::{EntryId, MachineId, ProvenInstant};
@@ -29,12 +30,13 @@ impl Centre {
             .await
     }
 
-    /// Shuts a machine within a reach out, or lets it in again.
-    pub(crate) async fn disable_machine(
+    /// Shuts a machine within a reach out or lets it in again, or sets the origins of a relying party.
+    pub(crate) async fn change_machine(
         &self,
         reach: Reach,
         id: MachineId,
-        disabled: bool,
+        disabled: Option<bool>,
+        origins: Option<Origins>,
         by: String,
     ) -> Result<Machine, Refusal> {
         let instant = self.instant();
@@ -42,9 +44,17 @@ impl Centre {
             .store
             .write(move |tx| {
                 let found = tx.machine(id)?.filter(|row| reach.covers(row.customer));
-                let mut row = found.ok_or_else(|| Refusal::unknown("machine", &id.to_string()))?;
-                if row.disabled != disabled {
-                    row.disabled = disabled;
+                let before = found.ok_or_else(|| Refusal::unknown("machine", &id.to_string()))?;
+                let mut row = before.clone();
+                row.disabled = disabled.unwrap_or(row.disabled);
+                if let Some(origins) = origins {
+                    if row.kind != EnrolmentKind::RelyingParty.word() {
+                        let why = "origins: only a relying party has origins that browsers return to";
+                        return Err(Refusal::Invalid(why.into()));
+                    }
+                    row.origins = origins.to_string();
+                }
+                if row != before {
                     row.entry = write_down(tx, &row, "changed", instant, &by)?;
                     tx.update_machine(&row)?;
                 }
@@ -73,6 +83,7 @@ pub(super) fn admit(
         customer: customer.id,
         kind: wish.kind.word().to_owned(),
         name: wish.name.as_str().to_owned(),
+        origins: String::new(),
         public_key: wish.public_key,
         entry: EntryId::from_bytes([0; 16]),
         enrolled: instant.time,
@@ -131,6 +142,7 @@ fn write_down(
         ("machine", row.id.to_string().into_bytes()),
         ("kind", row.kind.clone().into_bytes()),
         ("name", row.name.clone().into_bytes()),
+        ("origins", row.origins.clone().into_bytes()),
         ("public-key", row.public_key.to_vec()),
         ("disabled", yes_or_no(row.disabled).into_bytes()),
         ("change", change.as_bytes().to_vec()),
@@ -145,6 +157,7 @@ fn show(snapshot: &Snapshot<'_>, row: MachineRow) -> Result<Machine, StoreError>
         kind: row.kind,
         name: row.name,
         customer: name_needed(snapshot, row.customer)?,
+        origins: row.origins.split_ascii_whitespace().map(str::to_owned).collect(),
         public_key: STANDARD.encode(row.public_key),
         enrolled_at: instant(row.enrolled),
         disabled: row.disabled,

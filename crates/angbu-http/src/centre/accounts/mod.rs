@@ -10,7 +10,7 @@ mod tokens;
 
 use angbu_evidence::Kind;
 use angbu_store::{Snapshot, StoreError};
-use angbu_units::{CustomerId, Nanos};
+use angbu_units::CustomerId;
 
 pub(crate) use customers::CustomerWish;
 pub(crate) use enrolments::JoinWish;
@@ -43,10 +43,6 @@ fn name_needed(snapshot: &Snapshot<'_>, customer: CustomerId) -> Result<String, 
 /// A yes or no in an entry.
 fn yes_or_no(yes: bool) -> String {
     if yes { "yes" } else { "no" }.to_owned()
-}
-
-fn seconds_up(wait: Nanos) -> u64 {
-    u64::try_from(wait.count() / 1_000_000_000).unwrap_or(0) + 1
 }
 
 /// What a row holds that none of our versions wrote.

@@ -1,62 +1,17 @@
-//! Signing in and out, and passwords.
+//! Sessions and passwords.
 
-use std::net::IpAddr;
-
-use angbu_accounts::{
-    Grant, Name, Password, PasswordHash, Reach, Role, RoleError, SESSION_LIFETIME, Secret, SessionTimes,
-};
+use angbu_accounts::{Grant, Password, PasswordHash, Reach, Role, RoleError, Secret, SessionTimes};
 use angbu_store::StoreError;
-use angbu_store::accounts::{SessionRow, StaffRow};
-use angbu_units::{SessionId, UnixTime};
+use angbu_store::accounts::StaffRow;
 
-use super::{name_of, seconds_up, unreadable};
+use super::{name_of, unreadable};
+use crate::centre::requests::check_standing;
+use crate::centre::tries::Tried;
 use crate::centre::{Centre, rng};
 use crate::problem::Refusal;
 use crate::types::accounts::{CustomerName, RoleWord, Session, SignedIn};
 
 impl Centre {
-    /// Signs a member of the staff in; the secret goes into the browser's cookie.
-    pub(crate) async fn sign_in(
-        &self,
-        name: &str,
-        password: String,
-        source: IpAddr,
-    ) -> Result<(Secret, StaffRow), Refusal> {
-        let reading = self.clock.read();
-        let tried: String = name.chars().take(64).collect();
-        let waits = [
-            self.tries_by_name.wait(&tried, reading.monotonic),
-            self.tries_by_source.wait(&source, reading.monotonic),
-        ];
-        if let Some(wait) = waits.into_iter().flatten().max() {
-            return Err(Refusal::Throttled { seconds: seconds_up(wait) });
-        }
-        let row = match name.parse::<Name>() {
-            Ok(name) => self.store.read(move |snapshot| snapshot.staff_named(name.as_str())).await?,
-            Err(_) => None,
-        };
-        let hash = row.as_ref().map(|row| PasswordHash::from_stored(row.password_hash.clone()));
-        let right = self.check_password(hash, password).await?;
-        let Some(member) = row.filter(|row| right && !row.disabled) else {
-            self.tries_by_name.failed(tried, reading.monotonic);
-            self.tries_by_source.failed(source, reading.monotonic);
-            return Err(Refusal::WrongPassword);
-        };
-        self.tries_by_name.succeeded(&tried);
-        check_standing(&member, reading.wall)?;
-        let secret = Secret::random(&mut rng());
-        let session = SessionRow {
-            id: SessionId::random(&mut rng()),
-            secret_hash: *secret.hash().as_bytes(),
-            staff: member.id,
-            created: reading.wall,
-            last_used: reading.wall,
-            expires: reading.wall + SESSION_LIFETIME,
-        };
-        self.store.write(move |tx| tx.insert_session(&session)).await?;
-        Ok((secret, member))
-    }
-
     /// Who is signed in by a live session, whose last use is noted now and then, and what they may do. It ends at once
     /// for whoever is disabled.
     pub(crate) async fn session_member(&self, secret: &Secret) -> Result<(StaffRow, Grant), Refusal> {
@@ -125,16 +80,15 @@ impl Centre {
         new: String,
         session: &Secret,
     ) -> Result<(), Refusal> {
-        let reading = self.clock.read();
+        let now = self.clock.read().wall;
         // A stolen session must not become a way to guess the password.
-        if let Some(wait) = self.tries_by_name.wait(&member.name, reading.monotonic) {
-            return Err(Refusal::Throttled { seconds: seconds_up(wait) });
-        }
-        check_standing(member, reading.wall)?;
+        let tried = Tried::of_staff(&member.name);
+        self.may_try(&tried).await?;
+        check_standing(member, now)?;
         let new = Password::new(new)?;
         let stored = PasswordHash::from_stored(member.password_hash.clone());
         if !self.check_password(Some(stored), old).await? {
-            self.tries_by_name.failed(member.name.clone(), reading.monotonic);
+            self.try_failed(&tried).await?;
             return Err(Refusal::WrongPassword);
         }
         let hash = self.hash_password(new).await?;
@@ -157,7 +111,7 @@ impl Centre {
     }
 
     /// Compares a password without blocking the other calls; an unknown name takes as long as a known one.
-    pub(super) async fn check_password(
+    pub(in crate::centre) async fn check_password(
         &self,
         hash: Option<PasswordHash>,
         attempt: String,
@@ -196,9 +150,4 @@ pub(super) fn role_word(member: &StaffRow) -> Result<RoleWord, Refusal> {
     RoleWord::of(role_of(member)?).ok_or_else(|| {
         Refusal::Internal(format!("staff {} has a role that is none of the staff's", member.id))
     })
-}
-
-/// A one-time password is good for a while only.
-fn check_standing(member: &StaffRow, now: UnixTime) -> Result<(), Refusal> {
-    if member.password_expires.is_some_and(|end| now >= end) { Err(Refusal::PasswordExpired) } else { Ok(()) }
 }
