@@ -17,6 +17,7 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
         "cluster-crash" => ignored_test(workspace, "angbu", "judge_cluster_crash"),
         "late" => ignored_test(workspace, "angbu", "judge_late"),
         "standstill" => ignored_test(workspace, "angbu", "judge_standstill"),
+        "agents" => ignored_test(workspace, "angbu-http", "judge_agents"),
         "tenmillion" => ignored_test(workspace, "angbu-store", "judge_ten_million"),
         "discipline" => ignored_test(workspace, "angbu-testkit", "judge_discipline"),
         "tampering" => ignored_test(workspace, "angbu-testkit", "judge_tampering"),
@@ -37,6 +38,7 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
              cluster-crash (30 pairs of centres over PostgreSQL, killed under load), \
              late (an exchange that is told a minute too late), \
              standstill (a centre that has the log stands still for 30 s), \
+             agents (ten thousand of them on one centre: how long their page takes), \
              tenmillion (a log of ten million entries: its size, its start, its proofs), \
              discipline (the agent's beside chronyd's, in the same simulated worlds), \
              retention (1,000 agents and a year of summaries: pages, bytes, a report), \

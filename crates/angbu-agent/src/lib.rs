@@ -21,6 +21,7 @@ pub mod machine;
 pub mod ntp;
 pub mod nts;
 mod poll;
+pub mod refclock;
 pub mod roughtime;
 mod run;
 pub mod spool;

@@ -6,6 +6,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "the shell: this crate is where a centre is called")]
 
+pub mod calibration;
 mod client;
 mod connection;
 mod error;

@@ -28,8 +28,9 @@ use tower_http::trace::TraceLayer;
 use utoipa::openapi::OpenApi;
 
 pub use centre::{
-    Centre, Claimed, InForce, NoticeSettings, OwnClock, Parts, Protected, Retention, SITE_START, Seam, Site,
-    TimeService, Tried, UpstreamReading, UpstreamState, Witnessed, clock_history, clock_state_entry, zone,
+    Centre, Claimed, InForce, NoticeSettings, OwnClock, Parts, Protected, Retention, SITE_START, Seam, Seen,
+    Site, TimeService, Tried, UpstreamReading, UpstreamState, Witnessed, clock_history, clock_state_entry,
+    clock_state_row, zone,
 };
 use problem::Refusal;
 

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 
 use angbu_accounts::{CodeError, JoiningError, NameError, PasswordError, RoleError, Scope};
 use angbu_store::StoreError;
+use angbu_time::calibration::CalibrationError;
 use angbu_units::{IdError, TimeError, UnknownLanguage, ZoneError};
 
 use crate::types::Problem;
@@ -313,6 +314,12 @@ impl From<StoreError> for Refusal {
 
 impl From<NameError> for Refusal {
     fn from(error: NameError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<CalibrationError> for Refusal {
+    fn from(error: CalibrationError) -> Self {
         Self::Invalid(error.to_string())
     }
 }

@@ -71,7 +71,7 @@ async fn forward(
                 }
                 Ok(News::Clock) if of_the_site => vec![event("centre", &centre.clock_now().await)],
                 Ok(_) => Vec::new(),
-                Err(RecvError::Lagged(_)) => match centre.agents_of(reach.customer()).await {
+                Err(RecvError::Lagged(_)) => match centre.agents_within(reach.customer()).await {
                     Ok(agents) => agents.iter().map(|agent| event("agent", agent)).collect(),
                     Err(_) => Vec::new(),
                 },

@@ -15,6 +15,7 @@
 //! | [`site`] | the site, its centres, how often each was started |
 //! | [`accounts`] | customers, staff, people, machines, tokens, sessions, enrolment codes |
 //! | [`third_parties`] | share links, and reports that are kept |
+//! | [`operations`] | calibrations, the centres' runs, their clocks' states and sources over time |
 //! | [`time`] | agents, their exchanges, events and segments |
 //! | [`keys`] | tokens of one-time keys, recovery codes, policies |
 //! | [`requests`] | what relying parties ask of people, and failures that make wait |
@@ -39,6 +40,7 @@ mod error;
 pub mod evidence;
 mod guard;
 pub mod keys;
+pub mod operations;
 pub mod passkeys;
 mod postgres;
 mod queue;

@@ -11,8 +11,7 @@
 //!   proves nothing; it is written down beside the verdict.
 
 use angbu_units::{
-    CentreId, ClockVerdict, EntryId, Monotonic, Nanos, NtpServerId, NtpShort, Ppb, ProvenInstant, Reading,
-    UnixTime,
+    CentreId, ClockVerdict, EntryId, Monotonic, Nanos, NtpServerId, Ppb, ProvenInstant, Reading, UnixTime,
 };
 
 use crate::exchange::{Exchange, precision_length};
@@ -50,14 +49,68 @@ pub struct Local {
     pub bound: Nanos,
 }
 
-/// An NTP server that the centre measures.
+/// A source that the centre measures its clock against: an NTP server, a reference clock, or the daemon that keeps one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upstream {
     /// What the configuration calls it.
     pub name: String,
-    /// Its id in the centre's replies: the IPv4 address, or the first four bytes of the MD5 of an IPv6 address.
+    /// Its id in the centre's replies: the IPv4 address, or the first four bytes of the MD5 of an IPv6 address; of a reference
+    /// clock its letters.
     pub reference_id: [u8; 4],
+    /// What it is.
+    pub kind: SourceKind,
 }
+
+/// What a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceKind {
+    /// An NTP server, which the centre measures.
+    Server,
+    /// A reference clock beside the machine, which the centre measures.
+    Receiver {
+        /// How long the oscillator may carry its time on after it is lost.
+        holdover: Nanos,
+    },
+    /// A daemon that keeps this machine's clock, and whose word the operator takes: what rests on it is declared.
+    Daemon,
+}
+
+/// What a source showed of this machine's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceReading {
+    /// What true time is ahead of the wall clock.
+    pub offset: Nanos,
+    /// How far the truth can lie from that.
+    pub bound: Nanos,
+    /// The one-way delay to the source.
+    pub delay: Nanos,
+    /// The leap second that it announces.
+    pub leap: Leap,
+    /// The source's own stratum; 0 is a reference clock.
+    pub stratum: u8,
+    /// The source's own root delay.
+    pub root_delay: Nanos,
+    /// The source's own root dispersion.
+    pub root_dispersion: Nanos,
+}
+
+impl From<&Exchange> for SourceReading {
+    fn from(exchange: &Exchange) -> Self {
+        let source = exchange.source();
+        Self {
+            offset: exchange.offset(),
+            bound: exchange.bound(),
+            delay: exchange.delay(),
+            leap: source.leap,
+            stratum: source.stratum,
+            root_delay: source.root_delay.to_nanos(),
+            root_dispersion: source.root_dispersion.to_nanos(),
+        }
+    }
+}
+
+/// How old what a reference clock showed may be before its loss is told; half of the holdover where that is less.
+const LOST: Nanos = Nanos::from_secs(30);
 
 /// How the centre judges its clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +152,12 @@ impl Settings {
 pub enum Reason {
     /// Proven: upstreams show it.
     Measured,
+    /// Proven: a reference clock beside the machine shows it.
+    Receiver,
+    /// Proven: a reference clock that is lost showed it, and the oscillator carries it on.
+    Holdover,
+    /// Declared: the daemon that keeps the clock says so, and the operator takes its word.
+    Believed,
     /// Declared by the operator.
     Declared,
     /// Nothing is declared and nothing configured.
@@ -122,6 +181,9 @@ impl Reason {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Measured => "measured",
+            Self::Receiver => "receiver",
+            Self::Holdover => "holdover",
+            Self::Believed => "believed",
             Self::Declared => "declared",
             Self::NoReference => "no-reference",
             Self::Starting => "starting",
@@ -184,6 +246,7 @@ impl State {
             ("source", self.source.clone()),
             ("reason", self.reason.code().to_owned()),
             ("stratum", server.stratum.to_string()),
+            ("reference-id", reference(server.reference_id, server.stratum)),
             ("leap", server.leap.bits().to_string()),
             ("root-delay", nanos(server.root_delay)),
             ("root-dispersion", nanos(server.root_dispersion)),
@@ -197,7 +260,7 @@ impl State {
 /// One measurement of an upstream.
 #[derive(Debug, Clone, Copy)]
 struct Measured {
-    exchange: Exchange,
+    shown: SourceReading,
     /// What the reference showed, reckoned at `at`.
     reference: UnixTime,
     at: Monotonic,
@@ -259,6 +322,11 @@ impl CentreClock {
 
     /// An exchange with the upstream of this index, just finished. Says what was found, at the look and by what upstreams agree on.
     pub fn on_upstream(&mut self, index: usize, exchange: Exchange, now: impl Into<Look>) -> Vec<Finding> {
+        self.on_shown(index, SourceReading::from(&exchange), now)
+    }
+
+    /// What the source of this index shows at `now`. Says what was found, as above.
+    pub fn on_shown(&mut self, index: usize, shown: SourceReading, now: impl Into<Look>) -> Vec<Finding> {
         let look = now.into();
         let now = look.reading;
         let mut findings = self.on_check(look);
@@ -267,8 +335,7 @@ impl CentreClock {
         }
         let leapt = self.watch.leapt();
         if let Some(slot) = self.measured.get_mut(index) {
-            let reference = now.wall + exchange.offset();
-            *slot = Some(Measured { exchange, reference, at: now.monotonic, leapt });
+            *slot = Some(Measured { shown, reference: now.wall + shown.offset, at: now.monotonic, leapt });
             self.answered = true;
             self.reference_time = now.wall;
             // A declaration stays void: what was moved once is not the reference that was declared.
@@ -285,7 +352,11 @@ impl CentreClock {
     fn shown(&mut self, now: Reading) -> Vec<Finding> {
         let intervals = self.intervals(now);
         let Some((low, high, best)) = agreement(&intervals) else { return Vec::new() };
-        let leap = best.measured.exchange.source().leap;
+        // A daemon's word shows nothing.
+        if best.upstream.kind == SourceKind::Daemon {
+            return Vec::new();
+        }
+        let leap = best.measured.shown.leap;
         let bound = (high - low).half() + Nanos::new(1);
         self.watch.shown(Shown { server: AGREED, offset: low + bound, bound, leap })
     }
@@ -323,32 +394,50 @@ impl CentreClock {
         if error_bound > self.settings.most_bound {
             return self.unproven(Reason::TooFar, now);
         }
-        let source = best.measured.exchange.source();
+        let source = &best.measured.shown;
         let stratum = source.stratum.saturating_add(1);
-        let round_trip = best.measured.exchange.delay().abs().times(2);
+        let round_trip = source.delay.abs().times(2);
         // What a client adds up, root delay / 2 + root dispersion, is at least the bound: the best upstream's interval
         // contains what all agree on.
-        let root_delay = source.root_delay.to_nanos() + round_trip;
+        let root_delay = source.root_delay + round_trip;
         let root_dispersion = best.bound - root_delay.half() + best.offset.abs();
         let server = ServerState {
             leap: source.leap,
             stratum,
             precision: self.settings.precision,
             root_delay,
-            root_dispersion: root_dispersion.max(NtpShort::to_nanos(source.root_dispersion)),
+            root_dispersion: root_dispersion.max(source.root_dispersion),
             reference_id: best.upstream.reference_id,
             reference_time: self.reference_time,
             as_of: now.wall,
         };
         let server = if stratum < MAX_STRATUM { server } else { self.unsynchronised(now) };
+        let (verdict, reason) = match best.upstream.kind {
+            SourceKind::Server => (ClockVerdict::Proven, Reason::Measured),
+            SourceKind::Receiver { holdover }
+                if now.monotonic - best.measured.at > LOST.min(holdover.half()) =>
+            {
+                (ClockVerdict::Proven, Reason::Holdover)
+            }
+            SourceKind::Receiver { .. } => (ClockVerdict::Proven, Reason::Receiver),
+            SourceKind::Daemon => (ClockVerdict::Declared, Reason::Believed),
+        };
         State {
-            verdict: ClockVerdict::Proven,
+            verdict,
             error_bound,
-            reason: Reason::Measured,
+            reason,
             source: best.upstream.name.clone(),
             server,
             kernel: self.watch.last().kernel,
         }
+    }
+
+    /// Within what all sources but the one of this index agree that true time is ahead of the wall clock.
+    pub fn agreed_without(&self, index: usize, now: Reading) -> Option<selection::Interval> {
+        let mut others = self.clone();
+        *others.measured.get_mut(index)? = None;
+        let (low, high, _) = agreement(&others.intervals(now))?;
+        Some(selection::Interval { low, high })
     }
 
     /// What each upstream says now. The reference is carried from the measurement by the monotonic clock, so that a wall clock
@@ -357,12 +446,18 @@ impl CentreClock {
         let pairs = self.measured.iter().zip(&self.settings.upstreams);
         let fresh = pairs.filter_map(|(measured, upstream)| Some((measured.as_ref()?, upstream)));
         fresh
-            .filter(|(measured, _)| now.monotonic - measured.at <= self.settings.patience)
+            .filter(|(measured, upstream)| {
+                let patience = match upstream.kind {
+                    SourceKind::Receiver { holdover } => holdover,
+                    SourceKind::Server | SourceKind::Daemon => self.settings.patience,
+                };
+                now.monotonic - measured.at <= patience
+            })
             .map(|(measured, upstream)| {
                 let age = now.monotonic - measured.at;
                 let leapt = self.watch.leapt() - measured.leapt;
                 let offset = measured.reference + age - leapt - now.wall;
-                let bound = measured.exchange.bound() + self.settings.drift.over(age);
+                let bound = measured.shown.bound + self.settings.drift.over(age);
                 Interval { low: offset - bound, high: offset + bound, offset, bound, measured, upstream }
             })
             .collect()
@@ -440,6 +535,21 @@ const fn moved(finding: &Finding) -> Option<Reason> {
     }
 }
 
+/// A reference id as people read it: letters at stratum 0 and 1 and where nothing is synchronised, an address above (RFC 5905,
+/// figures 12 and 13).
+pub fn reference(id: [u8; 4], stratum: u8) -> String {
+    if stratum <= 1 || stratum >= MAX_STRATUM {
+        return id
+            .iter()
+            .take_while(|byte| **byte != 0)
+            .map(|byte| char::from(*byte))
+            .filter(char::is_ascii_graphic)
+            .collect();
+    }
+    let [a, b, c, d] = id;
+    format!("{a}.{b}.{c}.{d}")
+}
+
 /// What most of the intervals have in common, and the tightest interval that contains it. None when no stretch lies in more
 /// than half of them.
 fn agreement<'a>(intervals: &[Interval<'a>]) -> Option<(Nanos, Nanos, Interval<'a>)> {
@@ -511,6 +621,7 @@ mod tests {
     use super::*;
     use crate::exchange::Source;
     use crate::kernel_clock::Status;
+    use angbu_units::NtpShort;
     use proptest::prelude::*;
 
     const MS: i64 = 1_000_000;
@@ -527,7 +638,11 @@ mod tests {
     }
 
     fn measuring(count: u8) -> Settings {
-        let upstream = |n: u8| Upstream { name: format!("ntp{n}.example"), reference_id: [192, 0, 2, n] };
+        let upstream = |n: u8| Upstream {
+            name: format!("ntp{n}.example"),
+            reference_id: [192, 0, 2, n],
+            kind: SourceKind::Server,
+        };
         Settings { upstreams: (0..count).map(upstream).collect(), ..Settings::new(-20) }
     }
 
@@ -698,6 +813,71 @@ mod tests {
             clock.state(now).error_bound < Nanos::from_micros(1_100),
             "both intervals together leave less open"
         );
+    }
+
+    fn shown(offset: i64, bound: i64, stratum: u8) -> SourceReading {
+        SourceReading {
+            offset: Nanos::new(offset),
+            bound: Nanos::new(bound),
+            delay: Nanos::ZERO,
+            leap: Leap::None,
+            stratum,
+            root_delay: Nanos::ZERO,
+            root_dispersion: Nanos::new(bound),
+        }
+    }
+
+    fn beside(kind: SourceKind, servers: u8) -> Settings {
+        let mut settings = measuring(servers);
+        let receiver = Upstream { name: "SHM 0".to_owned(), reference_id: *b"GPS\0", kind };
+        settings.upstreams.insert(0, receiver);
+        settings
+    }
+
+    #[test]
+    fn a_receiver_makes_stratum_1_is_carried_on_and_comes_back() {
+        let kind = SourceKind::Receiver { holdover: Nanos::from_secs(600) };
+        let mut clock = CentreClock::start(beside(kind, 0), reading(0, 0));
+        check(&clock, reading(S, S), ClockVerdict::Unproven, Reason::Starting, 16);
+        clock.on_shown(0, shown(2_000, 5_000, 0), reading(S, S));
+        check(&clock, reading(S, S), ClockVerdict::Proven, Reason::Receiver, 1);
+        let state = clock.state(reading(S, S));
+        assert_eq!((state.error_bound, &state.server.reference_id), (Nanos::new(7_000), b"GPS\0"));
+        assert_eq!(state.server.root_delay, Nanos::ZERO);
+        assert!(state.server.root_dispersion >= Nanos::new(7_000));
+        let fields = state.fields(CentreId::from_bytes([1; 16]));
+        assert!(fields.contains(&("reference-id", b"GPS".to_vec())), "{fields:?}");
+        // Lost: told after half a minute, the bound grows by 100 ppm, and in the end nothing is proven.
+        check(&clock, reading(31 * S, 31 * S), ClockVerdict::Proven, Reason::Receiver, 1);
+        check(&clock, reading(32 * S, 32 * S), ClockVerdict::Proven, Reason::Holdover, 1);
+        let carried = clock.state(reading(101 * S, 101 * S)).error_bound;
+        assert_eq!(carried, Nanos::new(7_000) + Nanos::from_millis(10));
+        check(&clock, reading(602 * S, 602 * S), ClockVerdict::Unproven, Reason::Silent, 16);
+        clock.on_shown(0, shown(0, 5_000, 0), reading(700 * S, 700 * S));
+        check(&clock, reading(700 * S, 700 * S), ClockVerdict::Proven, Reason::Receiver, 1);
+    }
+
+    #[test]
+    fn a_receiver_that_lies_is_outvoted() {
+        let kind = SourceKind::Receiver { holdover: Nanos::from_secs(600) };
+        let mut clock = CentreClock::start(beside(kind, 2), reading(0, 0));
+        let now = reading(S, S);
+        clock.on_shown(0, shown(700 * MS, 5_000, 0), now);
+        clock.on_upstream(1, exchange(S, 0, MS, 1), now);
+        check(&clock, now, ClockVerdict::Unproven, Reason::Disagree, 16);
+        clock.on_upstream(2, exchange(S, 0, 2 * MS, 1), now);
+        check(&clock, now, ClockVerdict::Proven, Reason::Measured, 2);
+        let others = clock.agreed_without(0, now).unwrap();
+        assert!(others.low < Nanos::ZERO && others.high > Nanos::ZERO && others.high < Nanos::from_millis(2));
+        assert_eq!(clock.agreed_without(9, now), None);
+    }
+
+    #[test]
+    fn what_a_daemon_says_is_declared() {
+        let mut clock = CentreClock::start(beside(SourceKind::Daemon, 0), reading(0, 0));
+        clock.on_shown(0, shown(-3_000, 50_000, 0), reading(S, S));
+        check(&clock, reading(S, S), ClockVerdict::Declared, Reason::Believed, 1);
+        assert_eq!(clock.state(reading(S, S)).source, "SHM 0");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod agent;
 mod alarm;
+pub mod calibration;
 pub mod centre_clock;
 pub mod chain;
 pub mod children;
@@ -20,6 +21,7 @@ pub mod packet;
 pub mod periods;
 pub mod proof;
 pub mod record;
+pub mod reference;
 pub mod report;
 pub mod roughtime;
 pub mod segment;
@@ -29,6 +31,7 @@ pub mod summary;
 pub mod sync;
 pub mod traceability;
 pub mod trend;
+pub mod uptime;
 pub mod watch;
 mod wire;
 

@@ -16,6 +16,8 @@
 //! Time counts as shown where an exchange with a centre whose clock was not unproven covers it; whether the clock was within a
 //! tolerance is another question, and answered by [`crate::periods`].
 
+use std::collections::BTreeMap;
+
 use angbu_units::{ClockVerdict, Nanos, Ppb, UnixTime};
 
 use crate::exchange::Exchange;
@@ -63,8 +65,71 @@ pub struct Head {
     pub name: String,
     /// What it adds to the bounds below it: zero, or what a calibration says.
     pub bound: Nanos,
-    /// The entries that show it, by log index: the clock state, and a calibration where there is one.
+    /// Who calibrated it, and the certificates' numbers.
+    pub calibrated_by: Vec<String>,
+    /// The entries that show it, by log index: the clock states, and the calibrations.
     pub entries: Vec<u64>,
+}
+
+/// What a chain needs to know of a calibration that was not withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calibrated {
+    /// What was calibrated, as the operator named it.
+    pub subject: String,
+    /// When it was measured.
+    pub measured: UnixTime,
+    /// The first instant at which it is no longer valid.
+    pub valid_until: UnixTime,
+    /// What it leaves open, [`crate::calibration::Calibration::bound`].
+    pub bound: Nanos,
+    /// Who measured, and the certificate's number.
+    pub by: String,
+    /// The log index of its entry.
+    pub entry: u64,
+}
+
+/// Puts calibrations at the head of the heads that are the site's own: reference clocks, and clocks that it declared. What time
+/// servers of others stand on, their operators show.
+///
+/// A head is cut where a calibration begins or ends. Of several calibrations of one subject the newest measurement counts; where
+/// several subjects are calibrated, nothing says which of them was the reference then, so the widest bound counts.
+pub fn under_calibrations(heads: Vec<Head>, calibrations: &[Calibrated]) -> Vec<Head> {
+    let mut cuts: Vec<UnixTime> =
+        calibrations.iter().flat_map(|one| [one.measured, one.valid_until]).collect();
+    cuts.sort_unstable();
+    cuts.dedup();
+    let ends: Vec<_> = heads.iter().skip(1).map(|next| next.since).chain([UnixTime::MAX]).collect();
+    let mut cut = Vec::with_capacity(heads.len());
+    for (head, end) in heads.into_iter().zip(ends) {
+        if !matches!(head.kind, HeadKind::ReferenceClock | HeadKind::Declared) {
+            cut.push(head);
+            continue;
+        }
+        let within = cuts.iter().copied().filter(|at| head.since < *at && *at < end);
+        for since in std::iter::once(head.since).chain(within) {
+            let piece = calibrated_at(Head { since, ..head.clone() }, calibrations);
+            if cut.last().is_none_or(|last: &Head| Head { since, ..last.clone() } != piece) {
+                cut.push(piece);
+            }
+        }
+    }
+    cut
+}
+
+fn calibrated_at(mut head: Head, calibrations: &[Calibrated]) -> Head {
+    let mut newest: BTreeMap<&str, &Calibrated> = BTreeMap::new();
+    for one in calibrations.iter().filter(|one| one.measured <= head.since && head.since < one.valid_until) {
+        let of_subject = newest.entry(&one.subject).or_insert(one);
+        if (of_subject.measured, of_subject.entry) < (one.measured, one.entry) {
+            *of_subject = one;
+        }
+    }
+    for one in newest.into_values() {
+        head.bound = head.bound.max(one.bound);
+        head.calibrated_by.push(one.by.clone());
+        head.entries.push(one.entry);
+    }
+    head
 }
 
 /// One exchange with a centre, as links of the chain.
@@ -351,7 +416,14 @@ mod tests {
 
     fn head(since: i64, kind: HeadKind, micros: i64) -> Head {
         let bound = Nanos::from_micros(micros);
-        Head { since: second(since), kind, name: kind.word().to_owned(), bound, entries: vec![] }
+        Head {
+            since: second(since),
+            kind,
+            name: kind.word().to_owned(),
+            bound,
+            calibrated_by: vec![],
+            entries: vec![],
+        }
     }
 
     /// 100 exchanges, of which the second half rests on a declared clock; then the agent stops.
@@ -394,6 +466,45 @@ mod tests {
         let [narrow, middle, wide] = chain.rungs[..] else { panic!() };
         assert_eq!((narrow.within, middle.within, narrow.outside), (Nanos::ZERO, Nanos::ZERO, Nanos::ZERO));
         assert_eq!(wide.within, chain.proven + chain.declared);
+    }
+
+    #[test]
+    fn calibrations_head_the_references_of_the_site() {
+        let calibrated = |subject: &str, [measured, until]: [i64; 2], micros, entry| Calibrated {
+            subject: subject.to_owned(),
+            measured: second(measured),
+            valid_until: second(until),
+            bound: Nanos::from_micros(micros),
+            by: format!("laboratory, {entry}"),
+            entry,
+        };
+        let heads = vec![
+            head(0, HeadKind::Upstreams, 0),
+            head(100, HeadKind::ReferenceClock, 0),
+            head(900, HeadKind::Unknown, 0),
+            head(950, HeadKind::Declared, 0),
+        ];
+        let calibrations = [
+            calibrated("receiver", [-50, 500], 3, 7),
+            calibrated("receiver", [300, 700], 2, 8),
+            calibrated("spare", [400, 600], 9, 9),
+        ];
+        let told: Vec<_> = under_calibrations(heads.clone(), &calibrations)
+            .into_iter()
+            .map(|head| (head.since.nanos() / 1_000_000_000, head.bound.count() / 1_000, head.entries))
+            .collect();
+        let expected = [
+            (0, 0, vec![]),
+            (100, 3, vec![7]),
+            (300, 2, vec![8]),
+            (400, 9, vec![8, 9]),
+            (600, 2, vec![8]),
+            (700, 0, vec![]),
+            (900, 0, vec![]),
+            (950, 0, vec![]),
+        ];
+        assert_eq!(told, expected);
+        assert_eq!(under_calibrations(heads.clone(), &[]), heads);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use angbu_agent::Stop;
-use angbu_http::{Centre, InForce, OwnClock, clock_history, clock_state_entry};
+use angbu_http::{Centre, InForce, OwnClock, clock_history, clock_state_entry, clock_state_row};
 use angbu_store::Store;
 use angbu_time::centre_clock::{CentreClock, Local, Settings};
 use angbu_time::watch::Finding;
@@ -34,7 +34,8 @@ pub(crate) async fn first_state(
     let mut settings = Settings::new(precision(&**machine));
     settings.upstreams = upstreams.names();
     settings.patience = config.poll_interval.times(4).max(Nanos::from_secs(60));
-    settings.local = config.reference.map(|Reference::Declared| Local {
+    let declared = config.reference.filter(|reference| *reference == Reference::Declared);
+    settings.local = declared.map(|_| Local {
         name: "this machine's own clock".to_owned(),
         stratum: config.stratum.count(),
         bound: config.declared_bound,
@@ -46,7 +47,13 @@ pub(crate) async fn first_state(
     let state = watch.state(now);
     let (draft, body) = clock_state_entry(&state, centre, now)?;
     let entry = draft.id;
-    store.write(move |tx| tx.append(&draft, &body)).await?;
+    let row = clock_state_row(&state, centre, entry, now.wall);
+    store
+        .write(move |tx| {
+            tx.append(&draft, &body)?;
+            tx.insert_clock_state(&row)
+        })
+        .await?;
     let machine = Arc::clone(machine);
     Ok(OwnClock::new(watch, InForce { state, entry, since: now.wall }, history, move || machine.look()))
 }
@@ -54,7 +61,7 @@ pub(crate) async fn first_state(
 /// The running job.
 pub(crate) struct ClockJob {
     stop: Stop,
-    threads: [JoinHandle<()>; 2],
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl ClockJob {
@@ -64,13 +71,12 @@ impl ClockJob {
         own_clock: Arc<OwnClock>,
         announced: Arc<Published>,
         upstreams: &Upstreams,
-        poll_interval: Nanos,
+        config: &ClockConfig,
         clock: Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
         let stop = Stop::new();
-        let asking =
-            upstreams.start(Arc::clone(&own_clock), Arc::clone(&clock), poll_interval, stop.clone())?;
-        let watcher = Watcher { centre, own_clock, announced };
+        let mut threads = upstreams.start(&own_clock, &clock, config, &stop)?;
+        let watcher = Watcher { centre, own_clock, announced, upstreams: upstreams.clone() };
         let until = stop.clone();
         let watching = std::thread::Builder::new()
             .name("clock".into())
@@ -83,7 +89,8 @@ impl ClockJob {
                 }
             })
             .context("cannot start the thread that watches the clock")?;
-        Ok(Self { stop, threads: [asking, watching] })
+        threads.push(watching);
+        Ok(Self { stop, threads })
     }
 
     /// Ends the job and waits for its end.
@@ -101,6 +108,7 @@ struct Watcher {
     centre: Arc<Centre>,
     own_clock: Arc<OwnClock>,
     announced: Arc<Published>,
+    upstreams: Upstreams,
 }
 
 impl Watcher {
@@ -119,6 +127,7 @@ impl Watcher {
                 }
             }
         }
+        self.upstreams.note_own(&state);
         self.announced.set(state.server);
         let in_force = self.own_clock.in_force();
         if !state.differs_from(&in_force.state) {

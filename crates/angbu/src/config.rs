@@ -1,5 +1,6 @@
 //! The configuration of `angbu serve`: one TOML file, unknown keys refused with their position.
 
+mod clock;
 mod notices;
 
 use std::collections::BTreeSet;
@@ -17,6 +18,7 @@ use angbu_http::Retention;
 use angbu_store::{Engine, UrlError};
 use angbu_units::Nanos;
 
+pub use clock::{ClockConfig, DeclaredStratum, Reference, ReferenceId, UpstreamAddress};
 pub(crate) use notices::settings as notice_settings;
 pub use notices::{IncidentsConfig, MailConfig, MailTls, Network, WebhooksConfig};
 
@@ -71,6 +73,18 @@ pub enum ConfigError {
     /// Keys that are replaced too often or too seldom.
     #[error("[nts] rotate is {0}, it must lie between 1 s and 24 h")]
     Rotation(Nanos),
+    /// A receiver of which nobody says how right it is.
+    #[error(
+        "[clock] accuracy is missing: say how far the receiver can be off from UTC, as its maker or its calibration \
+         states it"
+    )]
+    NoAccuracy,
+    /// Pulses without numbers.
+    #[error("[clock] reference = \"pps\" needs upstreams: a pulse does not say which second it begins")]
+    NobodyNumbers,
+    /// A unit that NTP's shared memory does not have.
+    #[error("[clock] shm_unit is a number from 0 to 249")]
+    ShmUnit,
     /// A witness without logs to watch.
     #[error("no log is given: a witness needs the verifier key of each log that it watches (logs, or --log)")]
     NoLogs,
@@ -302,56 +316,6 @@ impl TryFrom<u8> for ThreadCount {
     }
 }
 
-/// What this centre's own clock rests on. With neither upstreams nor a declared reference, the centre says
-/// that its clock is not shown to be right, and so does every verdict.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ClockConfig {
-    /// `declared`: the operator declares this machine's own clock to be the reference. Every verdict says so.
-    pub reference: Option<Reference>,
-    /// The stratum that a declared reference is announced with, 1 to 15.
-    pub stratum: DeclaredStratum,
-    /// How far the operator holds a declared reference to be from UTC at most.
-    #[serde(deserialize_with = "length")]
-    pub declared_bound: Nanos,
-    /// NTP servers (`host` or `host:port`) that this centre measures its clock against.
-    pub upstreams: Vec<String>,
-    /// How often each upstream is asked.
-    #[serde(deserialize_with = "length")]
-    pub poll_interval: Nanos,
-}
-
-/// What may be declared a reference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reference {
-    /// This machine's own clock.
-    Declared,
-}
-
-/// The stratum of a declared reference: 1 to 15.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "u8")]
-pub struct DeclaredStratum(u8);
-
-impl DeclaredStratum {
-    /// The number.
-    pub fn count(self) -> u8 {
-        self.0
-    }
-}
-
-impl TryFrom<u8> for DeclaredStratum {
-    type Error = String;
-    fn try_from(stratum: u8) -> Result<Self, String> {
-        if (1..=15).contains(&stratum) {
-            Ok(Self(stratum))
-        } else {
-            Err("stratum is a number from 1 to 15".into())
-        }
-    }
-}
-
 /// How long what is kept.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -454,18 +418,6 @@ impl Default for NtsConfig {
     }
 }
 
-impl Default for ClockConfig {
-    fn default() -> Self {
-        Self {
-            reference: None,
-            stratum: DeclaredStratum(10),
-            declared_bound: Nanos::from_millis(1),
-            upstreams: Vec::new(),
-            poll_interval: Nanos::from_secs(64),
-        }
-    }
-}
-
 impl ServeConfig {
     /// Reads and checks a file.
     ///
@@ -497,6 +449,7 @@ impl ServeConfig {
         }
         self.incidents.check()?;
         self.mail.as_ref().map_or(Ok(()), MailConfig::check)?;
+        self.clock.check()?;
         self.http.check()
     }
 
@@ -642,6 +595,14 @@ mod tests {
             ),
             ("[webhooks]\nnetworks = [\"10.0.0.0/40\"]", "is no network"),
             ("[incidents]\nsilent_polls = 1", "silent_polls from 2 to 1000"),
+            ("[clock]\nreference = \"shm\"", "accuracy is missing"),
+            ("[clock]\nreference = \"pps\"\naccuracy = \"1 us\"", "needs upstreams"),
+            ("[clock]\nreference_id = \"gps\"", "1 to 4 of the characters"),
+            ("[clock]\nreference_id = \"RADIO\"", "1 to 4 of the characters"),
+            ("[clock]\nshm_unit = 250", "0 to 249"),
+            ("[clock]\nupstreams = [\"nts://\"]", "is no upstream"),
+            ("[clock]\nupstreams = [\"https://a\"]", "is no upstream"),
+            ("[clock]\nupstreams = [\"a b\"]", "is no upstream"),
             ("[ntp]\nthreads = 0", "threads is a number from 1 to 64"),
             ("[[customer]]\nname = \"A\"\ntolerance = \"50 ms\"", "cannot stand in a name"),
             ("[[customer]]\nname = \"a\"\ntolerance = \"50\"", "no length of time"),
@@ -649,6 +610,17 @@ mod tests {
             let error = check(text).unwrap_err();
             assert!(error.contains(reason) && !error.contains("secret"), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn upstreams_and_references_are_read() {
+        let text = "[clock]\nreference = \"pps\"\nreference_id = \"GPS\"\naccuracy = \"1 us\"\n\
+                    upstreams = [\"nts://a.example:4461\", \"[2001:db8::1]:123\"]";
+        let clock = check(text).unwrap().clock;
+        assert_eq!(clock.reference_id.unwrap().bytes(), *b"GPS\0");
+        let shown: Vec<_> = clock.upstreams.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["nts://a.example:4461", "[2001:db8::1]:123"]);
+        assert_eq!(clock.upstreams.iter().map(|each| each.protected).collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]

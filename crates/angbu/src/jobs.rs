@@ -26,6 +26,10 @@ const MONTHS: Duration = Duration::from_secs(86_400);
 const KEEPING: Duration = Duration::from_secs(300);
 /// How often it is looked whether a key was retired, whose values are then sealed anew.
 const RESEALING: Duration = Duration::from_secs(2);
+/// How often a centre says that it goes on, so that it is known how long one ran that crashed.
+const GOING_ON: Duration = Duration::from_secs(60);
+/// Over how long what was seen of the clock's sources is summed up.
+const SOURCES: Duration = Duration::from_secs(300);
 
 /// How often it is looked whether a customer's month is over and has no report yet.
 const REPORTS: Duration = Duration::from_secs(300);
@@ -53,6 +57,8 @@ pub(crate) fn spawn(
     tasks.spawn(every(REPORTS, Job::Reports));
     tasks.spawn(every(VIEWS, Job::Views));
     tasks.spawn(every(KEEPING, Job::Keeping(retention)));
+    tasks.spawn(every(GOING_ON, Job::GoingOn));
+    tasks.spawn(every(SOURCES, Job::Sources));
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +73,8 @@ enum Job {
     Reports,
     Views,
     Keeping(Retention),
+    GoingOn,
+    Sources,
 }
 
 async fn incidents(centre: &Centre) -> Result<(), StoreError> {
@@ -89,6 +97,8 @@ async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Durat
             Job::Requests => centre.end_overdue_requests().await,
             Job::Manifest => centre.append_hourly_manifest().await,
             Job::Clearing => centre.clear_ended().await,
+            Job::GoingOn => centre.goes_on().await,
+            Job::Sources => centre.note_sources().await,
             Job::Resealing => centre.reseal().await,
             Job::Reports => centre.make_monthly_reports().await,
             Job::Views => centre.tell_share_views().await,

@@ -13,6 +13,7 @@ mod deliveries;
 mod jobs;
 mod listener;
 pub mod ntp;
+mod reference;
 pub mod roughtime;
 pub mod site;
 mod tls;

@@ -19,8 +19,8 @@ use angbu_agent::RateConfig;
 use angbu_agent::clock::SystemClock;
 use angbu_agent::machine::Machine;
 use angbu_agent::ntp::guard::Policy;
-use angbu_evidence::Kind;
-use angbu_http::{Centre, Parts, Protected, SITE_START, Site, TimeService, UpstreamState};
+use angbu_http::{Centre, Parts, Protected, SITE_START, Seen, Site, TimeService, UpstreamState};
+use angbu_store::operations::RunRow;
 use angbu_store::{Engine, Options, Sequencer, Store, StoreError};
 use angbu_time::server::ServerState;
 use angbu_units::{CentreId, Clock, NtpServerId, TokenId};
@@ -36,7 +36,6 @@ use crate::upstreams::Upstreams;
 use crate::{console, deliveries, jobs, tls, witness};
 use angbu_agent::ntp::server::{Listen, Published, PublishedEpochs, Server};
 
-const STOPPED: Kind = Kind::constant("site.stop");
 /// The name of a site's first operator.
 const FIRST_OPERATOR: &str = "operator";
 /// How often what a first start makes is tried, when another centre of the site makes the same at that moment.
@@ -70,11 +69,11 @@ impl RunningSite {
         // One clock for everything that is compared: readings of two would not belong together.
         let machine = Arc::new(Machine::new());
         let clock: Arc<dyn Clock> = Arc::<Machine>::clone(&machine);
-        let Log { store, origin, centre: centre_id, sequencer } = Log::open(config, &clock).await?;
+        let Log { store, origin, centre: centre_id, run, sequencer } = Log::open(config, &clock).await?;
         let tls = tls::load(&config.http, &config.data)?;
         let web = listen(config.http.listen)?;
         let http = web.local_addr()?;
-        let upstreams = Upstreams::new(&config.clock.upstreams);
+        let upstreams = Upstreams::new(&config.clock);
         let own_clock =
             clock_job::first_state(&store, &config.clock, &upstreams, &machine, centre_id).await?;
         let own_clock = Arc::new(own_clock);
@@ -93,6 +92,7 @@ impl RunningSite {
                 nts_address: time.nts.address,
                 nts_key: time.nts.key,
                 started: clock.read().wall,
+                run,
             },
             own_clock: Arc::clone(&own_clock),
             time_service: time.counters(&upstreams),
@@ -109,7 +109,7 @@ impl RunningSite {
             own_clock,
             time.announced,
             &upstreams,
-            config.clock.poll_interval,
+            &config.clock,
             clock,
         )?;
         let first_password = furnish(&centre, config).await?;
@@ -181,8 +181,8 @@ impl RunningSite {
             self.centre.revoke_token(token).await?;
         }
         self.centre.close_segments(true).await?;
-        let centre = self.centre.site().centre.to_string();
-        self.centre.append_of_site(STOPPED, [("centre", centre)]).await?;
+        self.centre.note_sources().await?;
+        self.centre.record_stop().await?;
         if !self.store.settle(LAST_ENTRIES).await? {
             tracing::warn!(
                 "the last entries are durable but not yet in the log; the next start goes on with them"
@@ -204,15 +204,17 @@ struct Log {
     store: Store,
     origin: String,
     centre: CentreId,
+    /// This run's number among the centre's.
+    run: u64,
     sequencer: Sequencer,
 }
 
 impl Log {
     async fn open(config: &ServeConfig, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
         let store = open_store(config, clock)?;
-        let (origin, centre) = found(&store, config, &**clock).await?;
+        let (origin, centre, run) = found(&store, config, &**clock).await?;
         let sequencer = Sequencer::start(&store, store.log_signers(&origin), centre)?;
-        Ok(Self { store, origin, centre, sequencer })
+        Ok(Self { store, origin, centre, run, sequencer })
     }
 }
 
@@ -334,7 +336,11 @@ fn start_holder(name: &Name) -> String {
 }
 
 /// Makes the site at the first start, and counts this one.
-async fn found(store: &Store, config: &ServeConfig, clock: &dyn Clock) -> anyhow::Result<(String, CentreId)> {
+async fn found(
+    store: &Store,
+    config: &ServeConfig,
+    clock: &dyn Clock,
+) -> anyhow::Result<(String, CentreId, u64)> {
     let now = clock.read().wall;
     let mut tries = 0;
     let (site, centre) = loop {
@@ -347,6 +353,14 @@ async fn found(store: &Store, config: &ServeConfig, clock: &dyn Clock) -> anyhow
                 let centre = tx.start_centre(name.as_str(), now, &mut rng)?;
                 // A run that was killed could not take its token back.
                 tx.revoke_tokens_held_by(&start_holder(&name))?;
+                tx.insert_run(&RunRow {
+                    centre: centre.id,
+                    run: centre.starts,
+                    version: env!("CARGO_PKG_VERSION").to_owned(),
+                    started: now,
+                    seen: now,
+                    stopped: None,
+                })?;
                 Ok::<_, angbu_store::StoreError>((site, centre))
             })
             .await
@@ -362,7 +376,7 @@ async fn found(store: &Store, config: &ServeConfig, clock: &dyn Clock) -> anyhow
         site.origin,
         config.origin
     );
-    Ok((site.origin, centre.id))
+    Ok((site.origin, centre.id, centre.starts))
 }
 
 /// The exchange of keys, its port taken.
@@ -433,6 +447,10 @@ impl TimeService for Counters {
 
     fn upstreams(&self) -> Vec<UpstreamState> {
         self.upstreams.states()
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        self.upstreams.take_seen()
     }
 
     fn roughtime(&self) -> Option<(u64, BTreeMap<&'static str, u64>)> {

@@ -164,7 +164,7 @@ function traceability(customer: string, period: AskedPeriod, nowMs: number): Tra
   return {
     customer,
     period,
-    heads: [{ since, kind: "declared", name: "this machine’s clock", bound_ns: 0, entries: [3] }],
+    heads: [{ since, kind: "reference-clock", name: "PPS", bound_ns: 87, calibrated_by: ["KRISS, 2026-0815"], entries: [3, 41] }],
     agents: agents(customer, nowMs).map((agent) => chain(agent.id, agent.name, period)),
   };
 }

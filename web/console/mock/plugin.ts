@@ -3,12 +3,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Head } from "@angbu/shared/client";
 import type { Plugin } from "vite";
 import { Accounts, type Answer } from "./accounts";
+import { Calibrations, operations } from "./operations";
 import { Log } from "./evidence";
 import { Parties } from "./parties";
 import { Notices } from "./notices";
 import { PASSKEYS, registration } from "./passkeys";
 import { GIVEN, session } from "./roles";
-import { agents, centre, customers, graph } from "./site";
+import { agents, agentsPage, centre, customers, graph } from "./site";
 
 /** The passwords of everybody in roles.ts. The one-time password leads to the page that changes it. */
 const ONE_TIME = "one-time-password";
@@ -35,6 +36,7 @@ export function mock(): Plugin {
 
 class MockCentre {
   readonly #accounts = new Accounts();
+  readonly #calibrations = new Calibrations();
   readonly #log = new Log();
   readonly #parties = new Parties();
   readonly #notices = new Notices();
@@ -70,7 +72,11 @@ class MockCentre {
       const own = who.staff.customer?.name;
       const settled =
         this.#notices.answer(call, url.searchParams, given, own) ??
-        this.#parties.answer(call, url.searchParams, given, Date.now()) ?? this.#accounts.answer(call, url.searchParams, given, who) ?? this.#evidence(call, url.searchParams, given, own) ?? this.#read(call, url, own);
+        this.#parties.answer(call, url.searchParams, given, Date.now()) ??
+        this.#accounts.answer(call, url.searchParams, given, who) ??
+        this.#calibrations.answer(call, given, who.scopes.includes("operator")) ??
+        this.#evidence(call, url.searchParams, given, own) ??
+        this.#read(call, url, own);
       tell(response, call.startsWith("PATCH /customers/") ? this.#read(`GET ${call.slice("PATCH ".length)}`, url, own) : settled);
     }
     return true;
@@ -131,7 +137,9 @@ class MockCentre {
         : call === "GET /customers"
           ? { customers: this.#customers(now, own) }
           : call === "GET /time/agents"
-            ? { agents: agents(own ?? query.get("customer") ?? undefined, now) }
+            ? agentsPage(agents(own ?? query.get("customer") ?? undefined, now), query)
+            : call === "GET /time/operations"
+              ? operations(Date.parse(query.get("from") ?? ""), Date.parse(query.get("to") ?? ""), Number(query.get("points") ?? 200))
             : customer !== undefined
               ? this.#customers(now, own).find((each) => [each.name, each.id].includes(decodeURIComponent(customer)))
               : agent !== undefined

@@ -1,6 +1,6 @@
 // A made-up site for looking at the console without a centre: development only, and nothing of it is built in.
 // Everything follows from the instant asked for, so that two looks at the same instant show the same.
-import type { Agent, Centre, Customer, Graph, Head, Mark, Period, Point, Verdict } from "@angbu/shared/client";
+import type { Agent, Agents, Centre, Customer, Graph, Head, Mark, Period, Point, Verdict } from "@angbu/shared/client";
 
 const MS = 1e6;
 const MINUTE = 60_000;
@@ -104,6 +104,7 @@ export function agents(customer: string | undefined, nowMs: number): Agent[] {
       id: server.id,
       name: server.name,
       customer: server.customer,
+      tolerance_ns: tolerance(server.customer),
       enrolled_at: new Date(begun - server.enrolledAgoMs).toISOString(),
       last_seen: new Date(seen).toISOString(),
       poll_ns: server.pollMs * MS,
@@ -118,6 +119,26 @@ export function agents(customer: string | undefined, nowMs: number): Agent[] {
       reference: "declared",
     };
   });
+}
+
+/** A page of them, as a centre answers. */
+export function agentsPage(all: readonly Agent[], query: URLSearchParams): Agents {
+  const name = query.get("name")?.toLowerCase() ?? "";
+  const found = all.filter((agent) => agent.name.includes(name) || agent.customer.includes(name));
+  const of = (verdict: Verdict): number => found.filter((agent) => agent.verdict === verdict).length;
+  const wanted = found.filter((agent) => query.get("verdict") === null || agent.verdict === query.get("verdict"));
+  const rank = { outside: 0, "not-proven": 1, within: 2 } as const;
+  if (query.get("order") === "trouble") wanted.sort((a, b) => rank[a.verdict] - rank[b.verdict]);
+  const offset = Number(query.get("offset") ?? 0);
+  const end = offset + Number(query.get("limit") ?? wanted.length);
+  return {
+    agents: wanted.slice(offset, end),
+    total: wanted.length,
+    within: of("within"),
+    outside: of("outside"),
+    not_proven: of("not-proven"),
+    next: end < wanted.length ? end : null,
+  };
 }
 
 export function customers(nowMs: number): Customer[] {

@@ -24,19 +24,19 @@ const SAYS = {
   en: {
     overview: ["now"], customer: ["within", "Servers now", "Offset", "Report for this period"], empty: ["angbu enrol agent"],
     log: ["Root", "Verifier key", "Growth", "Witnesses", "Entries by kind", "angbu verify"], entries: ["newest first"],
-    entry: ["of the log:", "it is the signed one", "curl"], centre: ["Stratum", "Answered", "Version"], declared: "declare",
+    entry: ["of the log:", "it is the signed one", "curl"], centre: ["Stratum", "Answered", "Version"], operations: ["the last 7 days", "What ran when", "Calibrations"], servers: ["servers", "Customer"], declared: "declare",
     accounts: { customers: ["This centre serves"], people: ["Accounts"], staff: ["can sign in here"], machines: ["joined"], codes: ["within 24 hours"], tokens: ["scopes allow"] },
     account: ["may be off by", "Each change is an entry", "Webhooks", "Send a test", "Time zone"], incidents: ["Incidents", "Messages"], messages: ["waiting", "by mail and by webhook"],
   },
   ko: {
     overview: ["현재"], customer: ["허용 범위", "현재 서버", "오프셋"], empty: ["angbu enrol agent"],
-    log: ["검증 키", "증가", "증인", "종류별 항목"], entries: ["최근 것부터"], entry: ["로그의 항목", "서명된 루트와 같습니다"], centre: ["스트래텀"], declared: "선언",
+    log: ["검증 키", "증가", "증인", "종류별 항목"], entries: ["최근 것부터"], entry: ["로그의 항목", "서명된 루트와 같습니다"], centre: ["스트래텀"], operations: ["가동 이력", "교정"], servers: ["서버", "고객"], declared: "선언",
     accounts: { customers: ["고객은"], people: ["계정"], staff: ["로그인할 수 있는 계정"], machines: ["등록된 장비"], codes: ["24시간"], tokens: ["토큰으로"] },
     account: ["허용 범위", "항목으로 남습니다", "웹훅", "시간대"], incidents: ["사건"], messages: ["대기", "메일과 웹훅"],
   },
   ja: {
     overview: ["現在"], customer: ["許容範囲", "現在のサーバー", "オフセット"], empty: ["angbu enrol agent"],
-    log: ["検証鍵", "増加", "証人", "種類別のエントリ"], entries: ["新しい順"], entry: ["ログのエントリ", "署名されたルートと同じです"], centre: ["ストラタム"], declared: "宣言",
+    log: ["検証鍵", "増加", "証人", "種類別のエントリ"], entries: ["新しい順"], entry: ["ログのエントリ", "署名されたルートと同じです"], centre: ["ストラタム"], operations: ["稼働の履歴", "校正"], servers: ["サーバー", "顧客"], declared: "宣言",
     accounts: { customers: ["このセンターの顧客"], people: ["アカウント"], staff: ["ログインできるアカウント"], machines: ["登録された機器"], codes: ["24時間以内"], tokens: ["トークンを使い"] },
     account: ["許容範囲", "エントリが残ります", "Webhook", "タイムゾーン"], incidents: ["インシデント"], messages: ["待機", "Webhook"],
   },
@@ -141,6 +141,12 @@ async function pages({ size, language, state, customers }) {
   }
   await open("/centre");
   await picture("centre", [...says.centre, ...declared]);
+  await open("/centre/operations");
+  await page.locator("#calibrations .lead").waitFor({ timeout: 30_000 });
+  await picture("operations", says.operations);
+  await open("/servers");
+  await page.locator("tbody tr").first().waitFor({ timeout: 30_000 });
+  await picture("servers", says.servers);
   await context.close();
 }
 

@@ -6,6 +6,8 @@ import { askCentre, CentreProvider } from "./centre";
 import { Frame } from "./frame";
 import { AccountsPage } from "./pages/accounts";
 import { CentrePage } from "./pages/centre";
+import { OperationsPage } from "./pages/operations";
+import { ServersPage } from "./pages/operations/servers";
 import { CustomerPage } from "./pages/customer";
 import { IncidentsPage } from "./pages/incidents";
 import { LogPage } from "./pages/log";
@@ -149,6 +151,10 @@ function Page({ route }: { readonly route: Route }): JSX.Element {
       return may("customers.change") ? <MessagesPage /> : <NotAllowedPage />;
     case "centre":
       return <CentrePage />;
+    case "operations":
+      return may("time.read") ? <OperationsPage /> : <NotAllowedPage />;
+    case "servers":
+      return may("time.read") ? <ServersPage /> : <NotAllowedPage />;
     case "missing":
       return <MissingPage />;
   }

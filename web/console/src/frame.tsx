@@ -31,11 +31,11 @@ export function Frame({ session, page, signOut, children }: Props): JSX.Element 
 
   const scopes = session?.scopes ?? [];
   const pages = [
-    ["/", words.time, page === "overview" || page === "customer" || page === "party", allows(scopes, "time.read")],
+    ["/", words.time, ["overview", "customer", "party", "servers"].includes(page ?? ""), allows(scopes, "time.read")],
     ["/incidents", words.incidents, page === "incidents" || page === "messages", allows(scopes, "time.read")],
     ["/log", words.log, page === "log" || page === "entries" || page === "entry", true],
     ["/accounts", words.accounts, page === "accounts", partsFor(scopes).length > 0],
-    ["/centre", words.centre, page === "centre", true],
+    ["/centre", words.centre, page === "centre" || page === "operations", true],
   ] as const;
   return (
     <>

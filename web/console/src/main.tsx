@@ -9,6 +9,7 @@ import "./styles/accounts.css";
 import "./styles/log.css";
 import "./styles/parties.css";
 import "./styles/login.css";
+import "./styles/operations.css";
 import "./styles/media.css";
 import { App } from "./app";
 import { RouterProvider } from "./router";

@@ -27,6 +27,8 @@ export type Route =
   | { readonly page: "incidents" }
   | { readonly page: "messages" }
   | { readonly page: "centre" }
+  | { readonly page: "operations" }
+  | { readonly page: "servers" }
   | { readonly page: "missing" };
 
 /** The parts of the accounts, in the order in which they stand beside one another. */
@@ -71,7 +73,10 @@ export function routeOf(path: string): Route {
     case "messages":
       return second === undefined ? { page: "messages" } : missing;
     case "centre":
+      if (second === "operations" && third === undefined) return { page: "operations" };
       return second === undefined ? { page: "centre" } : missing;
+    case "servers":
+      return second === undefined ? { page: "servers" } : missing;
     default:
       return missing;
   }

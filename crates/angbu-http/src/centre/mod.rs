@@ -3,6 +3,7 @@
 
 mod accounts;
 mod asked;
+mod board;
 mod deliveries;
 mod entries;
 mod erasure;
@@ -13,6 +14,7 @@ mod kept;
 mod log;
 mod meter;
 mod notices;
+mod operations;
 mod own_clock;
 mod passkeys;
 mod periods;
@@ -33,7 +35,7 @@ mod witnesses;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use rand::rngs::SysRng;
 use rand_core::{CryptoRng, UnwrapErr};
@@ -46,6 +48,8 @@ use angbu_store::{Published, Store, StoreError, Tx};
 use angbu_units::{CentreId, Clock, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
 
 pub(crate) use accounts::{CustomerWish, JoinWish, PersonWish, StaffWish, read_grant, read_holder};
+use board::Board;
+pub(crate) use board::{AgentsWish, MOST_LISTED};
 pub use deliveries::{Claimed, Tried};
 pub(crate) use entries::EntriesWish;
 pub(crate) use erasure::Because;
@@ -53,6 +57,8 @@ pub(crate) use evidence::Shown;
 pub(crate) use export::{ExportWish, Piece, Table};
 pub(crate) use kept::show as kept_shown;
 pub use notices::{NoticeSettings, zone};
+pub(crate) use operations::CalibrationWish;
+pub use operations::{Seen, clock_state_row};
 pub use own_clock::{InForce, OwnClock, Seam};
 pub(crate) use passkeys::Holder;
 use proofs::KnownEpochs;
@@ -91,6 +97,8 @@ pub struct Site {
     pub nts_key: [u8; 32],
     /// When this run began.
     pub started: UnixTime,
+    /// Its number among this centre's runs.
+    pub run: u64,
 }
 
 /// What the time server counts, and what the upstreams say: read when somebody asks.
@@ -106,6 +114,10 @@ pub trait TimeService: Send + Sync {
     /// What the Roughtime server has answered and what it has not, by reason; none where there is no such server.
     fn roughtime(&self) -> Option<(u64, BTreeMap<&'static str, u64>)> {
         None
+    }
+    /// What was seen of the sources since this was last asked; it is forgotten with the answer.
+    fn seen(&self) -> Vec<Seen> {
+        Vec::new()
     }
 }
 
@@ -167,12 +179,15 @@ pub(crate) enum News {
 
 /// A running centre, as its routes and jobs see it.
 pub struct Centre {
+    /// Itself, for what goes on when its caller is gone.
+    me: Weak<Self>,
     store: Store,
     clock: Arc<dyn Clock>,
     site: Site,
     own_clock: Arc<OwnClock>,
     time_service: Arc<dyn TimeService>,
     epochs: KnownEpochs,
+    board: Board,
     published: watch::Receiver<Option<Arc<Published>>>,
     news: broadcast::Sender<News>,
     stop: watch::Receiver<bool>,
@@ -213,13 +228,15 @@ pub struct Parts {
 impl Centre {
     /// Puts a centre together.
     pub fn new(parts: Parts) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
             store: parts.store,
             clock: parts.clock,
             site: parts.site,
             own_clock: parts.own_clock,
             time_service: parts.time_service,
             epochs: KnownEpochs::default(),
+            board: Board::default(),
             published: parts.published,
             news: broadcast::Sender::new(NEWS),
             stop: parts.stop,

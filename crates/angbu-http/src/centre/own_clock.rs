@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use angbu_time::centre_clock::{CentreClock, History, State};
-use angbu_time::exchange::Exchange;
+use angbu_time::centre_clock::{CentreClock, History, SourceReading, State};
 use angbu_time::record::AlarmKind;
+use angbu_time::selection::Interval;
 use angbu_time::watch::{Finding, Look};
 use angbu_units::{ClockVerdict, EntryId, ProvenInstant, Reading, UnixTime};
 
@@ -101,12 +101,12 @@ impl OwnClock {
         (std::mem::take(&mut watch.found), now, state)
     }
 
-    /// An upstream with this address id has answered.
-    pub fn measured(&self, index: usize, reference_id: [u8; 4], exchange: Exchange) {
+    /// A source, replies naming it by this id, shows something of the clock.
+    pub fn measured(&self, index: usize, reference_id: [u8; 4], shown: SourceReading) {
         let mut watch = self.watch();
         watch.clock.name_upstream(index, reference_id);
         let look = (self.machine)();
-        let findings = watch.clock.on_upstream(index, exchange, look);
+        let findings = watch.clock.on_shown(index, shown, look);
         watch.note(findings, look.reading);
     }
 
@@ -115,6 +115,11 @@ impl OwnClock {
         let findings = watch.clock.on_check(look);
         watch.note(findings, look.reading);
         look
+    }
+
+    /// Within what all sources but the one of this index agree that true time is ahead of the wall clock.
+    pub fn agreed_without(&self, index: usize, now: Reading) -> Option<Interval> {
+        self.watch().clock.agreed_without(index, now)
     }
 
     /// Where the newest step was that no entry says yet; without one, the states meet at `now`.

@@ -8,9 +8,11 @@ use angbu_evidence::Disclosure;
 use angbu_store::accounts::CustomerRow;
 use angbu_store::time::AgentRow;
 use angbu_store::{Snapshot, StoreError};
+use angbu_time::calibration;
+use angbu_time::centre_clock::Reason;
 use angbu_time::periods::{self, DRIFT, Period};
 use angbu_time::record::{Fact, PauseReason, Record};
-use angbu_time::traceability::{self, Head, HeadKind, Step};
+use angbu_time::traceability::{self, Calibrated, Head, HeadKind, Step};
 use angbu_time::trend::{self, Point};
 use angbu_units::{AgentId, ClockVerdict, EntryId, Nanos, UnixTime, Zone};
 
@@ -199,7 +201,7 @@ impl Centre {
     }
 
     /// What the chain began with, one after the other: the states of the centre's clock that made it proven or declared, as their
-    /// entries show them. Whoever adds to what a head is worth, as a calibration does, adds it here.
+    /// entries show them, under the calibrations of what the site calls its own.
     async fn heads(&self, asked: &Asked) -> Result<Vec<Head>, Refusal> {
         let mut states = self.own_clock.states_between(asked.from, asked.until);
         let beyond = states.len().saturating_sub(MOST_HEADS);
@@ -207,17 +209,18 @@ impl Centre {
         let heads = self.store.read(move |snapshot| {
             let heads =
                 states.into_iter().map(|(entry, verdict, since)| head(snapshot, entry, verdict, since));
-            heads.collect::<Result<Vec<_>, StoreError>>()
+            let heads = heads.collect::<Result<Vec<_>, StoreError>>()?;
+            Ok::<_, StoreError>((heads, calibrated(snapshot)?))
         });
-        let mut heads: Vec<Head> = heads.await?;
+        let (mut heads, calibrations): (Vec<Head>, _) = heads.await?;
         heads.dedup_by(|next, one| {
-            let same = (one.kind, &one.name, one.bound) == (next.kind, &next.name, next.bound);
+            let same = (one.kind, &one.name) == (next.kind, &next.name);
             if same {
                 one.entries.append(&mut next.entries);
             }
             same
         });
-        Ok(heads)
+        Ok(traceability::under_calibrations(heads, &calibrations))
     }
 }
 
@@ -252,12 +255,39 @@ fn head(
     let text =
         |name| body.as_ref().and_then(|body: &Disclosure| body.text(name)).unwrap_or_default().to_owned();
     let (kind, name) = match verdict {
+        ClockVerdict::Proven if is_receiver(&text("reason")) => (HeadKind::ReferenceClock, text("source")),
         ClockVerdict::Proven => (HeadKind::Upstreams, text("source")),
         ClockVerdict::Declared => (HeadKind::Declared, text("source")),
         ClockVerdict::Unproven => (HeadKind::Unknown, text("reason")),
     };
     let entries = snapshot.entry_index(entry)?.into_iter().collect();
-    Ok(Head { since, kind, name, bound: Nanos::ZERO, entries })
+    Ok(Head { since, kind, name, bound: Nanos::ZERO, calibrated_by: Vec::new(), entries })
+}
+
+/// Whether a reference clock beside the machine is what made a clock proven.
+fn is_receiver(reason: &str) -> bool {
+    [Reason::Receiver, Reason::Holdover].into_iter().any(|receiver| receiver.code() == reason)
+}
+
+/// The calibrations that stand, as far as the log has them.
+fn calibrated(snapshot: &Snapshot<'_>) -> Result<Vec<Calibrated>, StoreError> {
+    let mut calibrations = Vec::new();
+    for row in snapshot.calibrations()? {
+        if row.withdrawn.is_some() {
+            continue;
+        }
+        if let Some(entry) = snapshot.entry_index(row.entry)? {
+            calibrations.push(Calibrated {
+                subject: row.subject,
+                measured: row.measured,
+                valid_until: row.valid_until,
+                bound: calibration::bound(row.offset, row.uncertainty),
+                by: format!("{}, {}", row.laboratory, row.certificate),
+                entry,
+            });
+        }
+    }
+    Ok(calibrations)
 }
 
 /// The exchanges with centres whose clock was shown, as links of a chain.
@@ -352,6 +382,7 @@ fn show_head(head: Head) -> shown::ChainHead {
         kind: head.kind.word().to_owned(),
         name: head.name,
         bound_ns: head.bound.count(),
+        calibrated_by: head.calibrated_by,
         entries: head.entries,
     }
 }

@@ -17,7 +17,7 @@ use angbu_time::segment::Segment;
 use angbu_time::summary::{self, DAY, HOUR, Held, Input, KEPT_BEFORE, Summary};
 use angbu_units::{AgentId, ClockVerdict, EntryId, Nanos, UnixTime};
 
-use super::time::{Recorded, Shared, tolerances};
+use super::time::{Recorded, centres, tolerances};
 use super::{Centre, append, append_text};
 
 /// How long what is kept.
@@ -212,7 +212,7 @@ impl Kept {
         let summaries = rows.iter().map(|row| read(snapshot, row.entry)).collect::<Result<Vec<_>, _>>()?;
         let seam = rows.last().map_or(from, |row| row.to.max(from));
         Ok(Self {
-            recorded: Recorded::load(snapshot, Shared::load(snapshot)?.centres, row, seam.min(to), to)?,
+            recorded: Recorded::load(snapshot, centres(snapshot)?, row, seam.min(to), to)?,
             events: snapshot.events(row.id, from, to, u64::MAX)?,
             summaries,
             compacted,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use angbu_evidence::{Body, Draft, Entry, Kind};
 use angbu_store::{Snapshot, StoreError};
-use angbu_time::centre_clock::{History, Reason, State};
+use angbu_time::centre_clock::{History, Reason, State, reference};
 use angbu_time::packet::Leap;
 use angbu_units::{CustomerId, EntryId, Reading, UnixTime};
 
@@ -90,7 +90,11 @@ impl Centre {
     pub fn append_clock_state(&self, state: &State, now: Reading) -> Result<EntryId, StoreError> {
         let (draft, body) = clock_state_entry(state, self.site.centre, now)?;
         let id = draft.id;
-        self.store.write_blocking(move |tx| tx.append(&draft, &body))?;
+        let row = super::clock_state_row(state, self.site.centre, id, now.wall);
+        self.store.write_blocking(move |tx| {
+            tx.append(&draft, &body)?;
+            tx.insert_clock_state(&row)
+        })?;
         Ok(id)
     }
 
@@ -166,20 +170,9 @@ fn source(state: &State) -> &'static str {
     match state.reason {
         Reason::Declared => "local",
         Reason::Measured => "upstream",
+        Reason::Receiver | Reason::Holdover => "receiver",
+        Reason::Believed => "daemon",
         _ => "none",
-    }
-}
-
-/// Letters at stratum 0 and 1, an address above (RFC 5905, figures 12 and 13).
-fn reference(id: [u8; 4], stratum: u8) -> String {
-    if stratum <= 1 || stratum >= 16 {
-        id.iter()
-            .take_while(|byte| **byte != 0)
-            .map(|byte| char::from(*byte))
-            .filter(char::is_ascii_graphic)
-            .collect()
-    } else {
-        std::net::Ipv4Addr::from(id).to_string()
     }
 }
 

@@ -1,7 +1,6 @@
 //! Agents: how they stand, their graphs and their uploads.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -19,6 +18,7 @@ use angbu_time::proof::Proof;
 use angbu_time::record::{Fact, Measured, Record};
 use angbu_units::{AgentId, CentreId, ClockVerdict, CustomerId, EntryId, Nanos, ProvenInstant, UnixTime};
 
+use super::board::Standing;
 use super::retention::{HOURS_APART, Kept};
 use super::{Centre, News, proofs};
 use crate::problem::Refusal;
@@ -47,49 +47,17 @@ impl Centre {
                 Reach::Customer(id) => Ok(snapshot.customer(id)?.into_iter().collect()),
             })
             .await?;
-        let mut customers = Vec::with_capacity(rows.len());
-        for row in rows {
-            customers.push(self.customer_now(row).await?);
-        }
-        Ok(customers)
+        let standings = match rows.as_slice() {
+            [only] => self.standings(Some(only.id)).await?,
+            _ => self.standings(None).await?,
+        };
+        Ok(rows.into_iter().map(|row| show_customer(row, &standings)).collect())
     }
 
     /// One customer with how its agents stand.
     pub(crate) async fn customer_now(&self, row: CustomerRow) -> Result<Customer, Refusal> {
-        let agents = self.agents_of(Some(row.id)).await?;
-        let count = |verdict| agents.iter().filter(|agent| agent.verdict == verdict).count() as u64;
-        Ok(Customer {
-            id: row.id.to_string(),
-            name: row.name,
-            tolerance_ns: row.tolerance.count(),
-            contacts: row.contacts,
-            language: row.language,
-            zone: row.zone,
-            revision: row.revision,
-            agents: agents.len() as u64,
-            within: count(VerdictWord::Within),
-            outside: count(VerdictWord::Outside),
-            not_proven: count(VerdictWord::NotProven),
-        })
-    }
-
-    /// The agents of a customer, or all.
-    pub(crate) async fn agents_of(&self, customer: Option<CustomerId>) -> Result<Vec<Agent>, Refusal> {
-        let now = self.clock.read().wall;
-        let views = self
-            .store
-            .read(move |snapshot| {
-                let rows = match customer {
-                    Some(customer) => snapshot.agents_of(customer)?,
-                    None => snapshot.agents()?,
-                };
-                let mut shared = Shared::load(snapshot)?;
-                rows.into_iter()
-                    .map(|row| View::load(snapshot, &mut shared, row, now))
-                    .collect::<Result<Vec<_>, StoreError>>()
-            })
-            .await?;
-        Ok(views.into_iter().map(|view| self.show_agent(&view, now)).collect())
+        let standings = self.standings(Some(row.id)).await?;
+        Ok(show_customer(row, &standings))
     }
 
     /// One agent within a reach.
@@ -99,7 +67,7 @@ impl Centre {
             .store
             .read(move |snapshot| {
                 let Some(row) = snapshot.agent(id)? else { return Ok(None) };
-                View::load(snapshot, &mut Shared::load(snapshot)?, row, now).map(Some)
+                View::load(snapshot, row, now).map(Some)
             })
             .await?;
         let view = view
@@ -275,34 +243,13 @@ impl Centre {
     }
 
     fn show_agent(&self, view: &View, now: UnixTime) -> Agent {
-        let row = &view.row;
         let judged = self.judge(&view.recorded, &view.tolerance, now - Nanos::new(1), now);
-        let (verdict, why) = judged
-            .last()
-            .map_or((Verdict::NotProven, "no-data"), |period| (period.verdict, period.why.code()));
-        let newest = view.recorded.exchanges.last();
-        let flags = newest.map(|exchange| (exchange.flags & STEADY != 0, exchange.flags & IN_SYNC != 0));
-        let (steady, in_sync) = flags.filter(|_| verdict != Verdict::NotProven).unwrap_or((false, false));
-        Agent {
-            id: row.id.to_string(),
-            name: row.name.clone(),
-            customer: view.customer.clone(),
-            enrolled_at: instant(row.enrolled),
-            last_seen: row.last_seen.map(instant),
-            poll_ns: row.poll.map(Nanos::count),
-            verdict: word(verdict),
-            why: why.to_owned(),
-            steady,
-            in_sync,
-            offset_ns: newest.map(|exchange| exchange.offset.count()),
-            bound_ns: newest.map(|exchange| exchange.bound.count()),
-            delay_ns: newest.map(|exchange| exchange.delay.count()),
-            rate_ppb: newest.map(|exchange| exchange.rate.count()),
-            reference: self.own_clock.in_force().state.verdict.into(),
-        }
+        let reference = self.own_clock.in_force().state.verdict;
+        let newest = view.recorded.newest();
+        shown(&view.row, &view.customer, &view.tolerance, newest.as_ref(), judged.last(), reference)
     }
 
-    fn judge(
+    pub(super) fn judge(
         &self,
         recorded: &Recorded,
         tolerance: &[(UnixTime, Nanos)],
@@ -317,6 +264,57 @@ impl Centre {
     }
 }
 
+fn show_customer(row: CustomerRow, standings: &[Standing]) -> Customer {
+    let own: Vec<_> = standings.iter().filter(|standing| standing.customer == row.id).collect();
+    let count = |verdict| own.iter().filter(|standing| standing.agent.verdict == verdict).count() as u64;
+    Customer {
+        id: row.id.to_string(),
+        name: row.name,
+        tolerance_ns: row.tolerance.count(),
+        contacts: row.contacts,
+        language: row.language,
+        zone: row.zone,
+        revision: row.revision,
+        agents: own.len() as u64,
+        within: count(VerdictWord::Within),
+        outside: count(VerdictWord::Outside),
+        not_proven: count(VerdictWord::NotProven),
+    }
+}
+
+/// An agent with the verdict on a period, and the figures of its newest exchange.
+pub(super) fn shown(
+    row: &AgentRow,
+    customer: &str,
+    tolerance: &[(UnixTime, Nanos)],
+    newest: Option<&ExchangeRow>,
+    period: Option<&Period>,
+    reference: ClockVerdict,
+) -> Agent {
+    let (verdict, why) =
+        period.map_or((Verdict::NotProven, "no-data"), |period| (period.verdict, period.why.code()));
+    let flags = newest.map(|exchange| (exchange.flags & STEADY != 0, exchange.flags & IN_SYNC != 0));
+    let (steady, in_sync) = flags.filter(|_| verdict != Verdict::NotProven).unwrap_or((false, false));
+    Agent {
+        id: row.id.to_string(),
+        name: row.name.clone(),
+        customer: customer.to_owned(),
+        tolerance_ns: tolerance.last().map_or(0, |(_, limit)| limit.count()),
+        enrolled_at: instant(row.enrolled),
+        last_seen: row.last_seen.map(instant),
+        poll_ns: row.poll.map(Nanos::count),
+        verdict: word(verdict),
+        why: why.to_owned(),
+        steady,
+        in_sync,
+        offset_ns: newest.map(|exchange| exchange.offset.count()),
+        bound_ns: newest.map(|exchange| exchange.bound.count()),
+        delay_ns: newest.map(|exchange| exchange.delay.count()),
+        rate_ppb: newest.map(|exchange| exchange.rate.count()),
+        reference: reference.into(),
+    }
+}
+
 /// The flags of an exchange's record.
 pub(super) const STEADY: u16 = 1;
 pub(super) const IN_SYNC: u16 = 2;
@@ -325,42 +323,22 @@ pub(super) const IN_SYNC: u16 = 2;
 struct View {
     row: AgentRow,
     customer: String,
-    tolerance: Vec<(UnixTime, Nanos)>,
+    tolerance: Arc<[(UnixTime, Nanos)]>,
     recorded: Recorded,
 }
 
-/// What the views of several agents have in common, read once.
-pub(super) struct Shared {
-    pub(super) centres: Arc<[CentreId]>,
-    /// Name and tolerances of each customer so far.
-    customers: HashMap<CustomerId, (String, Vec<(UnixTime, Nanos)>)>,
-}
-
-impl Shared {
-    pub(super) fn load(snapshot: &Snapshot<'_>) -> Result<Self, StoreError> {
-        let centres = snapshot.centres()?.into_iter().map(|centre| centre.id).collect();
-        Ok(Self { centres, customers: HashMap::new() })
-    }
-}
-
 impl View {
-    fn load(
-        snapshot: &Snapshot<'_>,
-        shared: &mut Shared,
-        row: AgentRow,
-        now: UnixTime,
-    ) -> Result<Self, StoreError> {
-        let known = match shared.customers.entry(row.customer) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => {
-                let name = snapshot.customer(row.customer)?.map(|customer| customer.name).unwrap_or_default();
-                place.insert((name, tolerances(snapshot, row.customer)?))
-            }
-        };
-        let (customer, tolerance) = known.clone();
-        let recorded = Recorded::load(snapshot, Arc::clone(&shared.centres), &row, now, UnixTime::MAX)?;
+    fn load(snapshot: &Snapshot<'_>, row: AgentRow, now: UnixTime) -> Result<Self, StoreError> {
+        let customer = snapshot.customer(row.customer)?.map(|customer| customer.name).unwrap_or_default();
+        let tolerance = tolerances(snapshot, row.customer)?.into();
+        let recorded = Recorded::load(snapshot, centres(snapshot)?, &row, now, UnixTime::MAX)?;
         Ok(Self { row, customer, tolerance, recorded })
     }
+}
+
+/// The site's centres.
+pub(super) fn centres(snapshot: &Snapshot<'_>) -> Result<Arc<[CentreId]>, StoreError> {
+    Ok(snapshot.centres()?.into_iter().map(|centre| centre.id).collect())
 }
 
 /// What an agent has recorded about a period, and a little before it.
@@ -386,6 +364,11 @@ impl Recorded {
         let exchanges = snapshot.exchanges(row.id, before, to, u64::MAX)?;
         let events = snapshot.events(row.id, before.min(event), to, u64::MAX)?;
         Ok(Self { exchanges, events, centres })
+    }
+
+    /// The exchange that shows most of now.
+    pub(super) fn newest(&self) -> Option<ExchangeRow> {
+        self.exchanges.last().cloned()
     }
 
     pub(super) fn observed(&self, centre: impl Fn(UnixTime) -> Option<ClockVerdict>) -> Vec<Observed> {

@@ -7,6 +7,7 @@ mod evidence;
 mod incidents;
 mod log;
 mod metrics;
+mod operations;
 mod passkeys;
 mod people;
 mod requests;
@@ -54,7 +55,7 @@ const _: fn(PathRejection) -> Refusal = Refusal::from;
                        an API token as `Authorization: Bearer …`.",
         license(name = "Apache-2.0 OR MIT")
     ),
-    components(schemas(crate::types::time::Exchange))
+    components(schemas(crate::types::time::Exchange, crate::types::time::AgentOrder))
 )]
 struct Document;
 
@@ -68,6 +69,7 @@ pub(crate) fn all() -> OpenApiRouter<Arc<Centre>> {
         .merge(time::routes())
         .merge(third_parties::routes())
         .merge(incidents::routes())
+        .merge(operations::routes())
         .merge(evidence::routes())
         .merge(erasure::routes())
         .merge(requests::routes())

@@ -19,6 +19,10 @@ use crate::problem::Refusal;
 use crate::types::Problem;
 use crate::types::centre::{Centre, Ntp};
 
+/// What a number for Prometheus says of itself.
+const CALIBRATED_UNTIL: &str =
+    "Until when the calibration that ends last is valid, in seconds since 1970; nothing where there is none.";
+
 pub(super) fn routes() -> OpenApiRouter<Arc<RunningCentre>> {
     OpenApiRouter::new()
         .routes(routes!(centre))
@@ -120,6 +124,9 @@ async fn metrics(State(centre): State<Arc<RunningCentre>>) -> Response {
         "How far true time can lie from this centre's clock.",
         &one(seconds(now.clock.error_bound_ns)),
     );
+    let until = centre.calibrated_until().await.unwrap_or_default();
+    let until: Vec<_> = until.map(|until| (String::new(), seconds(until.nanos()))).into_iter().collect();
+    number("angbu_calibration_valid_until_seconds", "gauge", CALIBRATED_UNTIL, &until);
     number(
         "angbu_clock_stratum",
         "gauge",

@@ -16,13 +16,14 @@ use angbu_units::{AgentId, UnixTime};
 use super::{Body, Parameters, Parts, instant, metrics};
 use crate::attachment;
 use crate::caller::Caller;
-use crate::centre::{Centre, ExportWish, Piece, ReportWish, Table};
+use crate::centre::{AgentsWish, Centre, ExportWish, MOST_LISTED, Piece, ReportWish, Table};
 use crate::export::Format;
 use crate::problem::Refusal;
 use crate::stream;
 use crate::types::Problem;
 use crate::types::time::{
-    Agent, Agents, AgentsQuery, ExportQuery, Graph, GraphQuery, ReportRequest, Uploaded,
+    Agent, AgentListQuery, AgentOrder, Agents, AgentsQuery, ExportQuery, Graph, GraphQuery, ReportRequest,
+    Uploaded,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Centre>> {
@@ -39,16 +40,31 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Centre>> {
 }
 
 /// Agents and how they stand now
-#[utoipa::path(get, path = "/api/v1/time/agents", tag = "time", params(AgentsQuery),
+#[utoipa::path(get, path = "/api/v1/time/agents", tag = "time", params(AgentListQuery),
     responses((status = 200, body = Agents), (status = "default", body = Problem)))]
 async fn agents(
     State(centre): State<Arc<Centre>>,
     caller: Caller,
-    Parameters(query): Parameters<AgentsQuery>,
+    Parameters(query): Parameters<AgentListQuery>,
 ) -> Result<Json<Agents>, Refusal> {
     let reach = caller.require(Scope::TimeRead)?;
     let reach = centre.narrow(reach, query.customer.as_deref()).await?;
-    Ok(Json(Agents { agents: centre.agents_of(reach.customer()).await? }))
+    let limit = match query.limit {
+        None => usize::MAX,
+        Some(limit) => usize::try_from(limit)
+            .ok()
+            .filter(|limit| (1..=MOST_LISTED).contains(limit))
+            .ok_or_else(|| Refusal::Invalid(format!("limit lies between 1 and {MOST_LISTED}")))?,
+    };
+    let wish = AgentsWish {
+        customer: reach.customer(),
+        verdict: query.verdict,
+        name: query.name.map(|name| name.to_lowercase()),
+        by_trouble: query.order == Some(AgentOrder::Trouble),
+        offset: query.offset.map_or(0, |offset| usize::try_from(offset).unwrap_or(usize::MAX)),
+        limit,
+    };
+    Ok(Json(centre.agents_page(&wish).await?))
 }
 
 /// One agent and how it stands now
@@ -92,7 +108,7 @@ async fn agent_metrics(
 ) -> Result<Response, Refusal> {
     let reach = caller.require(Scope::TimeRead)?;
     let reach = centre.narrow(reach, query.customer.as_deref()).await?;
-    let text = metrics::of_agents(&centre.agents_of(reach.customer()).await?, centre.instant().time);
+    let text = metrics::of_agents(&centre.agents_within(reach.customer()).await?, centre.instant().time);
     Ok(([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response())
 }
 

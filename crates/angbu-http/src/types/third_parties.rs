@@ -180,7 +180,9 @@ pub(crate) struct ChainHead {
     pub(crate) name: String,
     /// What the head itself adds. In nanoseconds.
     pub(crate) bound_ns: i64,
-    /// Log indexes of the entries that show it.
+    /// Who calibrated it, with the certificate's number.
+    pub(crate) calibrated_by: Vec<String>,
+    /// Log indexes of the entries that show it: the clock states, then the calibrations.
     pub(crate) entries: Vec<u64>,
 }
 

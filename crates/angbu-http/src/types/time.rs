@@ -7,7 +7,7 @@ use super::ClockVerdictWord;
 use super::evidence::LogGrowth;
 
 /// Whether a clock was right: proven within tolerance, proven outside, or not proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schema(as = Verdict)]
 pub(crate) enum VerdictWord {
@@ -23,6 +23,8 @@ pub(crate) struct Agent {
     pub(crate) name: String,
     /// The customer's name.
     pub(crate) customer: String,
+    /// How far its clock may be off now. In nanoseconds.
+    pub(crate) tolerance_ns: i64,
     /// RFC 3339 in UTC with nanoseconds.
     #[schema(format = DateTime)]
     pub(crate) enrolled_at: String,
@@ -47,10 +49,48 @@ pub(crate) struct Agent {
     pub(crate) reference: ClockVerdictWord,
 }
 
-/// Agents, by name.
+/// A page of agents.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Agents {
     pub(crate) agents: Vec<Agent>,
+    /// How many agents there are of the wanted kind, on all pages.
+    pub(crate) total: u64,
+    /// How many of those with this name are within their tolerance, whatever verdict was asked for.
+    pub(crate) within: u64,
+    pub(crate) outside: u64,
+    pub(crate) not_proven: u64,
+    /// Where the next page begins, where there is one.
+    pub(crate) next: Option<u64>,
+}
+
+/// In which order agents are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum AgentOrder {
+    /// By customer and name.
+    #[default]
+    Name,
+    /// What troubles most first: outside, alarms, silence, whatever else is not proven, within.
+    Trouble,
+}
+
+/// Which agents, in which order.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct AgentListQuery {
+    /// The customer's name or id; all customers without it.
+    pub(crate) customer: Option<String>,
+    /// Only those with this verdict.
+    pub(crate) verdict: Option<VerdictWord>,
+    /// Only those in whose name, or whose customer's, this stands.
+    pub(crate) name: Option<String>,
+    /// By name unless it says otherwise.
+    pub(crate) order: Option<AgentOrder>,
+    /// Where the page begins, 0 without it.
+    pub(crate) offset: Option<u64>,
+    /// How many a page has, 1 to 500; all of them without it.
+    pub(crate) limit: Option<u64>,
 }
 
 /// Which agents.

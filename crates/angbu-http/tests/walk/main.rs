@@ -11,6 +11,7 @@ mod joining;
 mod kept;
 mod lives;
 mod machine;
+mod many;
 mod passkeys;
 mod requests;
 mod roles;

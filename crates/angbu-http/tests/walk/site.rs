@@ -47,6 +47,10 @@ impl TestClock {
     pub(crate) fn step(&self, by: Nanos) {
         self.ahead.fetch_add(by.count(), Ordering::SeqCst);
     }
+
+    pub(crate) fn now(&self) -> UnixTime {
+        self.read().wall
+    }
 }
 
 impl Clock for TestClock {
@@ -162,6 +166,7 @@ impl TestSite {
                 nts_address: SocketAddr::from((Ipv4Addr::LOCALHOST, 4460)),
                 nts_key: [8; 32],
                 started: now,
+                run: 1,
             },
             own_clock,
             time_service: Arc::new(NoTime),

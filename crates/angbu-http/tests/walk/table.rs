@@ -134,6 +134,11 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/time/reports/{report}", Needs::Object(&[TimeReport])),
     ("GET", "/api/v1/time/stream", Needs::List(&[TimeRead])),
     ("POST", "/api/v1/time/uploads", Needs::Nothing),
+    ("GET", "/api/v1/time/operations", Needs::Shared(&[TimeRead])),
+    ("GET", "/api/v1/time/calibrations", Needs::Shared(&[TimeRead])),
+    ("POST", "/api/v1/time/calibrations", Needs::Site(&[Operator])),
+    ("GET", "/api/v1/time/calibrations/{calibration}/file", Needs::Shared(&[TimeRead])),
+    ("POST", "/api/v1/time/calibrations/{calibration}/withdraw", Needs::Site(&[Operator])),
     ("POST", "/api/v1/time/reports", Needs::Object(&[TimeReport])),
     ("GET", "/api/v1/evidence/head", Needs::Nothing),
     ("GET", "/api/v1/evidence/key", Needs::Nothing),
@@ -336,6 +341,7 @@ async fn call_of_third_parties(site: &TestSite, method: &str, route: &str) -> Op
 }
 
 async fn call_of_the_log(site: &TestSite, method: &str, route: &str) -> Call {
+    let number = site.next();
     match (method, route) {
         ("GET", "/api/v1/time/agents/{agent}") => get(format!("/api/v1/time/agents/{}", agent(site).await)),
         ("GET", "/api/v1/time/agents/{agent}/graph") => get(format!(
@@ -353,6 +359,21 @@ async fn call_of_the_log(site: &TestSite, method: &str, route: &str) -> Call {
             route,
             json!({"customer": OWN, "from": "2027-01-14T00:00:00Z", "to": "2027-01-15T08:00:00Z"}),
         ),
+        ("GET", "/api/v1/time/operations") => {
+            get(format!("{route}?from=2027-01-14T00:00:00Z&to=2027-01-15T08:00:00Z"))
+        }
+        ("POST", "/api/v1/time/calibrations") => with(route, calibration(number)),
+        ("GET", "/api/v1/time/calibrations/{calibration}/file") => {
+            let made = site.done("POST", "/api/v1/time/calibrations", &calibration(number)).await;
+            get(format!("/api/v1/time/calibrations/{}/file", text(&made, "entry_id")))
+        }
+        ("POST", "/api/v1/time/calibrations/{calibration}/withdraw") => {
+            let made = site.done("POST", "/api/v1/time/calibrations", &calibration(number)).await;
+            with(
+                format!("/api/v1/time/calibrations/{}/withdraw", text(&made, "entry_id")),
+                json!({"reason": "the certificate of another receiver"}),
+            )
+        }
         ("POST", "/api/v1/evidence/entries") => {
             with(route, json!({"customer": OWN, "fields": {"text": "x"}}))
         }
@@ -382,6 +403,12 @@ async fn call_of_the_log(site: &TestSite, method: &str, route: &str) -> Call {
         }
         _ => get(route),
     }
+}
+
+fn calibration(number: u32) -> Value {
+    json!({"subject": "GNSS receiver 4711", "laboratory": "a laboratory", "certificate": format!("2026-{number}"),
+           "measured_at": "2026-10-01T00:00:00Z", "offset_ns": -37, "uncertainty_ns": 50, "coverage": "2",
+           "valid_until": "2028-10-01T00:00:00Z", "file": "JVBERi0xLjcKJeLjz9MK"})
 }
 
 fn person(number: u32) -> Value {

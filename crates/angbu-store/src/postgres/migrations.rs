@@ -20,6 +20,7 @@ const MIGRATIONS: [(i64, &str, &str); 11] = [
     (6, "retention", include_str!("../../migrations/postgres/0006_retention.sql")),
     (7, "third_parties", include_str!("../../migrations/postgres/0007_third_parties.sql")),
     (8, "incidents", include_str!("../../migrations/postgres/0008_incidents.sql")),
+    (9, "operations", include_str!("../../migrations/postgres/0009_operations.sql")),
     (10, "keys", include_str!("../../migrations/postgres/0010_keys.sql")),
     (11, "requests", include_str!("../../migrations/postgres/0011_requests.sql")),
     (12, "passkeys", include_str!("../../migrations/postgres/0012_passkeys.sql")),

@@ -117,7 +117,10 @@ const EPOCHS: Table = Table {
 /// Everything that a purpose's key seals.
 const fn tables(purpose: Purpose) -> &'static [Table] {
     match purpose {
-        Purpose::Bodies => &[by_id!("evidence_bodies", "entry_id", "sealed")],
+        Purpose::Bodies => &[
+            by_id!("evidence_bodies", "entry_id", "sealed"),
+            by_id!("time_calibration_files", "entry_id", "sealed"),
+        ],
         Purpose::Records => &[
             by_record!("time_exchanges", "record"),
             by_record!("time_events", "detail"),

@@ -6,6 +6,7 @@ mod deliveries;
 mod evidence;
 mod keys;
 mod one_time_keys;
+mod operations;
 mod passkeys;
 mod people;
 mod requests;
@@ -18,6 +19,7 @@ pub(crate) use deliveries::*;
 pub(crate) use evidence::*;
 pub(crate) use keys::*;
 pub(crate) use one_time_keys::*;
+pub(crate) use operations::*;
 pub(crate) use passkeys::*;
 pub(crate) use people::*;
 pub(crate) use requests::*;
@@ -48,6 +50,9 @@ macro_rules! conformance {
             reports_are_kept_once_a_month,
             exchanges_go_when_a_summary_stands_for_them,
             what_is_left_of_a_body_is_its_root,
+            calibrations_are_kept_with_their_sealed_files,
+            runs_end_well_or_are_left,
+            states_and_sources_are_read_over_time,
             an_epoch_begins_once,
             an_identifier_is_taken_once_and_requests_arrive_in_order,
             the_last_arrival_is_kept_until_records_are_lost,

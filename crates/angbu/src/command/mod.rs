@@ -1,6 +1,7 @@
 //! The command line: what each command takes, and its exit status 0 (done), 1 (refused) or 2 (usage).
 
 mod agent;
+mod calibration;
 mod centre;
 mod doctor;
 mod enrol;
@@ -51,6 +52,9 @@ enum Command {
     Report(Report),
     /// Write exchanges, verdicts or hourly summaries to a file, for other programs
     Export(ExportArguments),
+    /// Record what laboratories found of the site's references
+    #[command(subcommand)]
+    Calibration(calibration::CalibrationCommand),
     /// Check a report, a receipt, or the proof of a fork or of a Roughtime server's lie, offline
     Verify(VerifyArguments),
     /// Go on with a log that stands still
@@ -355,6 +359,7 @@ pub fn run() -> ExitCode {
             report::time(&centre, &wish, &output, Output::new(json))
         }
         Command::Export(arguments) => export::run(&arguments),
+        Command::Calibration(command) => calibration::run(command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Evidence(Evidence::Confirm { size, reason, json, centre }) => {
             evidence::confirm(&centre, size, &reason, Output::new(json))

@@ -6,19 +6,18 @@ use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use rand::rngs::SysRng;
-use rand_core::{Rng as _, UnwrapErr};
 use serde_json::{Value, json};
 
 use angbu_agent::clock::SystemClock;
-use angbu_agent::ntp::client::{self, Answered, ExchangeError, Question};
+use angbu_agent::ntp::client::{self, Answered, ExchangeError};
 use angbu_agent::nts::exchange_keys;
 use angbu_client::Trust;
 use angbu_time::exchange::{Exchange, Source};
-use angbu_time::nts::client::{Refusal, Request, Session};
-use angbu_units::{Nanos, NtpTimestamp, UnixTime};
+use angbu_time::nts::client::{Refusal, Session};
+use angbu_units::Nanos;
 
 use super::{Failure, Output, ProbeArguments};
+use crate::ntp::upstream::ProtectedQuestion;
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -109,7 +108,7 @@ impl Server {
             let (asked, refused) = match &mut self.session {
                 None => (client::exchange(address, PATIENCE, &SystemClock, &|| false), None),
                 Some(session) => {
-                    let mut question = Protected { session, request: None, refused: None };
+                    let mut question = ProtectedQuestion::new(session);
                     let asked =
                         client::exchange_of(address, PATIENCE, &SystemClock, &|| false, &mut question);
                     (asked, question.refused)
@@ -138,36 +137,6 @@ fn in_words(error: &ExchangeError, refused: Option<Refusal>) -> String {
 fn exchange(answered: &Answered) -> Result<Exchange, String> {
     let Answered { request, reply, sent, received, .. } = answered;
     Exchange::read(request, reply, sent.wall, *received).map_err(|refusal| refusal.to_string())
-}
-
-/// A question under NTS that proves nothing to a third party.
-struct Protected<'a> {
-    session: &'a mut Session,
-    request: Option<Request>,
-    refused: Option<Refusal>,
-}
-
-impl Question for Protected<'_> {
-    fn request(&mut self, token: u64, _t1: UnixTime) -> Option<Vec<u8>> {
-        let mut rng = UnwrapErr(SysRng);
-        let mut identifier = [0; 32];
-        rng.fill_bytes(&mut identifier);
-        let request = self.session.ask(NtpTimestamp::from_bits(token), identifier, None, &mut rng)?;
-        let datagram = request.datagram.clone();
-        self.request = Some(request);
-        Some(datagram)
-    }
-
-    fn is_answer(&mut self, reply: &[u8]) -> bool {
-        let Some(request) = &self.request else { return false };
-        match self.session.read(request, reply) {
-            Ok(_) => true,
-            Err(refused) => {
-                self.refused = Some(refused);
-                false
-            }
-        }
-    }
 }
 
 /// One line for an answer, and one for what the server says of itself where that is news.

@@ -1,12 +1,18 @@
 //! What the centre measures of the NTP servers that it is told to measure.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-use angbu_agent::ntp::client::{self, ExchangeError};
+use angbu_agent::ntp::client::{self, ExchangeError, Question};
+use angbu_agent::nts::{Granted, KeyExchangeError, exchange_keys};
 use angbu_time::exchange::{Exchange, Refusal};
-use angbu_units::Clock;
+use angbu_time::nts::client::{Refusal as Unauthentic, Request, Session};
+use angbu_units::{Clock, NtpTimestamp, UnixTime};
 use md5::{Digest as _, Md5};
+use rand::rngs::SysRng;
+use rand_core::{Rng as _, UnwrapErr};
+use rustls::ClientConfig;
 
 /// One measurement of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +37,106 @@ pub enum MeasureError {
         /// What is wrong with the reply.
         source: Refusal,
     },
+    /// There are no keys to protect a question with.
+    #[error(transparent)]
+    Keys(#[from] KeyExchangeError),
+    /// What came back is not protected, or not by this server.
+    #[error("nothing authentic came back from {address}: {source}")]
+    Unauthentic {
+        /// Who was asked.
+        address: SocketAddr,
+        /// What is wrong with what came back.
+        source: Unauthentic,
+    },
+}
+
+/// An upstream that is asked under NTS (RFC 8915) and never without.
+pub struct ProtectedUpstream {
+    server: String,
+    tls: Arc<ClientConfig>,
+    granted: Option<Granted>,
+}
+
+impl ProtectedUpstream {
+    /// The server whose keys are exchanged at `server`, `host` or `host:port`; no keys yet.
+    pub fn new(server: &str, tls: Arc<ClientConfig>) -> Self {
+        Self { server: server.to_owned(), tls, granted: None }
+    }
+
+    /// As [`measure`], under protection. Keys are exchanged where none are left, once in a call.
+    ///
+    /// # Errors
+    /// [`MeasureError`].
+    pub fn measure(
+        &mut self,
+        timeout: Duration,
+        clock: &dyn Clock,
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<Measurement, MeasureError> {
+        let granted = match self.granted.take().filter(|granted| granted.session.cookies() > 0) {
+            Some(granted) => granted,
+            None => exchange_keys(&self.server, &self.tls)?,
+        };
+        let granted = self.granted.insert(granted);
+        let mut result = Err(ExchangeError::GivenUp.into());
+        for address in client::resolve(&granted.ntp)?.into_iter().take(MOST_ADDRESSES) {
+            let mut question = ProtectedQuestion::new(&mut granted.session);
+            let answered = client::exchange_of(address, timeout, clock, give_up, &mut question);
+            let refused = question.refused;
+            result = match (answered, refused) {
+                (Ok(answered), _) => read(address, &answered),
+                (Err(_), Some(source)) => Err(MeasureError::Unauthentic { address, source }),
+                (Err(error), None) => Err(error.into()),
+            };
+            if refused == Some(Unauthentic::Nak) {
+                // It cannot open our cookies; the next measurement begins with new ones.
+                self.granted = None;
+                break;
+            }
+            if result.is_ok() || give_up() {
+                break;
+            }
+        }
+        result
+    }
+}
+
+/// A question under NTS that proves nothing to a third party.
+pub struct ProtectedQuestion<'a> {
+    session: &'a mut Session,
+    request: Option<Request>,
+    /// What was wrong with what came back, if something did.
+    pub refused: Option<Unauthentic>,
+}
+
+impl<'a> ProtectedQuestion<'a> {
+    /// A question in this association.
+    pub const fn new(session: &'a mut Session) -> Self {
+        Self { session, request: None, refused: None }
+    }
+}
+
+impl Question for ProtectedQuestion<'_> {
+    fn request(&mut self, token: u64, _t1: UnixTime) -> Option<Vec<u8>> {
+        let mut rng = UnwrapErr(SysRng);
+        let mut identifier = [0; 32];
+        rng.fill_bytes(&mut identifier);
+        let request = self.session.ask(NtpTimestamp::from_bits(token), identifier, None, &mut rng)?;
+        let datagram = request.datagram.clone();
+        self.request = Some(request);
+        Some(datagram)
+    }
+
+    fn is_answer(&mut self, reply: &[u8]) -> bool {
+        let Some(request) = &self.request else { return false };
+        match self.session.read(request, reply) {
+            Ok(_) => true,
+            Err(refused) => {
+                self.refused = Some(refused);
+                false
+            }
+        }
+    }
 }
 
 /// Asks an upstream (`host`, `host:port` or `[v6]:port`) once, at the first of its addresses that gives a usable
@@ -78,6 +184,10 @@ fn ask(
     give_up: &dyn Fn() -> bool,
 ) -> Result<Measurement, MeasureError> {
     let answered = client::exchange(address, timeout, clock, give_up)?;
+    read(address, &answered)
+}
+
+fn read(address: SocketAddr, answered: &client::Answered) -> Result<Measurement, MeasureError> {
     let exchange = Exchange::read(&answered.request, &answered.reply, answered.sent.wall, answered.received)
         .map_err(|source| MeasureError::Refused { address, source })?;
     Ok(Measurement { address, exchange })

@@ -20,6 +20,7 @@ mod ntp;
 mod ntpd_rs;
 mod nts;
 mod on_the_way;
+mod operations;
 mod planted;
 mod post_office;
 mod probe;

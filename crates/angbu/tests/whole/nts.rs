@@ -40,11 +40,14 @@ impl Drop for Other {
 
 /// chronyd with a configuration of its own; -x says that the clock is not ours to touch.
 pub(crate) fn chronyd(folder: &Path, name: &str, config: &str) -> Other {
+    let text = format!("{config}\nbindcmdaddress {0}/{name}.sock\ncmdport 0\n", folder.display());
+    chronyd_as_is(folder, name, &text)
+}
+
+/// The same, which takes commands where its configuration says.
+pub(crate) fn chronyd_as_is(folder: &Path, name: &str, config: &str) -> Other {
     let file = folder.join(format!("{name}.conf"));
-    let text = format!(
-        "{config}\npidfile {0}/{name}.pid\nbindcmdaddress {0}/{name}.sock\ncmdport 0\nuser root\n",
-        folder.display()
-    );
+    let text = format!("{config}\npidfile {}/{name}.pid\nuser root\n", folder.display());
     std::fs::write(&file, text).unwrap();
     let child = Command::new("chronyd")
         .args(["-x", "-d", "-f"])

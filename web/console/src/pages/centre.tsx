@@ -15,6 +15,7 @@ import { coded, useSpeech } from "../words";
 /** How right is the centre's own clock, on which every verdict rests? */
 export function CentrePage(): JSX.Element {
   const { words } = useSpeech();
+  const { address } = useRouter();
   const { centre } = useCentre();
   const may = useMay();
   useTitle(words.centre);
@@ -28,6 +29,11 @@ export function CentrePage(): JSX.Element {
     <>
       <h1>{first}</h1>
       <TimeNow />
+      {may("time.read") && (
+        <p class="after">
+          <Link href={address("/centre/operations")}>{words.operationsLink}</Link>
+        </p>
+      )}
       <div class="columns">
         <Clock centre={centre} />
         <div>

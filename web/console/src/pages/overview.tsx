@@ -58,6 +58,9 @@ export function OverviewPage(): JSX.Element {
       )}
       {only !== undefined && (
         <>
+          <p class="after">
+            <Link href={address("/servers")}>{words.allServersLink}</Link>
+          </p>
           <h2 class="unseen">{words.customersListed}</h2>
           <ul class="customers">
             {customers.map((customer) => (

@@ -1,5 +1,6 @@
 import { accounts } from "./en-accounts";
 import { signIn } from "./en-sign-in";
+import { operations } from "./en-operations";
 import { log } from "./en-log";
 import { parties } from "./en-parties";
 import { notices } from "./en-notices";
@@ -14,6 +15,7 @@ export const en = {
   ...signIn,
   ...parties,
   ...notices,
+  ...operations,
   // The frame
   language: "English",
   skip: "Skip to the content",

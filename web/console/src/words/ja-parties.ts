@@ -71,6 +71,7 @@ export const parties: Catalogue<typeof english> = {
   "head.declared": "宣言された自身の時計",
   "head.upstreams": "時刻サーバー",
   "head.reference-clock": "基準時計",
+  calibratedBy: ({ by }) => `校正: ${by}`,
   link: "環",
   "link.head": "基準そのもの",
   "link.centre": "基準からセンターまで",

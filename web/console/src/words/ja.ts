@@ -2,6 +2,7 @@
 import type { Words } from "./en";
 import { accounts } from "./ja-accounts";
 import { signIn } from "./ja-sign-in";
+import { operations } from "./ja-operations";
 import { log } from "./ja-log";
 import { parties } from "./ja-parties";
 import { notices } from "./ja-notices";
@@ -12,6 +13,7 @@ export const ja: Words = {
   ...signIn,
   ...parties,
   ...notices,
+  ...operations,
   language: "日本語",
   skip: "本文へ移動",
   navigation: "ページ",

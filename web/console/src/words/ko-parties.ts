@@ -71,6 +71,7 @@ export const parties: Catalogue<typeof english> = {
   "head.declared": "선언된 자체 시계",
   "head.upstreams": "시각 서버",
   "head.reference-clock": "기준 시계",
+  calibratedBy: ({ by }) => `교정: ${by}`,
   link: "고리",
   "link.head": "기준 자체",
   "link.centre": "기준에서 센터까지",

@@ -2,6 +2,7 @@
 import type { Words } from "./en";
 import { accounts } from "./ko-accounts";
 import { signIn } from "./ko-sign-in";
+import { operations } from "./ko-operations";
 import { log } from "./ko-log";
 import { parties } from "./ko-parties";
 import { notices } from "./ko-notices";
@@ -12,6 +13,7 @@ export const ko: Words = {
   ...signIn,
   ...parties,
   ...notices,
+  ...operations,
   language: "한국어",
   skip: "본문으로 건너뛰기",
   navigation: "페이지",

@@ -111,12 +111,17 @@ function Heads({ heads }: { readonly heads: readonly ChainHead[] }): JSX.Element
               </td>
               <td>
                 {headWord(words, head.kind)} <small>{head.name}</small>
+                {head.calibrated_by.map((by) => (
+                  <div key={by}>
+                    <small>{words.calibratedBy({ by })}</small>
+                  </div>
+                ))}
               </td>
               <td class="figure" data-label={words.adds}>
                 {head.bound_ns === 0 ? "–" : duration(head.bound_ns)}
               </td>
               <td data-label={words.entry}>
-                {head.entries.slice(0, 3).map((index) => (
+                {told(head).map((index) => (
                   <span key={index}>
                     {may("evidence.read") && may("site.read") ? <Link href={address(entryPath(index))}>{index}</Link> : index}{" "}
                   </span>
@@ -128,6 +133,12 @@ function Heads({ heads }: { readonly heads: readonly ChainHead[] }): JSX.Element
       </table>
     </section>
   );
+}
+
+/** Of the clock states the first few; the calibrations stand last, and are told all. */
+function told({ entries, calibrated_by }: ChainHead): readonly number[] {
+  const states = entries.length - calibrated_by.length;
+  return [...entries.slice(0, Math.min(3, states)), ...entries.slice(states)];
 }
 
 function headWord(words: Words, kind: string): string {
