@@ -104,14 +104,8 @@ impl RunningSite {
             notices: notice_settings(config.mail.as_ref(), &config.webhooks, &config.incidents),
         });
         record_start(&centre).await?;
-        let clock_job = ClockJob::start(
-            Arc::clone(&centre),
-            own_clock,
-            time.announced,
-            &upstreams,
-            &config.clock,
-            clock,
-        )?;
+        let (told, announced) = (Arc::clone(&centre), time.announced);
+        let clock_job = ClockJob::start(told, own_clock, announced, &upstreams, &config.clock, clock)?;
         let first_password = furnish(&centre, config).await?;
         let mut tasks = JoinSet::new();
         let router = angbu_http::router(Arc::clone(&centre), get(console::file));

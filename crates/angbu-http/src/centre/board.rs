@@ -92,7 +92,7 @@ pub(crate) struct AgentsWish {
 impl Centre {
     /// One page of the agents, as they stand now or, where a look at all takes long, as they stood at the one before.
     pub(crate) async fn agents_page(&self, wish: &AgentsWish) -> Result<Agents, Refusal> {
-        Ok(page(&*self.standings(wish.customer).await?, wish))
+        Ok(page(&self.standings(wish.customer).await?, wish))
     }
 
     /// The agents of a customer, or all, by customer and name.

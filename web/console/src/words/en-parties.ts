@@ -79,7 +79,7 @@ export const parties = {
   "head.declared": "its own clock, declared",
   "head.upstreams": "time servers",
   "head.reference-clock": "a reference clock",
-  calibratedBy: (p: { readonly by: string }) => `calibrated by ${p.by}`,
+  calibratedBy: (p: { by: string }) => `calibrated by ${p.by}`,
   link: "Link",
   "link.head": "the reference itself",
   "link.centre": "reference to centre",
