@@ -7,11 +7,11 @@ use angbu_store::accounts::CustomerRow;
 use angbu_store::third_parties::KeptReportRow;
 use angbu_store::{StoreError, Tx};
 use angbu_time::monthly;
-use angbu_units::{CustomerId, Month, ReportId, UnixTime};
+use angbu_units::{CustomerId, Month, Nanos, ReportId, UnixTime};
 
 use super::asked::Asked;
 use super::report::{Report, ReportWish, file_name};
-use super::{Centre, append_text, rng};
+use super::{Centre, append_text, rng, webhooks};
 use crate::attachment;
 use crate::problem::Refusal;
 use crate::types::instant;
@@ -19,6 +19,8 @@ use crate::types::third_parties::{KeptReport, PeriodQuery};
 
 /// A month was reported on.
 const MONTHLY: Kind = Kind::constant("time.monthly");
+/// How long after its end a month's report is told by mail.
+const TOLD_WITHIN: Nanos = Nanos::from_secs(40 * 86_400);
 /// How many reports one pass of the job makes: each waits for the log.
 const AT_ONCE: usize = 16;
 /// How many months' reports of a customer are kept with their files: three years.
@@ -152,10 +154,12 @@ impl Centre {
             size: u64::try_from(html.len()).unwrap_or(u64::MAX),
             why,
         };
+        let told = self.told_of(customer, &row).await?;
         let kept = row.clone();
         self.store
             .write(move |tx| {
                 tx.keep_report(&kept, &html)?;
+                told.iter().try_for_each(|told| webhooks::put(tx, told))?;
                 if let Some(month) = kept.month {
                     let fields = [
                         ("report", kept.id.to_string()),
@@ -172,6 +176,18 @@ impl Centre {
             })
             .await?;
         Ok(row)
+    }
+
+    /// What a customer's contacts are written of a month; nothing of months that are long over, whose reports are made after all.
+    async fn told_of(
+        &self,
+        customer: &CustomerRow,
+        row: &KeptReportRow,
+    ) -> Result<Option<webhooks::Queued>, StoreError> {
+        match row.month.filter(|_| row.made - row.to < TOLD_WITHIN) {
+            Some(month) => self.month_told(customer, (month, row.size > 0), row.made).await,
+            None => Ok(None),
+        }
     }
 
     /// A customer's reports that are kept; those for links with them.

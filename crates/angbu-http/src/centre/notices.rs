@@ -14,7 +14,7 @@ use angbu_store::time::{GraphPoint, IncidentRow, Told};
 use angbu_store::{Snapshot, StoreError};
 use angbu_time::incidents::{Due, Figures, Patience, Rhythm, Trouble};
 use angbu_time::notice::{Item, Notice, Picture, Sort, Written};
-use angbu_units::{AgentId, CentreId, CustomerId, EntryId, Language, Nanos, UnixTime};
+use angbu_units::{AgentId, CentreId, CustomerId, EntryId, Language, Month, Nanos, UnixTime};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
@@ -34,6 +34,7 @@ const BETWEEN_TESTS: Nanos = Nanos::from_secs(20);
 /// What the messages are about.
 const TOPIC: &str = "incidents";
 const TEST: &str = "test";
+const REPORTS: &str = "reports";
 
 /// Who is told of incidents, and how.
 #[derive(Debug, Clone)]
@@ -182,6 +183,17 @@ impl Centre {
         Ok(Some(webhooks::deliveries(who, topic, parts, targets, now)))
     }
 
+    /// The message to a customer's contacts that a month's report is there, or that there will be none; for the queue.
+    pub(super) async fn month_told(
+        &self,
+        customer: &CustomerRow,
+        (month, is_made): (Month, bool),
+        now: UnixTime,
+    ) -> Result<Option<webhooks::Queued>, StoreError> {
+        let material = Material::plain(&self.notices, customer, Sort::Month { month, is_made });
+        self.written(customer.id, material, REPORTS, now).await
+    }
+
     /// Queues a test to a customer's contacts and webhooks, and returns how many are sent.
     pub(crate) async fn send_test(&self, customer: CustomerRow) -> Result<u64, Refusal> {
         let (who, now) = (customer.id, self.clock.read().wall);
@@ -205,7 +217,7 @@ impl Centre {
         let body = webhooks::test_body(&customer.name, now);
         let to_hooks = hooks.into_iter().map(|hook| (Channel::Webhook, hook.id.to_string()));
         let to_hooks = webhooks::deliveries(who, TEST, vec![body], to_hooks, now);
-        let material = Material::test(&self.notices, &customer);
+        let material = Material::plain(&self.notices, &customer, Sort::Test);
         let to_people = self.written(who, material, TEST, now).await?;
         let count = to_hooks.1.len() + to_people.as_ref().map_or(0, |(_, deliveries)| deliveries.len());
         self.store
@@ -343,9 +355,10 @@ impl Material {
         Ok(Some(Self { rows, notice, zone, targets, points }))
     }
 
-    fn test(settings: &NoticeSettings, customer: &CustomerRow) -> Self {
+    /// A message that tells of no incident.
+    fn plain(settings: &NoticeSettings, customer: &CustomerRow, sort: Sort) -> Self {
         let (zone, targets) = reached(settings, Some(customer));
-        let notice = frame(settings, Some(customer), Sort::Test);
+        let notice = frame(settings, Some(customer), sort);
         Self { rows: Vec::new(), notice, zone, targets, points: Vec::new() }
     }
 
@@ -374,9 +387,10 @@ fn frame(settings: &NoticeSettings, customer: Option<&CustomerRow>, sort: Sort) 
         ended: Vec::new(),
         lasting: Vec::new(),
         picture: None,
-        incidents_link: match customer {
-            Some(customer) => format!("{console}/incidents?customer={}", customer.name),
-            None => format!("{console}/incidents"),
+        link: match (customer, sort) {
+            (Some(customer), Sort::Month { .. }) => format!("{console}/customers/{}/sharing", customer.name),
+            (Some(customer), _) => format!("{console}/incidents?customer={}", customer.name),
+            (None, _) => format!("{console}/incidents"),
         },
         settings_link: customer.map(|customer| format!("{console}/accounts/customers/{}", customer.name)),
     }

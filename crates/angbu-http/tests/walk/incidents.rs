@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use angbu_http::NoticeSettings;
 use angbu_store::deliveries::DeliveryRow;
 use angbu_store::time::{AcceptedUpload, AgentRow, IncidentRow, Shown, UploadRow};
-use angbu_units::{AgentId, Clock as _, CustomerId, EntryId, Nanos, UnixTime};
+use angbu_units::{AgentId, Clock as _, CustomerId, EntryId, Month, Nanos, UnixTime, Zone};
 use serde_json::json;
 
 use super::site::TestSite;
@@ -198,4 +198,19 @@ async fn a_look_at_ten_thousand_agents_costs_little() {
     assert!(least < Duration::from_millis(500), "{least:?}");
     // Without an exchange the whole verdict does not say it, so nothing is opened.
     assert!(incidents(&site).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_is_told_once_with_where_its_report_is() {
+    let (site, _, _) = site().await;
+    let present = Zone::UTC.month_of(site.clock.read().wall);
+    let month = Month::from_number(present.number() - 1).unwrap();
+    let reports = format!("/api/v1/time/customers/{OWN}/reports");
+    for _ in 0..2 {
+        site.done("POST", &reports, &json!({"month": month.to_string()})).await;
+    }
+    let [(subject, text, delivery)] = &messages(&site).await[..] else { panic!("one message to one contact") };
+    assert!(subject.contains(&month.to_string()), "{subject}");
+    assert!(text.contains(&format!("/customers/{OWN}/sharing")), "{text}");
+    assert_eq!(delivery.target, format!("ops@{OWN}.example"));
 }

@@ -7,7 +7,7 @@ mod words;
 
 use std::fmt::Write as _;
 
-use angbu_units::{Language, Nanos, UnixTime};
+use angbu_units::{Language, Month, Nanos, UnixTime};
 
 use crate::incidents::{Due, Figures, Incident};
 use crate::report::figures;
@@ -36,8 +36,8 @@ pub struct Notice {
     pub lasting: Vec<Item>,
     /// What the picture shows, if there is one.
     pub picture: Option<Picture>,
-    /// Where all incidents are shown.
-    pub incidents_link: String,
+    /// Where all incidents, or all reports, are shown.
+    pub link: String,
     /// Where it is settled who is written to, for a customer's contacts.
     pub settings_link: Option<String>,
 }
@@ -51,6 +51,13 @@ pub enum Sort {
     Digest,
     /// Somebody wants to know whether messages arrive.
     Test,
+    /// A month is over.
+    Month {
+        /// Which.
+        month: Month,
+        /// Whether its report could be made.
+        is_made: bool,
+    },
 }
 
 impl Sort {
@@ -143,6 +150,10 @@ impl Writer<'_> {
         let words = self.words;
         match (sort, began.as_slice(), ended.as_slice()) {
             (Sort::Test, _, _) => words.test_headline.to_owned(),
+            (Sort::Month { month, is_made }, _, _) => {
+                let said = if *is_made { words.month_made } else { words.month_not_made };
+                fill(said, &[("month", &month.to_string())])
+            }
             (Sort::News, [one], []) => self.sentence(one),
             (Sort::News, [], [one]) => fill(words.over, &[("what", &self.sentence(one))]),
             (Sort::Digest, _, _) if lasting.len() == 1 => {
@@ -156,6 +167,24 @@ impl Writer<'_> {
                 let said = said.map(|(text, items)| fill(text, &[("count", &count(items.len()))]));
                 said.collect::<Vec<_>>().join(words.comma)
             }
+        }
+    }
+
+    /// What is said under the headline of a message that tells of no incident.
+    fn body(&self) -> Option<&'static str> {
+        match self.notice.sort {
+            Sort::News | Sort::Digest => None,
+            Sort::Test => Some(self.words.test_body),
+            Sort::Month { is_made: true, .. } => Some(self.words.month_made_body),
+            Sort::Month { is_made: false, .. } => Some(self.words.month_not_made_body),
+        }
+    }
+
+    /// What the link leads to.
+    fn what_is_there(&self) -> &'static str {
+        match self.notice.sort {
+            Sort::Month { .. } => self.words.all_reports,
+            Sort::News | Sort::Digest | Sort::Test => self.words.all_incidents,
         }
     }
 
@@ -198,8 +227,8 @@ impl Writer<'_> {
         let words = self.words;
         let mut out = self.headline();
         out.push_str(".\n");
-        if self.notice.sort == Sort::Test {
-            let _ = write!(out, "\n{}\n", words.test_body);
+        if let Some(body) = self.body() {
+            let _ = write!(out, "\n{body}\n");
         }
         for (heading, items, _) in self.lists().into_iter().filter(|(_, items, _)| !items.is_empty()) {
             let _ = write!(out, "\n{heading} ({})\n", count(items.len()));
@@ -217,8 +246,8 @@ impl Writer<'_> {
         let _ = write!(
             out,
             "\n{} {}\n\n-- \n{}\n",
-            words.all_incidents,
-            self.notice.incidents_link,
+            self.what_is_there(),
+            self.notice.link,
             self.why_you()
         );
         if let Some(link) = &self.notice.settings_link {
@@ -254,8 +283,8 @@ impl Writer<'_> {
         if let Some(customer) = &notice.customer {
             let _ = writeln!(out, "<p class=\"soft\">{}: {}</p>", words.customer, escape(&name(customer)));
         }
-        if notice.sort == Sort::Test {
-            let _ = writeln!(out, "<p>{}</p>", escape(words.test_body));
+        if let Some(body) = self.body() {
+            let _ = writeln!(out, "<p>{}</p>", escape(body));
         }
         self.picture(&mut out);
         for (heading, items, colour) in self.lists().into_iter().filter(|(_, items, _)| !items.is_empty()) {
@@ -275,7 +304,7 @@ impl Writer<'_> {
         let _ = writeln!(
             out,
             "<p><a class=\"go\" href=\"{}\">{}</a></p>\n<p class=\"soft foot\">{}{}</p>\n</div></body></html>",
-            escape(&notice.incidents_link),
+            escape(&notice.link),
             escape(words.open_console),
             escape(&self.why_you()),
             notice.settings_link.as_ref().map_or_else(String::new, |link| {

@@ -30,7 +30,7 @@ fn notice(language: Language) -> Notice {
         ended: Vec::new(),
         lasting: Vec::new(),
         picture: None,
-        incidents_link: "https://c.example/incidents".to_owned(),
+        link: "https://c.example/incidents".to_owned(),
         settings_link: None,
     }
 }
@@ -104,6 +104,26 @@ proptest! {
         prop_assert_eq!(written.text.lines().count(), plain.text.lines().count());
         for mark in ['<', '>', '"'] {
             prop_assert_eq!(written.html.matches(mark).count(), plain.html.matches(mark).count());
+        }
+    }
+}
+
+#[test]
+fn a_month_is_told_with_where_its_report_is() {
+    let month = "2026-10".parse().unwrap();
+    for (is_made, language, subject) in [
+        (true, Language::English, "[Angbu] acme: the report on 2026-10 is there"),
+        (true, Language::Korean, "[Angbu] acme: 2026-10 보고서가 나왔습니다"),
+        (true, Language::Japanese, "[Angbu] acme: 2026-10 の報告書ができました"),
+        (false, Language::English, "[Angbu] acme: there is no report on 2026-10"),
+    ] {
+        let link = "https://c.example/customers/acme/sharing".to_owned();
+        let sort = Sort::Month { month, is_made };
+        let written = Notice { sort, began: Vec::new(), link, ..notice(language) }.write(&seoul);
+        assert_eq!(written.subject, subject);
+        for part in [&written.text, &written.html] {
+            assert!(part.contains("https://c.example/customers/acme/sharing"), "{part}");
+            assert!(part.contains("2026-10"), "{part}");
         }
     }
 }

@@ -36,6 +36,7 @@ export const notices = {
   "topic.incidents": "incidents",
   "topic.webhook": "incidents",
   "topic.test": "test",
+  "topic.reports": "reports",
   "delivery.waiting": "waiting",
   "delivery.delivered": "delivered",
   "delivery.given-up": "given up",

@@ -38,6 +38,7 @@ export const notices: Catalogue<typeof en> = {
   "topic.incidents": "インシデント",
   "topic.webhook": "インシデント",
   "topic.test": "テスト",
+  "topic.reports": "報告書",
   "delivery.waiting": "待機中",
   "delivery.delivered": "配信済み",
   "delivery.given-up": "断念",

@@ -38,6 +38,7 @@ export const notices: Catalogue<typeof en> = {
   "topic.incidents": "사건",
   "topic.webhook": "사건",
   "topic.test": "시험",
+  "topic.reports": "보고서",
   "delivery.waiting": "대기",
   "delivery.delivered": "전달됨",
   "delivery.given-up": "포기",

@@ -42,6 +42,12 @@ pub(super) struct Words {
     pub(super) comma: &'static str,
     pub(super) test_headline: &'static str,
     pub(super) test_body: &'static str,
+    /// `{month}`
+    pub(super) month_made: &'static str,
+    pub(super) month_made_body: &'static str,
+    /// `{month}`
+    pub(super) month_not_made: &'static str,
+    pub(super) month_not_made_body: &'static str,
 
     // Headings and what stands under them. `{from} {to} {count} {offset} {tolerance}`
     pub(super) customer: &'static str,
@@ -58,6 +64,7 @@ pub(super) struct Words {
 
     // The end. `{customer}`
     pub(super) all_incidents: &'static str,
+    pub(super) all_reports: &'static str,
     pub(super) open_console: &'static str,
     pub(super) why_contact: &'static str,
     pub(super) why_operator: &'static str,
