@@ -141,8 +141,8 @@ fn killed(seed: u64, place: &Place) {
 fn when_the_disk_takes_no_more_nothing_is_answered_that_is_not_there() {
     let place = Place::new("sqlite".to_owned());
     let mut answered = Answered::default();
-    // The system lets no file grow beyond 1,000 blocks of 512 bytes, and says so with an error instead of a signal.
-    let mut child = spawn(&place, 7, "trap '' XFSZ; ulimit -f 1000;");
+    // The system lets no file grow beyond 2,000 blocks of 512 bytes, and says so with an error instead of a signal.
+    let mut child = spawn(&place, 7, "trap '' XFSZ; ulimit -f 2000;");
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     for line in lines.map_while(Result::ok) {
         answered.read(&line);

@@ -209,7 +209,9 @@ async fn a_month_is_told_once_with_where_its_report_is() {
     for _ in 0..2 {
         site.done("POST", &reports, &json!({"month": month.to_string()})).await;
     }
-    let [(subject, text, delivery)] = &messages(&site).await[..] else { panic!("one message to one contact") };
+    let [(subject, text, delivery)] = &messages(&site).await[..] else {
+        panic!("one message to one contact")
+    };
     assert!(subject.contains(&month.to_string()), "{subject}");
     assert!(text.contains(&format!("/customers/{OWN}/sharing")), "{text}");
     assert_eq!(delivery.target, format!("ops@{OWN}.example"));

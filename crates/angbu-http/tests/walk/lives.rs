@@ -77,6 +77,9 @@ async fn sessions_end_when_they_should() {
             "keys.manage"
         ])
     );
+    let scopes =
+        ["customers.read", "people.read", "people.manage", "enrolments.make", "keys.read", "keys.manage"];
+    assert_eq!(said["scopes"], json!(scopes));
 
     // Whoever is disabled is out at once, and comes back only with a new session.
     let path = format!("/api/v1/staff/{id}");

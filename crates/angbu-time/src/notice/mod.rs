@@ -243,13 +243,7 @@ impl Writer<'_> {
                 let _ = write!(out, "\n{more}\n");
             }
         }
-        let _ = write!(
-            out,
-            "\n{} {}\n\n-- \n{}\n",
-            self.what_is_there(),
-            self.notice.link,
-            self.why_you()
-        );
+        let _ = write!(out, "\n{} {}\n\n-- \n{}\n", self.what_is_there(), self.notice.link, self.why_you());
         if let Some(link) = &self.notice.settings_link {
             let _ = writeln!(out, "{} {link}", words.settings);
         }
