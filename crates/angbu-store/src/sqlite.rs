@@ -18,7 +18,7 @@ use crate::sql::{self, Connection, Next, Row, Value, column};
 use crate::store::unusable;
 
 /// Every migration, in order. One that has been released is never changed; what it made is changed by a later one.
-const MIGRATIONS: [(i64, &str, &str); 11] = [
+const MIGRATIONS: [(i64, &str, &str); 12] = [
     (1, "site", include_str!("../migrations/sqlite/0001_site.sql")),
     (2, "accounts", include_str!("../migrations/sqlite/0002_accounts.sql")),
     (3, "time", include_str!("../migrations/sqlite/0003_time.sql")),

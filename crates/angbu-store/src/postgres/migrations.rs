@@ -11,7 +11,7 @@ use crate::StoreError;
 use crate::sql::check_migrations;
 
 /// Every migration, in order, with the numbers and names that SQLite's have.
-const MIGRATIONS: [(i64, &str, &str); 11] = [
+const MIGRATIONS: [(i64, &str, &str); 12] = [
     (1, "site", include_str!("../../migrations/postgres/0001_site.sql")),
     (2, "accounts", include_str!("../../migrations/postgres/0002_accounts.sql")),
     (3, "time", include_str!("../../migrations/postgres/0003_time.sql")),
