@@ -11,7 +11,7 @@ use crate::workspace::Workspace;
 /// What is installed: the folder's name, the list with the versions, and what for.
 const LISTS: [(&str, &str, &str); 2] = [
     ("scitt-cose", "crates/angbu-evidence/tests/foreign/requirements.txt", "checks COSE receipts"),
-    ("pyarrow", "crates/angbu-http/tests/foreign/requirements.txt", "reads Parquet"),
+    ("pyarrow", "crates/angbu-http/tests/foreign/requirements.txt", "reads Parquet and Prometheus's numbers"),
 ];
 
 /// Installs exactly what the lists name, where one changed or nothing is there.

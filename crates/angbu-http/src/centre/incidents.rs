@@ -281,6 +281,17 @@ impl Centre {
         noticed
     }
 
+    /// How many incidents last within a reach, of each kind.
+    pub(crate) async fn incidents_open(&self, reach: Reach) -> Result<BTreeMap<String, u64>, Refusal> {
+        let rows = self.store.read(|snapshot| snapshot.unsettled_incidents()).await?;
+        let mut open = BTreeMap::new();
+        for row in rows.into_iter().filter(|row| row.closed.is_none() && reach.covers(row.customer)) {
+            let count: &mut u64 = open.entry(row.kind).or_default();
+            *count = count.saturating_add(1);
+        }
+        Ok(open)
+    }
+
     /// Incidents within a reach, the newest first, and where the next page begins.
     pub(crate) async fn incidents(
         &self,

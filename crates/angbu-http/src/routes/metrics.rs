@@ -1,5 +1,6 @@
 //! Numbers of agents in Prometheus's text format.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use angbu_units::UnixTime;
@@ -60,6 +61,22 @@ pub(super) fn of_agents(agents: &[Agent], now: UnixTime) -> String {
     }
     head(&mut text, "angbu_agents_left_out", "Agents beyond the 5,000 of which numbers are told here.");
     let _ = writeln!(text, "angbu_agents_left_out {}", agents.len() - shown.len());
+    text
+}
+
+/// How many incidents last, of each kind.
+pub(super) fn of_incidents(open: &BTreeMap<String, u64>) -> String {
+    let mut text = String::new();
+    head(
+        &mut text,
+        "angbu_incidents",
+        "Incidents that last, by kind. A kind of which none lasts is not told.",
+    );
+    for (kind, count) in open {
+        let _ = writeln!(text, "angbu_incidents{{kind=\"{}\"}} {count}", escaped(kind));
+    }
+    head(&mut text, "angbu_incidents_all", "Incidents that last, of every kind.");
+    let _ = writeln!(text, "angbu_incidents_all {}", open.values().sum::<u64>());
     text
 }
 

@@ -108,7 +108,8 @@ async fn agent_metrics(
 ) -> Result<Response, Refusal> {
     let reach = caller.require(Scope::TimeRead)?;
     let reach = centre.narrow(reach, query.customer.as_deref()).await?;
-    let text = metrics::of_agents(&centre.agents_within(reach.customer()).await?, centre.instant().time);
+    let mut text = metrics::of_agents(&centre.agents_within(reach.customer()).await?, centre.instant().time);
+    text.push_str(&metrics::of_incidents(&centre.incidents_open(reach).await?));
     Ok(([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response())
 }
 

@@ -32,14 +32,37 @@ async fn saved(
     files.try_into().unwrap()
 }
 
+/// What Prometheus's own reader of its text format finds in the site's numbers, its agents' and its own.
+async fn scraped(site: &TestSite, folder: &Path) -> String {
+    let mut command = python("metrics.py");
+    for path in ["/api/v1/time/metrics", "/metrics"] {
+        let file = folder.join(path.replace('/', "-"));
+        std::fs::write(&file, site.get(&site.operator, path).await.text).unwrap();
+        command.arg(file);
+    }
+    said(command)
+}
+
+fn python(script: &str) -> Command {
+    let python = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("foreign").join("pyarrow/bin/python");
+    assert!(python.exists(), "cargo xtask test installs what reads exports, into {}", python.display());
+    let mut command = Command::new(python);
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/foreign").join(script));
+    command
+}
+
+fn said(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
 /// How many rows and row groups another reader finds in both files, which must say the same.
 fn compared(files: &[PathBuf; 2]) -> (usize, usize) {
-    let python = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("foreign").join("pyarrow/bin/python");
-    assert!(python.exists(), "cargo xtask test installs what reads Parquet, into {}", python.display());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/foreign/same.py");
-    let output = Command::new(python).arg(script).args(files).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let mut command = python("same.py");
+    command.args(files);
+    let said = said(command);
     let numbers: Vec<usize> = said.split_whitespace().map(|number| number.parse().unwrap()).collect();
     (numbers[0], numbers[1])
 }
@@ -80,6 +103,10 @@ async fn what_is_exported_others_read() {
         let answer = site.get(&site.operator, &format!("/api/v1/time/{agent}/export?{query}")).await;
         assert_eq!(answer.problem(), "invalid", "{query}: {answer:?}");
     }
-    let metrics = site.get(&site.operator, "/api/v1/time/metrics").await.text;
-    assert!(metrics.contains("angbu_agents{verdict=\"within\"} 2"), "{metrics}");
+    let numbers = scraped(&site, folder.path()).await;
+    for line in
+        ["angbu_agents within 2", "angbu_incidents_all 0", "angbu_agent_verdict 6", "angbu_clock_verdict 3"]
+    {
+        assert!(numbers.lines().any(|told| told == line), "{line} is missing in {numbers}");
+    }
 }
