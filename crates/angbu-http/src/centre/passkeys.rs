@@ -1,5 +1,7 @@
 //! Passkeys: registering, listing and revoking them.
 
+mod sign_in;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand_core::Rng as _;
@@ -156,13 +158,8 @@ impl Centre {
         self.store
             .write(move |tx| {
                 let found = tx.passkey(id)?.filter(|row| row.holder == holder);
-                let mut row = found.ok_or_else(|| Refusal::unknown("passkey", &id.to_string()))?;
-                if row.revoked.is_none() {
-                    row.revoked = Some(instant.time);
-                    row.entry = write_down(tx, &row, "revoked", instant, &by)?;
-                    tx.update_passkey(&row)?;
-                }
-                Ok(())
+                let row = found.ok_or_else(|| Refusal::unknown("passkey", &id.to_string()))?;
+                Ok(revoke(tx, row, instant, &by)?)
             })
             .await
     }
@@ -288,6 +285,25 @@ fn keep(
     row.entry = write_down(tx, &row, "registered", instant, &holder.by())?;
     tx.insert_passkey(&row)?;
     Ok(show(&row))
+}
+
+/// Takes every passkey of a holder back.
+pub(super) fn revoke_all(
+    tx: &mut Tx<'_>,
+    holder: SubjectId,
+    instant: ProvenInstant,
+    by: &str,
+) -> Result<(), StoreError> {
+    tx.passkeys_of(holder)?.into_iter().try_for_each(|row| revoke(tx, row, instant, by))
+}
+
+fn revoke(tx: &mut Tx<'_>, mut row: PasskeyRow, instant: ProvenInstant, by: &str) -> Result<(), StoreError> {
+    if row.revoked.is_none() {
+        row.revoked = Some(instant.time);
+        row.entry = write_down(tx, &row, "revoked", instant, by)?;
+        tx.update_passkey(&row)?;
+    }
+    Ok(())
 }
 
 /// The `passkey.change` entry of a change.

@@ -13,14 +13,17 @@ use angbu_accounts::Scope;
 use angbu_store::accounts::StaffRow;
 use angbu_units::{PasskeyId, PersonId, SubjectId};
 
+use super::requests::Browser;
 use super::{Body, Parts};
-use crate::caller::{Caller, Who};
+use crate::caller::{Caller, Source, Who};
 use crate::centre::{Centre, Holder};
 use crate::problem::Refusal;
 use crate::types::Problem;
 use crate::types::passkeys::{
     LinkHolder, NewPasskey, NewPasskeyByLink, Passkey, PasskeyLink, Passkeys, RegistrationQuestion,
+    SignInAnswer, SignInQuestion,
 };
+use crate::types::requests::RequestAnswered;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Centre>> {
     OpenApiRouter::new()
@@ -31,6 +34,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Centre>> {
         .routes(routes!(revoke))
         .routes(routes!(begin_by_link))
         .routes(routes!(register_by_link))
+        .routes(routes!(begin_answer))
+        .routes(routes!(answer))
 }
 
 /// One's own passkeys
@@ -147,6 +152,35 @@ async fn register_by_link(
     let holder = centre.holder_of_link(&new.secret).await?;
     let made = centre.finish_registration(holder, &new.label, &new.credential).await?;
     Ok((StatusCode::CREATED, Json(made)))
+}
+
+/// Ask for an answer by a passkey
+///
+/// What it asks is good for five minutes, for this request, once, and at any centre of the site.
+#[utoipa::path(post, path = "/api/v1/requests/{request}/answers/passkey/begin", tag = "requests",
+    params(("request", description = "Its id")),
+    responses((status = 200, body = SignInQuestion), (status = "default", body = Problem)))]
+async fn begin_answer(
+    State(centre): State<Arc<Centre>>,
+    Source(source): Source,
+    Browser(browser): Browser,
+    Parts(id): Parts<String>,
+) -> Result<Json<SignInQuestion>, Refusal> {
+    Ok(Json(centre.begin_passkey_answer(id.parse()?, browser, source).await?))
+}
+
+/// Answer by a passkey
+#[utoipa::path(post, path = "/api/v1/requests/{request}/answers/passkey/finish", tag = "requests",
+    params(("request", description = "Its id")), request_body = SignInAnswer,
+    responses((status = 200, body = RequestAnswered), (status = "default", body = Problem)))]
+async fn answer(
+    State(centre): State<Arc<Centre>>,
+    Source(source): Source,
+    Browser(browser): Browser,
+    Parts(id): Parts<String>,
+    Body(answer): Body<SignInAnswer>,
+) -> Result<Json<RequestAnswered>, Refusal> {
+    Ok(Json(centre.answer_by_passkey(id.parse()?, browser, &answer, source).await?))
 }
 
 /// Who is signed in with a browser, and may do something already.

@@ -150,3 +150,38 @@ pub(crate) struct NewPasskeyByLink {
     pub(crate) label: String,
     pub(crate) credential: RegistrationAnswer,
 }
+
+/// What is asked of a browser to sign in: `navigator.credentials.get({ publicKey })`.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SignInQuestion {
+    /// 32 bytes.
+    pub(crate) challenge: String,
+    /// Milliseconds.
+    pub(crate) timeout: u64,
+    /// A host name.
+    pub(crate) rp_id: String,
+    /// The passkeys that may answer; any of the site's where this is empty.
+    pub(crate) allow_credentials: Vec<QuestionCredential>,
+    /// `required`.
+    pub(crate) user_verification: &'static str,
+}
+
+/// A browser's answer to a [`SignInQuestion`], as its `toJSON` gives it. What else it says is left aside.
+#[derive(Clone, Deserialize, ToSchema)]
+pub(crate) struct SignInAnswer {
+    pub(crate) id: String,
+    pub(crate) response: SignInResponse,
+}
+
+/// What the authenticator answered at a sign-in.
+#[derive(Clone, Deserialize, ToSchema)]
+pub(crate) struct SignInResponse {
+    #[serde(rename = "clientDataJSON")]
+    pub(crate) client_data_json: String,
+    #[serde(rename = "authenticatorData")]
+    pub(crate) authenticator_data: String,
+    pub(crate) signature: String,
+    #[serde(rename = "userHandle")]
+    pub(crate) user_handle: Option<String>,
+}

@@ -18,6 +18,7 @@ pub(crate) struct Authenticator {
     key: SigningKey,
     id: [u8; 20],
     pub(crate) flags: u8,
+    pub(crate) counter: u32,
     pub(crate) origin: &'static str,
 }
 
@@ -25,7 +26,7 @@ impl Authenticator {
     pub(crate) fn new(number: u32) -> Self {
         let bytes = number.to_be_bytes();
         let (key, id) = (bytes.repeat(8).try_into().unwrap(), bytes.repeat(5).try_into().unwrap());
-        Self { key: SigningKey::from_bytes(&key), id, flags: 0b101, origin: ORIGIN }
+        Self { key: SigningKey::from_bytes(&key), id, flags: 0b101, counter: 0, origin: ORIGIN }
     }
 
     fn client(&self, kind: &str, question: &Value) -> String {
@@ -49,11 +50,10 @@ impl Authenticator {
     }
 
     /// Answers to the question of a sign-in.
-    #[allow(dead_code, reason = "the machine of requests calls for it")]
     pub(crate) fn sign_in(&self, question: &Value) -> Value {
         let client = self.client("webauthn.get", question);
         let site = Sha256::digest(question["rpId"].as_str().unwrap());
-        let data = [site.as_slice(), &[self.flags, 0, 0, 0, 0]].concat();
+        let data = [site.as_slice(), &[self.flags], &self.counter.to_be_bytes()].concat();
         let signature = self.key.sign(&[data.as_slice(), &Sha256::digest(&client)].concat());
         json!({"id": BASE64URL.encode(self.id), "type": "public-key", "response": {
             "clientDataJSON": BASE64URL.encode(client), "authenticatorData": BASE64URL.encode(data),
@@ -163,4 +163,83 @@ async fn members_register_passkeys_for_themselves_alone() {
     assert_eq!(site.send(&other, "DELETE", &path, &json!({})).await.problem(), "unknown");
     assert_eq!(site.send(&member, "DELETE", &path, &json!({})).await.status, StatusCode::NO_CONTENT);
     assert!(site.get(&member, own).await.json()["passkeys"][0]["revoked_at"].is_string());
+}
+
+/// Begins to sign in to the console: the request's path, and the browser.
+async fn console_request(site: &TestSite) -> (String, Shows) {
+    let begun = site.send(&Shows::Nothing, "POST", "/api/v1/session/request", &json!({})).await;
+    let path = format!("/api/v1/requests/{}", begun.json()["id"].as_str().unwrap());
+    (path, Shows::Cookie(begun.cookie.unwrap()))
+}
+
+async fn question(site: &TestSite, path: &str, browser: &Shows) -> Value {
+    let question = site.send(browser, "POST", &format!("{path}/answers/passkey/begin"), &json!({})).await;
+    assert_eq!(question.status, StatusCode::OK, "{question:?}");
+    question.json()
+}
+
+async fn finish(site: &TestSite, path: &str, browser: &Shows, answer: &Value) -> Value {
+    let answered = site.send(browser, "POST", &format!("{path}/answers/passkey/finish"), answer).await;
+    assert_eq!(answered.status, StatusCode::OK, "{answered:?}");
+    answered.json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_signs_in_once_and_only_as_it_was_asked() {
+    let site = TestSite::start().await;
+    site.customer(OWN).await;
+    let (_, name, member) = site.member(Role::Registrar, Some(OWN)).await;
+    let own = "/api/v1/session/passkeys";
+    let begun = site.send(&member, "POST", &format!("{own}/begin"), &json!({})).await.json();
+    let mut authenticator = Authenticator::new(1);
+    let wish = json!({"label": "a key", "credential": authenticator.register(&begun)});
+    let made = site.send(&member, "POST", own, &wish).await.json();
+
+    let (path, browser) = console_request(&site).await;
+    let wrong = async |authenticator: &Authenticator| {
+        let question = question(&site, &path, &browser).await;
+        assert_eq!(question["allowCredentials"], json!([]), "it is not known yet who signs in");
+        let answered = finish(&site, &path, &browser, &authenticator.sign_in(&question)).await;
+        assert_eq!(answered["right"], false, "{answered}");
+    };
+    wrong(&Authenticator { flags: 0b001, ..Authenticator::new(1) }).await;
+    wrong(&Authenticator { origin: "https://evil.example", ..Authenticator::new(1) }).await;
+    wrong(&Authenticator::new(2)).await;
+    // A question of another request is none of this one's.
+    let (other, stranger) = console_request(&site).await;
+    let elsewhere = authenticator.sign_in(&question(&site, &other, &stranger).await);
+    assert_eq!(finish(&site, &path, &browser, &elsewhere).await["right"], false);
+
+    let answer = authenticator.sign_in(&question(&site, &path, &browser).await);
+    let answered = finish(&site, &path, &browser, &answer).await;
+    assert_eq!(
+        (&answered["right"], &answered["shown"]["verdict"]),
+        (&json!(true), &json!("accepted")),
+        "{answered}"
+    );
+    let session = site.send(&browser, "POST", &format!("{path}/session"), &json!({})).await;
+    assert_eq!(session.json()["staff"]["name"], json!(name), "{session:?}");
+    // The same answer again, to the same request and to another.
+    let again = site.send(&browser, "POST", &format!("{path}/answers/passkey/finish"), &answer).await;
+    assert_eq!(again.problem(), "request-ended");
+    assert_eq!(finish(&site, &other, &stranger, &answer).await["right"], false);
+
+    // One that counts, and then counts back: there are two of it.
+    authenticator.counter = 5;
+    let right = authenticator.sign_in(&question(&site, &other, &stranger).await);
+    assert_eq!(finish(&site, &other, &stranger, &right).await["right"], true);
+    let (path, browser) = console_request(&site).await;
+    for counter in [5, 4] {
+        authenticator.counter = counter;
+        let copied = authenticator.sign_in(&question(&site, &path, &browser).await);
+        assert_eq!(finish(&site, &path, &browser, &copied).await["right"], false);
+    }
+    let list = site.get(&member, own).await.json();
+    assert!(list["passkeys"][0]["doubted_at"].is_string(), "{list}");
+
+    let revoke = format!("{own}/{}", made["id"].as_str().unwrap());
+    site.send(&member, "DELETE", &revoke, &json!({})).await;
+    authenticator.counter = 6;
+    let revoked = authenticator.sign_in(&question(&site, &path, &browser).await);
+    assert_eq!(finish(&site, &path, &browser, &revoked).await["right"], false);
 }

@@ -72,6 +72,8 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/api/v1/requests/{request}/open", Needs::Nothing),
     ("GET", "/api/v1/requests/{request}/shown", Needs::Nothing),
     ("POST", "/api/v1/requests/{request}/answers/password", Needs::Nothing),
+    ("POST", "/api/v1/requests/{request}/answers/passkey/begin", Needs::Nothing),
+    ("POST", "/api/v1/requests/{request}/answers/passkey/finish", Needs::Nothing),
     ("POST", "/api/v1/requests/{request}/cancel", Needs::Nothing),
     ("POST", "/api/v1/requests/{request}/session", Needs::Nothing),
     ("GET", "/api/v1/session/passkeys", Needs::Session),

@@ -27,7 +27,7 @@ fn periods_and_graphs_are_used() {
 }
 
 #[test]
-fn passkeys_are_registered_and_revoked() {
+fn passkeys_sign_in_and_answer_requests() {
     let folder = tempfile::tempdir().unwrap();
     let mut centre = demo(folder.path());
     browse("passkeys.mjs", &mut centre, &[]);

@@ -3,11 +3,12 @@
 use angbu_accounts::{Grant, Name, Password, Reach, Role};
 use angbu_store::accounts::StaffRow;
 use angbu_store::{Snapshot, StoreError, Tx};
-use angbu_units::{CustomerId, Language, Nanos, ProvenInstant, StaffId, UnixTime};
+use angbu_units::{CustomerId, Language, Nanos, ProvenInstant, StaffId, SubjectId, UnixTime};
 
 use super::sign_in::{grant_of, role_word};
 use super::{BY_THE_CENTRE, STAFF, name_of, yes_or_no};
 use crate::caller::Caller;
+use crate::centre::passkeys::revoke_all;
 use crate::centre::{Centre, append_text, rng};
 use crate::problem::Refusal;
 use crate::types::accounts::StaffMember;
@@ -130,7 +131,8 @@ impl Centre {
             .await
     }
 
-    /// Gives a member of the staff within the caller's reach a one-time password; their sessions end.
+    /// Gives a member of the staff within the caller's reach a one-time password; their sessions and passkeys end, since
+    /// whoever asks for one may have lost the device that a passkey was in.
     pub(crate) async fn new_password(
         &self,
         caller: &Caller,
@@ -150,6 +152,7 @@ impl Centre {
             .write(move |tx| {
                 tx.update_staff(&changed)?;
                 tx.delete_other_sessions(id, None)?;
+                revoke_all(tx, SubjectId::Staff(id), instant, &by)?;
                 write_down(tx, &changed, "password", instant, &by)
             })
             .await?;

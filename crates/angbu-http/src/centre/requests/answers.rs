@@ -181,7 +181,7 @@ impl Centre {
 
     /// Whom a browser's answer is about: who has answered before, whom the request names, or who is named with the answer;
     /// and what the try is counted under. Nobody where there is no such person, or another than the one who is asked.
-    async fn asked_in(
+    pub(super) async fn asked_in(
         &self,
         row: &RequestRow,
         given: Option<&str>,

@@ -139,8 +139,8 @@ pub(super) fn policy(
 }
 
 /// What somebody has beside a password.
-fn has(_snapshot: &Snapshot<'_>, _subject: SubjectId) -> Result<Methods, StoreError> {
-    Ok(Methods::NONE)
+fn has(snapshot: &Snapshot<'_>, subject: SubjectId) -> Result<Methods, StoreError> {
+    Ok(if snapshot.has_passkey(subject)? { Methods::of([Method::Passkey]) } else { Methods::NONE })
 }
 
 /// A sign-in that this browser has opened.

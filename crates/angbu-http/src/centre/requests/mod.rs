@@ -2,6 +2,7 @@
 //! its end. Nothing of a request is in memory, so that it goes on at whichever centre its browser reaches.
 
 mod answers;
+mod by_passkey;
 mod console;
 mod show;
 
