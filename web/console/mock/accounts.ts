@@ -32,9 +32,9 @@ export class Accounts {
     enrolled_at: at((60 - index) * DAY), disabled: index === 3, erased: false, entry: "01KAG0000000000000000PERSN",
   }));
   readonly #machines: Machine[] = [
-    { id: "mac_1", kind: "host", name: "license-host", customer: "hanbit", enrolled_at: at(20 * DAY), disabled: false, entry: "01KAG0000000000000000MACHN", public_key: "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=" },
-    { id: "mac_2", kind: "relying-party", name: "intranet-login", customer: "hanbit", enrolled_at: at(4 * DAY), disabled: false, entry: "01KAG0000000000000000MACHN", public_key: "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=" },
-    { id: "mac_3", kind: "relying-party", name: "old-portal", customer: "demo", enrolled_at: at(200 * DAY), disabled: true, entry: "01KAG0000000000000000MACHN", public_key: "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=" },
+    { id: "mac_1", kind: "host", name: "license-host", customer: "hanbit", enrolled_at: at(20 * DAY), disabled: false, origins: [], entry: "01KAG0000000000000000MACHN", public_key: "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=" },
+    { id: "mac_2", kind: "relying-party", name: "intranet-login", customer: "hanbit", enrolled_at: at(4 * DAY), disabled: false, origins: [], entry: "01KAG0000000000000000MACHN", public_key: "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=" },
+    { id: "mac_3", kind: "relying-party", name: "old-portal", customer: "demo", enrolled_at: at(200 * DAY), disabled: true, origins: [], entry: "01KAG0000000000000000MACHN", public_key: "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=" },
   ];
   #codes: OpenCode[] = [
     { id: "cod_1", kind: "agent", customer: "hanbit", name: "db-4", expires_at: at(-0.9 * DAY), used: false },

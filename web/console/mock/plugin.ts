@@ -8,6 +8,7 @@ import { Log } from "./evidence";
 import { Parties } from "./parties";
 import { Notices } from "./notices";
 import { PASSKEYS, registration } from "./passkeys";
+import { Requests } from "./requests";
 import { GIVEN, session } from "./roles";
 import { agents, agentsPage, centre, customers, graph } from "./site";
 
@@ -40,6 +41,9 @@ class MockCentre {
   readonly #log = new Log();
   readonly #parties = new Parties();
   readonly #notices = new Notices();
+  readonly #requests = new Requests();
+  /** Whether the newest password was a one-time one. */
+  #fresh = false;
 
   async answer(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     const url = new URL(request.url ?? "/", `http://${request.headers.host ?? "localhost"}`);
@@ -48,7 +52,7 @@ class MockCentre {
     const [name = "", state] = (/angbu_session=([^;]+)/.exec(request.headers.cookie ?? "")?.[1] ?? "").split(".");
     const who = session(name, state === "new");
     if (call.startsWith("POST /shared")) tell(response, this.#parties.stranger(call, JSON.parse(await body(request)), Date.now()) ?? { status: 404, problem: "unknown", title: "Not found" });
-    else if (call === "POST /session") await this.#signIn(request, response);
+    else if (call === "POST /session/request" || /^\S+ \/requests\//.test(call)) await this.#request(call, request, response);
     else if (call === "POST /passkeys/begin") json(response, registration("minsu.kim"));
     else if (call === "DELETE /session") {
       response.setHeader("set-cookie", "angbu_session=; Max-Age=0; Path=/");
@@ -82,16 +86,18 @@ class MockCentre {
     return true;
   }
 
-  async #signIn(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { name, password } = JSON.parse(await body(request)) as { name: string; password: string };
-    const fresh = password === ONE_TIME || password === GIVEN;
-    const who = session(name, fresh);
-    if (who === undefined || (password !== LASTING && !fresh)) {
-      problem(response, 401, "wrong-password", "Wrong name or password");
-      return;
-    }
-    response.setHeader("set-cookie", `angbu_session=${name}${fresh ? ".new" : ""}; Path=/; HttpOnly; SameSite=Strict`);
-    json(response, who);
+  async #request(call: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const sent = request.method === "GET" ? "" : await body(request);
+    const given = sent === "" ? {} : (JSON.parse(sent) as Record<string, unknown>);
+    const known = (name: string, password: string): boolean => {
+      const fresh = password === ONE_TIME || password === GIVEN;
+      this.#fresh = fresh;
+      return session(name, fresh) !== undefined && (password === LASTING || fresh);
+    };
+    const answered = this.#requests.answer(call, given, known) ?? { status: 404, problem: "unknown", title: "Not found" };
+    if (!("signedIn" in answered)) return tell(response, answered);
+    response.setHeader("set-cookie", `angbu_session=${answered.signedIn}${this.#fresh ? ".new" : ""}; Path=/; HttpOnly; SameSite=Strict`);
+    json(response, session(answered.signedIn, this.#fresh));
   }
 
   #customers(now: number, own: string | undefined): ReturnType<typeof customers> {

@@ -9,6 +9,7 @@ import { CentrePage } from "./pages/centre";
 import { OperationsPage } from "./pages/operations";
 import { ServersPage } from "./pages/operations/servers";
 import { CustomerPage } from "./pages/customer";
+import { LoginPage } from "./pages/login";
 import { IncidentsPage } from "./pages/incidents";
 import { LogPage } from "./pages/log";
 import { EntriesPage } from "./pages/log/entries";
@@ -114,6 +115,8 @@ function doorOf(route: Route): JSX.Element | undefined {
   switch (route.page) {
     case "share":
       return <SharePage key={route.token} token={route.token} />;
+    case "login":
+      return <LoginPage key={route.request} request={route.request} />;
     case "passkeys":
       return <PasskeyLinkPage />;
     default:
@@ -132,6 +135,7 @@ function Page({ route }: { readonly route: Route }): JSX.Element {
     case "party":
       return may("time.read") ? <PartyPage key={`${route.customer} ${route.view}`} customer={route.customer} view={route.view} /> : <NotAllowedPage />;
     case "share":
+    case "login":
     case "passkeys":
       // They stand outside, for whoever is signed in too.
       return <MissingPage />;

@@ -14,6 +14,8 @@ test.each([
   ["/accounts/people/per_1", { page: "accounts", part: "people", one: "per_1" }],
   ["/accounts/tokens/tok_1", { page: "missing" }],
   ["/accounts/nobody", { page: "missing" }],
+  ["/login/req_1", { page: "login", request: "req_1" }],
+  ["/login", { page: "missing" }],
   ["/account", { page: "own" }],
   ["/passkeys", { page: "passkeys" }],
   ["/passkeys/more", { page: "missing" }],

@@ -18,6 +18,7 @@ export type Route =
   | { readonly page: "customer"; readonly customer: string }
   | { readonly page: "party"; readonly customer: string; readonly view: PartyView }
   | { readonly page: "share"; readonly token: string }
+  | { readonly page: "login"; readonly request: string }
   | { readonly page: "passkeys" }
   | { readonly page: "own" }
   | { readonly page: "log" }
@@ -54,6 +55,8 @@ export function routeOf(path: string): Route {
       return second === undefined ? missing : ofCustomer(second, third);
     case "share":
       return second !== undefined && third === undefined ? { page: "share", token: second } : missing;
+    case "login":
+      return second !== undefined && third === undefined ? { page: "login", request: second } : missing;
     case "passkeys":
       return second === undefined ? { page: "passkeys" } : missing;
     case "account":

@@ -1,57 +1,66 @@
 import type { ComponentChildren, JSX, TargetedSubmitEvent } from "preact";
-import { useState } from "preact/hooks";
-import { answer, api, Refused, type Session } from "@angbu/shared/client";
+import { useRef, useState } from "preact/hooks";
+import { answer, api, Refused, type RequestShown, type Session } from "@angbu/shared/client";
 import { Frame } from "../frame";
 import { Field } from "../parts/field";
 import { Notice, Refusal } from "../parts/refusal";
 import { useTitle } from "../parts/title";
+import { Answer, useShown } from "../request/answer";
 import { useSpeech } from "../words";
 
 /** What the centre asks of a password; it checks again. */
 const SHORTEST = 12;
 
+/** The console's own sign-in is a request like any other: a passkey, or a password and whatever must come beside it. */
 export function SignIn(props: {
   /** A session was there and has ended. */
   readonly ended: boolean;
-  readonly entered: (session: Session, typed: string) => Promise<void>;
+  readonly entered: (session: Session, typed: string | undefined) => Promise<void>;
 }): JSX.Element {
   const { words } = useSpeech();
+  const typed = useRef<string | undefined>(undefined);
   const [refused, setRefused] = useState<Refused>();
-  const [busy, setBusy] = useState(false);
+  const begin = (): Promise<RequestShown> => answer(api.POST("/api/v1/session/request"));
+  // A request that was left alone for too long is followed by the next one: nobody is told that nothing happened.
+  const request = useShown(begin, begin);
+  const { shown } = request;
   useTitle(words.signIn);
 
-  const submit = async (event: TargetedSubmitEvent<HTMLFormElement>): Promise<void> => {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget);
-    const password = String(form.get("password"));
-    setBusy(true);
+  const changed = async (next: RequestShown): Promise<void> => {
+    if (next.verdict !== "accepted") return request.changed(next);
     setRefused(undefined);
     try {
-      const body = { name: String(form.get("name")).trim(), password };
-      await props.entered(await answer(api.POST("/api/v1/session", { body })), password);
+      const path = { request: next.id };
+      await props.entered(await answer(api.POST("/api/v1/requests/{request}/session", { params: { path } })), typed.current);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       setRefused(error);
-      setBusy(false);
+      request.ask();
     }
   };
-
+  const wrong = refused ?? request.refused;
   return (
     <Narrow>
       <h1>{words.signInFirst}</h1>
-      {props.ended && refused === undefined && (
+      {props.ended && wrong === undefined && (
         <Notice kind="empty">
           <p>{words["problem.not-signed-in"]}</p>
         </Notice>
       )}
-      <form onSubmit={(event) => void submit(event)}>
-        <Field label={words.name} name="name" autocomplete="username" focus />
-        <Field label={words.password} name="password" type="password" autocomplete="current-password" />
-        {refused !== undefined && <Refusal refused={refused} />}
-        <button type="submit" class="primary" disabled={busy}>
-          {words.signIn}
-        </button>
-      </form>
+      {wrong !== undefined && <Refusal refused={wrong} again={request.ask} />}
+      {shown !== undefined && shown.verdict == null && (
+        <Answer key={shown.id} shown={shown} named={words.name} changed={(next) => void changed(next)} typed={(password) => (typed.current = password)} />
+      )}
+      {shown?.verdict != null && shown.verdict !== "accepted" && (
+        <>
+          <Notice kind="refused">
+            <p>{words[`ended.${shown.verdict}`]}</p>
+          </Notice>
+          <button type="button" class="primary" onClick={request.ask}>
+            {words.again}
+          </button>
+        </>
+      )}
       <p class="soft">{words.signInHint}</p>
     </Narrow>
   );

@@ -1,5 +1,5 @@
 // Between the centre's JSON and what the browser's passkeys take: bytes, where JSON has base64url.
-import type { RegistrationQuestion } from "@angbu/shared/client";
+import type { RegistrationQuestion, SignInQuestion } from "@angbu/shared/client";
 
 export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (each) => each.charCodeAt(0));
@@ -28,6 +28,17 @@ export interface RegistrationJson {
   readonly response: { readonly clientDataJSON: string; readonly attestationObject: string };
 }
 
+export interface SignInJson {
+  readonly id: string;
+  readonly type: "public-key";
+  readonly response: {
+    readonly clientDataJSON: string;
+    readonly authenticatorData: string;
+    readonly signature: string;
+    readonly userHandle: string | null;
+  };
+}
+
 /** Makes a passkey, with whatever the browser asks its holder for on the way. */
 export async function makePasskey(question: RegistrationQuestion): Promise<RegistrationJson> {
   const made = await told(
@@ -52,6 +63,32 @@ export async function makePasskey(question: RegistrationQuestion): Promise<Regis
     id: made.id,
     type: "public-key",
     response: { clientDataJSON: textOf(response.clientDataJSON), attestationObject: textOf(response.attestationObject) },
+  };
+}
+
+/** Answers the question of a sign-in with a passkey that its holder chooses. */
+export async function usePasskey(question: SignInQuestion): Promise<SignInJson> {
+  const used = await told(
+    navigator.credentials.get({
+      publicKey: {
+        challenge: bytesOf(question.challenge),
+        timeout: question.timeout,
+        rpId: question.rpId,
+        allowCredentials: question.allowCredentials.map(({ id }) => ({ type: "public-key", id: bytesOf(id) })),
+        userVerification: question.userVerification as UserVerificationRequirement,
+      },
+    }),
+  );
+  const response = used.response as AuthenticatorAssertionResponse;
+  return {
+    id: used.id,
+    type: "public-key",
+    response: {
+      clientDataJSON: textOf(response.clientDataJSON),
+      authenticatorData: textOf(response.authenticatorData),
+      signature: textOf(response.signature),
+      userHandle: response.userHandle === null ? null : textOf(response.userHandle),
+    },
   };
 }
 
