@@ -15,6 +15,7 @@ use crate::workspace::Workspace;
 const BENCHES: &[(&str, &[(&str, &str)])] = &[
     ("time", &[("angbu", "time"), ("angbu-http", "ingest")]),
     ("ingest", &[("angbu-http", "ingest")]),
+    ("keys", &[("angbu", "keys")]),
     ("evidence", &[("angbu-store", "evidence"), ("angbu", "evidence_http")]),
 ];
 

@@ -28,9 +28,9 @@ use tower_http::trace::TraceLayer;
 use utoipa::openapi::OpenApi;
 
 pub use centre::{
-    Centre, Claimed, InForce, NoticeSettings, OwnClock, Parts, Protected, Retention, SITE_START, Seam, Seen,
-    Site, TimeService, Tried, UpstreamReading, UpstreamState, Witnessed, clock_history, clock_state_entry,
-    clock_state_row, zone,
+    Centre, Claimed, InForce, NoticeSettings, OldFace, OwnClock, Parts, Protected, Retention, SITE_START,
+    Seam, Seen, Site, TimeService, Tried, UpstreamReading, UpstreamState, Witnessed, clock_history,
+    clock_state_entry, clock_state_row, zone,
 };
 use problem::Refusal;
 
@@ -68,6 +68,7 @@ pub fn router(centre: Arc<Centre>, pages: axum::routing::MethodRouter) -> Router
     routes
         .route("/api/openapi.json", get(move || async move { Json(document.as_ref().clone()) }))
         .route("/api/{*rest}", any(|| async { Refusal::unknown("route", "under /api").into_response() }))
+        .merge(routes::old_keys::routes())
         .with_state(centre)
         .route("/share/{token}", unlisted.clone())
         .route("/login/{request}", unlisted.clone())

@@ -276,6 +276,19 @@ impl Snapshot<'_> {
         )
     }
 
+    /// Whether tries were counted in a minute before this one and are not told.
+    ///
+    /// # Errors
+    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
+    pub fn has_unjudged(&self, minute: u64) -> Result<bool, StoreError> {
+        let found = self.sql.first(
+            "SELECT 1 FROM keys_unjudged WHERE minute < ?1 LIMIT 1",
+            values![minute],
+            |_| Ok(()),
+        )?;
+        Ok(found.is_some())
+    }
+
     fn key_token_row(&self, row: &dyn Row) -> Result<KeyTokenRow, StoreError> {
         let id: KeyTokenId = column(row, 0)?;
         let kind: String = column(row, 2)?;

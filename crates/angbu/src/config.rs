@@ -1,6 +1,7 @@
 //! The configuration of `angbu serve`: one TOML file, unknown keys refused with their position.
 
 mod clock;
+mod keys;
 mod notices;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,8 @@ use angbu_store::{Engine, UrlError};
 use angbu_units::Nanos;
 
 pub use clock::{ClockConfig, DeclaredStratum, Reference, ReferenceId, UpstreamAddress};
+pub(crate) use keys::old_faces;
+pub use keys::{KeysConfig, OldFaceConfig};
 pub(crate) use notices::settings as notice_settings;
 pub use notices::{IncidentsConfig, MailConfig, MailTls, Network, WebhooksConfig};
 
@@ -172,6 +175,9 @@ pub struct ServeConfig {
     /// When something is an incident, and how often people are told of it.
     #[serde(default)]
     pub incidents: IncidentsConfig,
+    /// One-time keys.
+    #[serde(default)]
+    pub keys: KeysConfig,
 }
 
 /// A witness that is asked to cosign this log's checkpoints.
@@ -389,6 +395,7 @@ impl Default for ServeConfig {
             mail: None,
             webhooks: WebhooksConfig::default(),
             incidents: IncidentsConfig::default(),
+            keys: KeysConfig::default(),
         }
     }
 }

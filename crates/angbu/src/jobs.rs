@@ -35,6 +35,8 @@ const SOURCES: Duration = Duration::from_secs(300);
 const REPORTS: Duration = Duration::from_secs(300);
 /// How often views of share links are told that were held back for a minute.
 const VIEWS: Duration = Duration::from_secs(30);
+/// How often tries of keys are told that were not judged, and only counted.
+const TRIES: Duration = Duration::from_secs(20);
 
 /// How long after the start that is looked for first: what was missed while no centre ran is made at once.
 const FIRST_REPORTS: Duration = Duration::from_secs(5);
@@ -56,6 +58,7 @@ pub(crate) fn spawn(
     tasks.spawn(every(MONTHS, Job::Months));
     tasks.spawn(every(REPORTS, Job::Reports));
     tasks.spawn(every(VIEWS, Job::Views));
+    tasks.spawn(every(TRIES, Job::Tries));
     tasks.spawn(every(KEEPING, Job::Keeping(retention)));
     tasks.spawn(every(GOING_ON, Job::GoingOn));
     tasks.spawn(every(SOURCES, Job::Sources));
@@ -72,6 +75,7 @@ enum Job {
     Months,
     Reports,
     Views,
+    Tries,
     Keeping(Retention),
     GoingOn,
     Sources,
@@ -102,6 +106,7 @@ async fn run(centre: Arc<Centre>, mut stop: watch::Receiver<bool>, period: Durat
             Job::Resealing => centre.reseal().await,
             Job::Reports => centre.make_monthly_reports().await,
             Job::Views => centre.tell_share_views().await,
+            Job::Tries => centre.tell_unjudged_tries().await,
             Job::Keeping(retention) => keep(&centre, retention, &stop).await,
             Job::Months => {
                 let store = centre.store().clone();

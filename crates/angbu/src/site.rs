@@ -26,7 +26,7 @@ use angbu_time::server::ServerState;
 use angbu_units::{CentreId, Clock, NtpServerId, TokenId};
 
 use crate::clock_job::{self, ClockJob};
-use crate::config::{RoughtimeConfig, ServeConfig, notice_settings};
+use crate::config::{RoughtimeConfig, ServeConfig, notice_settings, old_faces};
 use crate::listener::{self, Limits};
 use crate::ntp::epochs::EpochKeeper;
 use crate::ntp::key_exchange::{self, Bounds};
@@ -101,6 +101,7 @@ impl RunningSite {
             store: store.clone(),
             witnesses: config.witnesses.iter().map(|witness| witness.key.clone()).collect(),
             require_witnesses: config.require_witnesses,
+            old_faces: old_faces(&config.keys),
             notices: notice_settings(config.mail.as_ref(), &config.webhooks, &config.incidents),
         });
         record_start(&centre).await?;

@@ -195,6 +195,7 @@ fn erase_from_some(
     (person.known, person.password_hash, person.disabled, person.entry) =
         (None, String::new(), true, erasure);
     tx.update_person(&person)?;
+    tx.delete_key_tokens_of(SubjectId::Person(id))?;
     tx.delete_passkeys_of(SubjectId::Person(id))?;
     Ok(if is_all { Erased::All(erasure) } else { Erased::Some(erasure) })
 }

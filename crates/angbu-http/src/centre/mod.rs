@@ -11,6 +11,7 @@ mod evidence;
 mod export;
 mod incidents;
 mod kept;
+mod keys;
 mod log;
 mod meter;
 mod notices;
@@ -56,6 +57,8 @@ pub(crate) use erasure::Because;
 pub(crate) use evidence::Shown;
 pub(crate) use export::{ExportWish, Piece, Table};
 pub(crate) use kept::show as kept_shown;
+pub use keys::OldFace;
+pub(crate) use keys::{Enrolled, Enrolment, KeyJudged, KeyWhom, Material, PolicyWish, TriesWish, Typed};
 pub use notices::{NoticeSettings, zone};
 pub(crate) use operations::CalibrationWish;
 pub use operations::{Seen, clock_state_row};
@@ -197,6 +200,10 @@ pub struct Centre {
     shares: SharesGate,
     recent_tokens: Recent<[u8; 32], TokenRow>,
     recent_customers: Recent<String, CustomerRow>,
+    recent_policies: Recent<CustomerId, angbu_keys::Policy>,
+    key_sources: keys::Sources,
+    strangers: Arc<keys::Strangers>,
+    old_faces: Vec<OldFace>,
     notices: NoticeSettings,
     lookout: incidents::Lookout,
 }
@@ -223,6 +230,8 @@ pub struct Parts {
     pub require_witnesses: bool,
     /// Who is told of incidents, and how.
     pub notices: NoticeSettings,
+    /// Who may ask about one-time keys at the old address, the first that names the caller's address.
+    pub old_faces: Vec<OldFace>,
 }
 
 impl Centre {
@@ -246,6 +255,10 @@ impl Centre {
             shares: SharesGate::new(),
             recent_tokens: Recent::new(),
             recent_customers: Recent::new(),
+            recent_policies: Recent::new(),
+            key_sources: keys::Sources::default(),
+            strangers: Arc::default(),
+            old_faces: parts.old_faces,
             notices: parts.notices,
             lookout: incidents::Lookout::default(),
         })

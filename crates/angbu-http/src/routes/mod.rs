@@ -5,8 +5,10 @@ mod enrolments;
 mod erasure;
 mod evidence;
 mod incidents;
+mod keys;
 mod log;
 mod metrics;
+pub(crate) mod old_keys;
 mod operations;
 mod passkeys;
 mod people;
@@ -74,6 +76,7 @@ pub(crate) fn all() -> OpenApiRouter<Arc<Centre>> {
         .merge(erasure::routes())
         .merge(requests::routes())
         .merge(log::routes())
+        .merge(keys::routes())
         .merge(site::routes())
 }
 

@@ -9,6 +9,7 @@ mod exports;
 mod incidents;
 mod joining;
 mod kept;
+mod keys;
 mod lives;
 mod machine;
 mod many;

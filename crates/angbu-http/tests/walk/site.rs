@@ -175,6 +175,7 @@ impl TestSite {
             store: store.clone(),
             witnesses: Vec::new(),
             require_witnesses: false,
+            old_faces: Vec::new(),
             notices,
         });
         let first_password = centre.first_operator(&"operator".parse().unwrap()).await.unwrap().unwrap();

@@ -35,11 +35,11 @@ pub(crate) struct Call {
     pub(crate) body: Option<Value>,
 }
 
-fn get(path: impl Into<String>) -> Call {
+pub(crate) fn get(path: impl Into<String>) -> Call {
     Call { path: path.into(), body: None }
 }
 
-fn with(path: impl Into<String>, body: Value) -> Call {
+pub(crate) fn with(path: impl Into<String>, body: Value) -> Call {
     Call { path: path.into(), body: Some(body) }
 }
 
@@ -142,6 +142,19 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/time/calibrations/{calibration}/file", Needs::Shared(&[TimeRead])),
     ("POST", "/api/v1/time/calibrations/{calibration}/withdraw", Needs::Site(&[Operator])),
     ("POST", "/api/v1/time/reports", Needs::Object(&[TimeReport])),
+    ("POST", "/api/v1/keys/enrol", Needs::Object(&[KeysManage])),
+    ("POST", "/api/v1/keys/verify", Needs::Object(&[KeysVerify])),
+    ("POST", "/api/v1/keys/generate", Needs::Object(&[KeysGenerate])),
+    ("GET", "/api/v1/keys/tokens", Needs::Object(&[KeysRead])),
+    ("GET", "/api/v1/keys/tokens/{token}", Needs::Object(&[KeysRead])),
+    ("POST", "/api/v1/keys/tokens/{token}/revoke", Needs::Object(&[KeysManage])),
+    ("POST", "/api/v1/keys/tokens/{token}/unlock", Needs::Object(&[KeysManage])),
+    ("POST", "/api/v1/keys/tokens/{token}/renew", Needs::Object(&[KeysManage])),
+    ("POST", "/api/v1/keys/tokens/{token}/resynchronise", Needs::Object(&[KeysManage])),
+    ("POST", "/api/v1/keys/tokens/{token}/recovery-codes", Needs::Object(&[KeysManage])),
+    ("GET", "/api/v1/keys/tries", Needs::Object(&[KeysRead])),
+    ("GET", "/api/v1/keys/policy", Needs::Object(&[KeysRead])),
+    ("PUT", "/api/v1/keys/policy", Needs::Object(&[KeysManage])),
     ("GET", "/api/v1/evidence/head", Needs::Nothing),
     ("GET", "/api/v1/evidence/key", Needs::Nothing),
     ("GET", "/api/v1/evidence/growth", Needs::Shared(&[EvidenceRead])),
@@ -166,6 +179,7 @@ pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
             Some(call) => call,
             None => call_of_the_log(site, method, route).await,
         },
+        "keys" => super::keys::call(site, method, route).await,
         "requests" => call_of_requests(site, method, route).await,
         "people" | "enrolments" | "machines" => call_of_joiners(site, method, route).await,
         _ => call_of_accounts(site, method, route).await,

@@ -18,7 +18,7 @@ use angbu_units::Nanos;
 
 use super::agent::tell_of_fork;
 use super::{DemoArguments, Failure, Output, Places, ServeArguments, signals};
-use crate::config::{CustomerConfig, Reference, ServeConfig};
+use crate::config::{CustomerConfig, OldFaceConfig, Reference, ServeConfig};
 use crate::site::RunningSite;
 
 /// The demo's customer, and the tolerance of its clocks.
@@ -46,6 +46,9 @@ pub(super) fn demo(arguments: DemoArguments) -> Result<(), Failure> {
     let mut config = ServeConfig::default();
     config.ntp.listen = DEMO_NTP;
     config.clock.reference = Some(Reference::Declared);
+    // Whoever tries the old address out sits at this machine.
+    let networks = ["127.0.0.0/8", "::1"].iter().filter_map(|network| network.parse().ok()).collect();
+    config.keys.old = vec![OldFaceConfig { customer: name.clone(), networks, padded: false }];
     config.customers = vec![CustomerConfig { name, tolerance: DEMO_TOLERANCE }];
     apply(&arguments.places, &mut config)?;
     let agent_state = config.data.join("agent");

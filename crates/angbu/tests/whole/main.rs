@@ -13,6 +13,7 @@ mod evidence;
 mod faults;
 mod guest;
 mod guides;
+mod keys;
 mod load;
 mod log;
 mod mail;

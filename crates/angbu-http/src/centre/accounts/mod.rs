@@ -15,6 +15,7 @@ use angbu_units::CustomerId;
 pub(crate) use customers::CustomerWish;
 pub(crate) use enrolments::JoinWish;
 pub(crate) use people::PersonWish;
+pub(super) use people::{insert as insert_person, new_person};
 pub(crate) use staff::StaffWish;
 pub(crate) use tokens::{read_grant, read_holder};
 

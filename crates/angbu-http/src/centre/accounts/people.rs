@@ -121,7 +121,7 @@ impl Centre {
 }
 
 /// A new person, whose entry is not made yet.
-pub(super) fn new_person(
+pub(in crate::centre) fn new_person(
     customer: angbu_units::CustomerId,
     known: Known,
     hash: &PasswordHash,
@@ -140,7 +140,7 @@ pub(super) fn new_person(
 }
 
 /// Stores a new person and writes them down.
-pub(super) fn insert(
+pub(in crate::centre) fn insert(
     tx: &mut Tx<'_>,
     mut row: PersonRow,
     instant: ProvenInstant,
