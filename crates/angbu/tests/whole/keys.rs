@@ -41,8 +41,13 @@ fn shown(made: &Value) -> String {
 }
 
 fn verify(centre: &Process, login: &str, cycle: u64, key: &str) -> String {
-    let wish = json!({"login_id": login, "phone_no": PHONE, "cycle_time": cycle, "ota_key": key});
-    let answer = call(centre, "POST", "/api/v1/keys/verify", Some(&wish));
+    verify_at((centre.text("http"), centre.text("token")), login, cycle, key)
+}
+
+fn verify_at((url, token): (&str, &str), login: &str, cycle: u64, key: &str) -> String {
+    let wish = json!({"login_id": login, "phone_no": PHONE, "cycle_time": cycle, "ota_key": key}).to_string();
+    let headers = format!("Authorization: Bearer {token}\r\nContent-Type: application/json\r\n");
+    let answer = http(url, "POST", "/api/v1/keys/verify", &headers, wish.as_bytes());
     assert_eq!(answer.status, 200, "{}", answer.text());
     answer.json()["reason"].as_str().unwrap().to_owned()
 }
@@ -131,11 +136,12 @@ fn one_of_many_is_right_across_two_centres() {
         let wish = json!({"login_id": "kim", "phone_no": PHONE, "cycle_time": 3});
         let made = call(&centres[0], "POST", "/api/v1/keys/generate", Some(&wish)).json();
         let key = made["ota_key"].as_str().unwrap().to_owned();
+        let places = [0, 1].map(|place: usize| (centres[place].text("http"), centres[place].text("token")));
         let said: Vec<String> = thread::scope(|scope| {
             let senders: Vec<_> = (0..64)
                 .map(|number| {
-                    let (centre, key) = (&centres[number % 2], &key);
-                    scope.spawn(move || verify(centre, "kim", 3, key))
+                    let (place, key) = (places[number % 2], &key);
+                    scope.spawn(move || verify_at(place, "kim", 3, key))
                 })
                 .collect();
             senders.into_iter().map(|sender| sender.join().unwrap()).collect()
