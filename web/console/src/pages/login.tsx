@@ -34,7 +34,7 @@ export function LoginPage({ request }: { readonly request: string }): JSX.Elemen
     <Door>
       <Asked shown={shown} />
       {refused !== undefined && <Refusal refused={refused} again={ask} />}
-      <Answer shown={shown} named={words.loginId} changed={changed} />
+      <Answer shown={shown} named={words.loginId} changed={changed} ended={ask} />
       <TimeLeft shown={shown} over={ask} />
       <Cancel request={request} changed={changed} />
     </Door>

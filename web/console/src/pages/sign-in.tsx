@@ -1,5 +1,5 @@
 import type { ComponentChildren, JSX, TargetedSubmitEvent } from "preact";
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { answer, api, Refused, type RequestShown, type Session } from "@angbu/shared/client";
 import { Frame } from "../frame";
 import { Field } from "../parts/field";
@@ -20,10 +20,28 @@ export function SignIn(props: {
   const { words } = useSpeech();
   const typed = useRef<string | undefined>(undefined);
   const [refused, setRefused] = useState<Refused>();
-  const begin = (): Promise<RequestShown> => answer(api.POST("/api/v1/session/request"));
-  // A request that was left alone for too long is followed by the next one: nobody is told that nothing happened.
-  const request = useShown(begin, begin);
-  const { shown } = request;
+  const current = useRef<string | undefined>(undefined);
+  const begin = async (): Promise<RequestShown> => {
+    const begun = await answer(api.POST("/api/v1/session/request"));
+    current.current = begun.id;
+    return begun;
+  };
+  // A request that has ended is followed by the next one: nobody is told that nothing happened, and what was typed stays.
+  const again = async (): Promise<RequestShown> => {
+    const path = { request: current.current ?? "" };
+    const found = await answer(api.GET("/api/v1/requests/{request}/shown", { params: { path } })).catch((error: unknown) => {
+      if (error instanceof Refused && error.problem.status >= 400 && error.problem.status < 500) return undefined;
+      throw error;
+    });
+    return found !== undefined && found.verdict == null ? found : begin();
+  };
+  const request = useShown(begin, again);
+  const { shown, ask } = request;
+  useEffect(() => {
+    if (shown === undefined || shown.verdict != null) return;
+    const timer = window.setTimeout(ask, shown.seconds_left * 1_000);
+    return () => window.clearTimeout(timer);
+  }, [shown, ask]);
   useTitle(words.signIn);
 
   const changed = async (next: RequestShown): Promise<void> => {
@@ -49,7 +67,7 @@ export function SignIn(props: {
       )}
       {wrong !== undefined && <Refusal refused={wrong} again={request.ask} />}
       {shown !== undefined && shown.verdict == null && (
-        <Answer key={shown.id} shown={shown} named={words.name} changed={(next) => void changed(next)} typed={(password) => (typed.current = password)} />
+        <Answer shown={shown} named={words.name} changed={(next) => void changed(next)} ended={ask} typed={(password) => (typed.current = password)} />
       )}
       {shown?.verdict != null && shown.verdict !== "accepted" && (
         <>

@@ -20,6 +20,8 @@ export function Answer(props: {
   /** What the login id is called here. */
   readonly named: string;
   readonly changed: (shown: RequestShown) => void;
+  /** It has ended already. */
+  readonly ended: () => void;
   /** A password that was right, for whoever has to change it next. */
   readonly typed?: (password: string) => void;
 }): JSX.Element {
@@ -42,8 +44,10 @@ export function Answer(props: {
       changed(await run());
     } catch (error) {
       if (error instanceof PasskeyStopped) setWrong(words.passkeyStopped);
-      else if (error instanceof Refused) setRefused(error);
-      else throw error;
+      else if (error instanceof Refused) {
+        setRefused(error);
+        if (error.kind === "request-ended") props.ended();
+      } else throw error;
     } finally {
       setBusy(undefined);
     }
@@ -198,5 +202,6 @@ export function useShown(first: () => Promise<RequestShown>, again: () => Promis
     };
   }, [ask]);
   const changed = useCallback((next: RequestShown) => setShown(next), []);
-  return { shown, refused, changed, ask: () => void ask() };
+  const asking = useCallback(() => void ask(), [ask]);
+  return { shown, refused, changed, ask: asking };
 }
