@@ -34,7 +34,7 @@ enum Sign {
     Module(&'static str),
 }
 
-const NEEDS: [Need; 17] = [
+const NEEDS: [Need; 18] = [
     need(
         "chrony",
         Sign::Program("chronyd"),
@@ -68,6 +68,12 @@ const NEEDS: [Need; 17] = [
         "libfaketime",
         Sign::File("/usr/lib", "libfaketime.so.1"),
         "moves one process's clock, never the machine's",
+        None,
+    ),
+    need(
+        "libpam-google-authenticator",
+        Sign::Program("google-authenticator"),
+        "writes a token that is moved in",
         None,
     ),
     need("nodejs", Sign::Program("node"), "builds the console", None),

@@ -58,7 +58,9 @@ pub(crate) use evidence::Shown;
 pub(crate) use export::{ExportWish, Piece, Table};
 pub(crate) use kept::show as kept_shown;
 pub use keys::OldFace;
-pub(crate) use keys::{Enrolled, Enrolment, KeyJudged, KeyWhom, Material, PolicyWish, TriesWish, Typed};
+pub(crate) use keys::{
+    Enrolled, Enrolment, KeyFile, KeyJudged, KeyWhom, Material, PolicyWish, TriesWish, Typed,
+};
 pub use notices::{NoticeSettings, zone};
 pub(crate) use operations::CalibrationWish;
 pub use operations::{Seen, clock_state_row};

@@ -53,7 +53,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Centre>> {
 ///
 /// Needs `keys.manage`; a member of the staff may take one for themselves, and for another it needs `staff.manage`.
 /// Whoever has a token has one: renew or revoke it first. The address for the app is shown this once.
-#[utoipa::path(post, path = "/api/v1/keys/enrol", tag = "keys", request_body = EnrolKey,
+#[utoipa::path(post, path = "/api/v1/keys/enrol", tag = "keys", request_body = EnrolKey, operation_id = "enrol_key",
     responses((status = 201, body = KeyEnrolled), (status = "default", body = Problem)))]
 async fn enrol(
     State(centre): State<Arc<Centre>>,
@@ -167,7 +167,7 @@ async fn generate(
 /// A customer's tokens, page by page
 ///
 /// Needs `keys.read`.
-#[utoipa::path(get, path = "/api/v1/keys/tokens", tag = "keys", params(KeyTokensQuery),
+#[utoipa::path(get, path = "/api/v1/keys/tokens", tag = "keys", params(KeyTokensQuery), operation_id = "key_tokens",
     responses((status = 200, body = KeyTokens), (status = "default", body = Problem)))]
 async fn tokens(
     State(centre): State<Arc<Centre>>,
@@ -199,7 +199,7 @@ async fn token(
 /// Take a token back, for good
 ///
 /// Needs `keys.manage`.
-#[utoipa::path(post, path = "/api/v1/keys/tokens/{token}/revoke", tag = "keys",
+#[utoipa::path(post, path = "/api/v1/keys/tokens/{token}/revoke", tag = "keys", operation_id = "revoke_key",
     params(("token", description = "Its id")),
     responses((status = 200, body = KeyToken), (status = "default", body = Problem)))]
 async fn revoke(

@@ -5,6 +5,7 @@ mod enrolments;
 mod erasure;
 mod evidence;
 mod incidents;
+mod key_import;
 mod keys;
 mod log;
 mod metrics;
@@ -76,6 +77,7 @@ pub(crate) fn all() -> OpenApiRouter<Arc<Centre>> {
         .merge(erasure::routes())
         .merge(requests::routes())
         .merge(log::routes())
+        .merge(key_import::routes())
         .merge(keys::routes())
         .merge(site::routes())
 }

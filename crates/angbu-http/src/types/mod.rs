@@ -9,6 +9,7 @@ pub(crate) mod deliveries;
 pub(crate) mod enrolments;
 pub(crate) mod evidence;
 pub(crate) mod incidents;
+pub(crate) mod key_import;
 pub(crate) mod keys;
 pub(crate) mod operations;
 pub(crate) mod passkeys;

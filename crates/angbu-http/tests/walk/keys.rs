@@ -24,6 +24,7 @@ pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
     };
     match (method, route.strip_prefix("/api/v1/keys/").unwrap()) {
         ("POST", "enrol") => with(route, wish),
+        ("POST", "import") => super::key_import::call(route),
         ("POST", "verify") => {
             let mut wish = wish;
             wish["ota_key"] = json!("123456");

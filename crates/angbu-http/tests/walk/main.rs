@@ -9,6 +9,7 @@ mod exports;
 mod incidents;
 mod joining;
 mod kept;
+mod key_import;
 mod keys;
 mod lives;
 mod machine;

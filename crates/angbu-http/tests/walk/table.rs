@@ -142,6 +142,7 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/api/v1/time/calibrations/{calibration}/file", Needs::Shared(&[TimeRead])),
     ("POST", "/api/v1/time/calibrations/{calibration}/withdraw", Needs::Site(&[Operator])),
     ("POST", "/api/v1/time/reports", Needs::Object(&[TimeReport])),
+    ("POST", "/api/v1/keys/import", Needs::Object(&[KeysManage])),
     ("POST", "/api/v1/keys/enrol", Needs::Object(&[KeysManage])),
     ("POST", "/api/v1/keys/verify", Needs::Object(&[KeysVerify])),
     ("POST", "/api/v1/keys/generate", Needs::Object(&[KeysGenerate])),

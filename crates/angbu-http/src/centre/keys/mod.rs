@@ -1,5 +1,6 @@
 //! One-time keys as the centre keeps them: who has a token, whether a key is good, and by which rules.
 
+mod import;
 mod listing;
 mod notice;
 mod old_face;
@@ -18,6 +19,7 @@ use angbu_store::keys::{KeyPolicyRow, KeyStanding, KeyTokenRow};
 use angbu_units::CycleTime;
 use zeroize::Zeroizing;
 
+pub(crate) use import::KeyFile;
 pub use old_face::OldFace;
 pub(crate) use policy::PolicyWish;
 pub(super) use sources::Sources;
