@@ -5,6 +5,7 @@ import type { Plugin } from "vite";
 import { Accounts, type Answer } from "./accounts";
 import { Calibrations, operations } from "./operations";
 import { Log } from "./evidence";
+import { Keys } from "./keys";
 import { Parties } from "./parties";
 import { Notices } from "./notices";
 import { PASSKEYS, registration } from "./passkeys";
@@ -38,6 +39,7 @@ export function mock(): Plugin {
 class MockCentre {
   readonly #accounts = new Accounts();
   readonly #calibrations = new Calibrations();
+  readonly #keys = new Keys();
   readonly #log = new Log();
   readonly #parties = new Parties();
   readonly #notices = new Notices();
@@ -76,6 +78,7 @@ class MockCentre {
       const own = who.staff.customer?.name;
       const settled =
         this.#notices.answer(call, url.searchParams, given, own) ??
+        this.#keys.answer(call, url.searchParams, given, who) ??
         this.#parties.answer(call, url.searchParams, given, Date.now()) ??
         this.#accounts.answer(call, url.searchParams, given, who) ??
         this.#calibrations.answer(call, given, who.scopes.includes("operator")) ??

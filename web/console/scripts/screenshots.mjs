@@ -9,10 +9,11 @@ import { join } from "node:path";
 import { argv, exit, stderr, stdout } from "node:process";
 import { useAccounts } from "./accounts.mjs";
 import { fail, launch, look as lookAt, reader as readerOf, SIZES, wrong } from "./browser.mjs";
+import { pagesOfKeys, useKeys } from "./keys.mjs";
 import { useLog } from "./log.mjs";
 import { pagesOfParties, useParties } from "./parties.mjs";
 
-const [url, name, password, outdir, newPassword = `${password}-changed`, parts = "en,ko,ja,log,accounts,parties,use"] = argv.slice(2);
+const [url, name, password, outdir, newPassword = `${password}-changed`, parts = "en,ko,ja,log,accounts,keys,parties,use"] = argv.slice(2);
 const wanted = new Set(parts.split(","));
 if (outdir === undefined) {
   stderr.write("usage: node scripts/screenshots.mjs URL NAME PASSWORD OUTDIR [NEW_PASSWORD [PARTS]]\n");
@@ -121,6 +122,7 @@ async function pages({ size, language, state, customers }) {
   if (suffix === "wide-en") await everyAgent(page, where);
   const served = customers.find((customer) => customer.agents > 1) ?? customers.find((customer) => customer.agents > 0);
   if (served !== undefined) await pagesOfParties({ page, open, picture, language, customer: served.name });
+  await pagesOfKeys({ page, open, picture, language });
   await open("/log");
   await page.locator(".graph-box > svg").waitFor({ timeout: 30_000 });
   await picture("log", says.log);
@@ -240,6 +242,7 @@ try {
   if (served === undefined) fail("customers", "none has a server, so the graph was not seen");
   else {
     if (wanted.has("accounts")) await useAccounts({ browser, url, state, customer: served.name, outdir, signIn });
+    if (wanted.has("keys")) await useKeys({ browser, url, state, customer: served.name, outdir });
     if (wanted.has("parties")) await useParties({ browser, url, state, customer: served.name, outdir });
     if (wanted.has("use")) await use(state, served);
   }

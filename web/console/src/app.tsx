@@ -11,6 +11,7 @@ import { ServersPage } from "./pages/operations/servers";
 import { CustomerPage } from "./pages/customer";
 import { LoginPage } from "./pages/login";
 import { IncidentsPage } from "./pages/incidents";
+import { KeysPage } from "./pages/keys";
 import { LogPage } from "./pages/log";
 import { EntriesPage } from "./pages/log/entries";
 import { EntryPage } from "./pages/log/entry";
@@ -149,6 +150,8 @@ function Page({ route }: { readonly route: Route }): JSX.Element {
       return may("evidence.read") ? <EntryPage key={route.entry} entry={route.entry} /> : <NotAllowedPage />;
     case "accounts":
       return <AccountsPage part={route.part} one={route.one} />;
+    case "keys":
+      return <KeysPage part={route.part} one={route.one} />;
     case "incidents":
       return may("time.read") ? <IncidentsPage /> : <NotAllowedPage />;
     case "messages":

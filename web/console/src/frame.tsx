@@ -32,6 +32,7 @@ export function Frame({ session, page, signOut, children }: Props): JSX.Element 
   const scopes = session?.scopes ?? [];
   const pages = [
     ["/", words.time, ["overview", "customer", "party", "servers"].includes(page ?? ""), allows(scopes, "time.read")],
+    ["/keys", words.oneTimeKeys, page === "keys", allows(scopes, "keys.read")],
     ["/incidents", words.incidents, page === "incidents" || page === "messages", allows(scopes, "time.read")],
     ["/log", words.log, page === "log" || page === "entries" || page === "entry", true],
     ["/accounts", words.accounts, page === "accounts", partsFor(scopes).length > 0],

@@ -6,6 +6,7 @@ import "./styles/tables.css";
 import "./styles/graph.css";
 import "./styles/dialogs.css";
 import "./styles/accounts.css";
+import "./styles/keys.css";
 import "./styles/log.css";
 import "./styles/parties.css";
 import "./styles/login.css";

@@ -25,6 +25,7 @@ export type Route =
   | { readonly page: "entries" }
   | { readonly page: "entry"; readonly entry: string }
   | { readonly page: "accounts"; readonly part: Part | undefined; readonly one: string | undefined }
+  | { readonly page: "keys"; readonly part: KeysPart; readonly one: string | undefined }
   | { readonly page: "incidents" }
   | { readonly page: "messages" }
   | { readonly page: "centre" }
@@ -37,6 +38,10 @@ export const PARTS = ["customers", "people", "staff", "machines", "codes", "toke
 export type Part = (typeof PARTS)[number];
 /** The parts in which one account has a page of its own. */
 const WITH_PAGES: readonly Part[] = ["customers", "people"];
+
+/** The pages about one-time keys; the first is where one begins. */
+export const KEYS_PARTS = ["tokens", "tries", "policy", "import"] as const;
+export type KeysPart = (typeof KEYS_PARTS)[number];
 
 /** The pages about one customer's period. */
 export const PARTY_VIEWS = ["periods", "trend", "chain", "sharing"] as const;
@@ -70,6 +75,11 @@ export function routeOf(path: string): Route {
       if (second !== undefined && part === undefined) return missing;
       if (third !== undefined && (part === undefined || !WITH_PAGES.includes(part))) return missing;
       return { page: "accounts", part, one: third };
+    }
+    case "keys": {
+      const part = second === undefined ? "tokens" : KEYS_PARTS.find((each) => each === second);
+      if (part === undefined || (third !== undefined && part !== "tokens")) return missing;
+      return { page: "keys", part, one: third };
     }
     case "incidents":
       return second === undefined ? { page: "incidents" } : missing;
@@ -113,6 +123,10 @@ export function entryPath(entry: string | number): string {
 
 export function accountsPath(part: Part, one?: string): string {
   return one === undefined ? `/accounts/${part}` : `/accounts/${part}/${encodeURIComponent(one)}`;
+}
+
+export function keysPath(part: KeysPart, one?: string): string {
+  return one === undefined ? `/keys/${part}` : `/keys/${part}/${encodeURIComponent(one)}`;
 }
 
 const RouterContext = createContext<Router | undefined>(undefined);

@@ -22,6 +22,11 @@ fn log_and_accounts_are_used() {
 }
 
 #[test]
+fn keys_are_enrolled_and_moved_in() {
+    look_at("keys");
+}
+
+#[test]
 fn periods_and_graphs_are_used() {
     look_at("parties,use");
 }

@@ -1,7 +1,7 @@
-// A page of accounts about one customer or all of them: which one stands in the address bar.
+// A page about one customer or all of them: which one stands in the address bar.
 import type { ComponentChildren, JSX } from "preact";
 import type { Customer } from "@angbu/shared/client";
-import { accountsPath, type Part, useRouter } from "../router";
+import { useRouter } from "../router";
 import { useSession, wholeSite } from "../session";
 import { CustomerChooser, useCustomers } from "./customer-chooser";
 import { Loaded } from "./loaded";
@@ -14,7 +14,8 @@ export interface About {
 }
 
 export function AboutCustomer(props: {
-  readonly part: Part;
+  /** The page's own address. */
+  readonly path: string;
   /** The page needs one customer; without a choice the first one is meant. */
   readonly one: boolean;
   readonly children: (about: About) => ComponentChildren;
@@ -29,7 +30,7 @@ export function AboutCustomer(props: {
         const wanted = own ?? query.get("customer") ?? undefined;
         const customer = wanted ?? (props.one ? customers[0]?.name : undefined);
         const chooser = (
-          <CustomerChooser customers={customers} chosen={customer} path={accountsPath(props.part)} all={!props.one && wholeSite(session)} />
+          <CustomerChooser customers={customers} chosen={customer} path={props.path} all={!props.one && wholeSite(session)} />
         );
         return props.children({ customer, customers, chooser });
       }}

@@ -1,6 +1,7 @@
 import { accounts } from "./en-accounts";
 import { signIn } from "./en-sign-in";
 import { operations } from "./en-operations";
+import { keys } from "./en-keys";
 import { log } from "./en-log";
 import { parties } from "./en-parties";
 import { notices } from "./en-notices";
@@ -13,6 +14,7 @@ export const en = {
   ...log,
   ...accounts,
   ...signIn,
+  ...keys,
   ...parties,
   ...notices,
   ...operations,

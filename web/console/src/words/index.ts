@@ -32,7 +32,7 @@ export function useSpeech(): Speech {
 }
 
 /** The words for one of the API's stable codes; a code that is newer than this console is shown as it is. */
-export function coded(words: Words, group: "why" | "source" | "reason" | "drop" | "problem" | "kind" | "scope" | "code" | "witness" | "head" | "link" | "incident" | "topic" | "delivery", code: string): string {
+export function coded(words: Words, group: "why" | "source" | "reason" | "drop" | "problem" | "kind" | "scope" | "code" | "witness" | "head" | "link" | "incident" | "topic" | "delivery" | "keyReason" | "keyState" | "keyFormat" | "keyOutcome" | "keyWhy" | "keyRemark", code: string): string {
   const found = words[`${group}.${code}` as Key] as Words[Key] | undefined;
   return typeof found === "string" ? found : code;
 }

@@ -3,6 +3,7 @@ import type { Words } from "./en";
 import { accounts } from "./ja-accounts";
 import { signIn } from "./ja-sign-in";
 import { operations } from "./ja-operations";
+import { keys } from "./ja-keys";
 import { log } from "./ja-log";
 import { parties } from "./ja-parties";
 import { notices } from "./ja-notices";
@@ -11,6 +12,7 @@ export const ja: Words = {
   ...log,
   ...accounts,
   ...signIn,
+  ...keys,
   ...parties,
   ...notices,
   ...operations,

@@ -3,6 +3,7 @@ import type { Words } from "./en";
 import { accounts } from "./ko-accounts";
 import { signIn } from "./ko-sign-in";
 import { operations } from "./ko-operations";
+import { keys } from "./ko-keys";
 import { log } from "./ko-log";
 import { parties } from "./ko-parties";
 import { notices } from "./ko-notices";
@@ -11,6 +12,7 @@ export const ko: Words = {
   ...log,
   ...accounts,
   ...signIn,
+  ...keys,
   ...parties,
   ...notices,
   ...operations,

@@ -15,6 +15,7 @@ import { Sure } from "../../parts/sure";
 import { useTitle } from "../../parts/title";
 import { instantOf } from "../../parts/when";
 import { useResource } from "../../resource";
+import { accountsPath } from "../../router";
 import { kindsToEnrol, useSession } from "../../session";
 import { useSpeech } from "../../words";
 import { placed } from "./refused";
@@ -30,7 +31,7 @@ export function CodesPage(): JSX.Element {
   const { words } = useSpeech();
   useTitle(words["part.codes"]);
   return (
-    <AboutCustomer part="codes" one={false}>
+    <AboutCustomer path={accountsPath("codes")} one={false}>
       {(about) => <Codes about={about} />}
     </AboutCustomer>
   );

@@ -19,7 +19,7 @@ export function MachinesPage(): JSX.Element {
   const { words } = useSpeech();
   useTitle(words["part.machines"]);
   return (
-    <AboutCustomer part="machines" one={false}>
+    <AboutCustomer path={accountsPath("machines")} one={false}>
       {(about) => <Machines about={about} />}
     </AboutCustomer>
   );

@@ -23,7 +23,7 @@ export function PeoplePage(): JSX.Element {
   const { words } = useSpeech();
   useTitle(words["part.people"]);
   return (
-    <AboutCustomer part="people" one>
+    <AboutCustomer path={accountsPath("people")} one>
       {(about) => (about.customer === undefined ? <h1>{words.noCustomers}</h1> : <People about={about} customer={about.customer} />)}
     </AboutCustomer>
   );

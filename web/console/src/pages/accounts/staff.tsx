@@ -11,6 +11,7 @@ import { Loaded } from "../../parts/loaded";
 import { Sure } from "../../parts/sure";
 import { useTitle } from "../../parts/title";
 import { useResource } from "../../resource";
+import { accountsPath } from "../../router";
 import { rolesToGive, useSession, wholeSite } from "../../session";
 import { useSpeech } from "../../words";
 import { placed } from "./refused";
@@ -25,7 +26,7 @@ export function StaffPage(): JSX.Element {
   const { words } = useSpeech();
   useTitle(words["part.staff"]);
   return (
-    <AboutCustomer part="staff" one={false}>
+    <AboutCustomer path={accountsPath("staff")} one={false}>
       {(about) => <Staff about={about} />}
     </AboutCustomer>
   );

@@ -13,6 +13,7 @@ import { Sure } from "../../parts/sure";
 import { useTitle } from "../../parts/title";
 import { instantOf, When } from "../../parts/when";
 import { useResource } from "../../resource";
+import { accountsPath } from "../../router";
 import { scopesToGive, useSession, wholeSite } from "../../session";
 import { coded, useSpeech } from "../../words";
 
@@ -21,7 +22,7 @@ export function TokensPage(): JSX.Element {
   const { words } = useSpeech();
   useTitle(words["part.tokens"]);
   return (
-    <AboutCustomer part="tokens" one={false}>
+    <AboutCustomer path={accountsPath("tokens")} one={false}>
       {(about) => <Tokens about={about} />}
     </AboutCustomer>
   );
