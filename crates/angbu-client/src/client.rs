@@ -12,8 +12,11 @@ use angbu_units::{EntryId, UnixTime};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use ureq::http::{Request, Response, StatusCode, Uri};
+use zeroize::Zeroizing;
 
-use crate::wire::{Appended, Confirmed, Customer, Customers, Enrolment, UploadAnswer, Uploaded};
+use crate::wire::{
+    Appended, Confirmed, Customer, Customers, Enrolment, KeyImportReport, UploadAnswer, Uploaded,
+};
 use crate::{ClientError, Problem, Trust, connection};
 
 /// The longest report that is read: as long as one can be that is proven.
@@ -145,6 +148,18 @@ impl Client {
     pub fn enrol(&self, kind: &str, customer: &str, name: &str) -> Result<Enrolment, ClientError> {
         let wish = json!({"kind": kind, "customer": customer, "name": name});
         self.parse(&self.post("/api/v1/enrolments", &wish)?, "an enrolment code")
+    }
+
+    /// Has the centre take the tokens of another product's file in, or say what that would do: `wish` is the body of
+    /// `POST /api/v1/keys/import`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn import_keys(&self, wish: &serde_json::Value) -> Result<KeyImportReport, ClientError> {
+        let body = Zeroizing::new(wish.to_string());
+        let request = self.request("POST", "/api/v1/keys/import", "application/json", body.as_bytes())?;
+        let answer = self.call(request, self.patience, LONGEST_REPORT)?;
+        self.parse(&answer, "a report of an import")
     }
 
     /// Sends an agent's signed upload, of which nothing or everything takes effect.

@@ -25,6 +25,52 @@ pub struct Enrolment {
     pub expires_at: String,
 }
 
+/// What became of a file of tokens, or would become of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyImportReport {
+    /// What the file is.
+    pub format: String,
+    /// Whether nothing was changed.
+    pub dry_run: bool,
+    /// How many tokens came, or would come.
+    pub added: u64,
+    /// How many clash with what is there.
+    pub clashes: u64,
+    /// How many could not be taken.
+    pub refused: u64,
+    /// Every token of the file, as they stand in it.
+    pub rows: Vec<KeyImportRow>,
+    /// The entry of the import, where something was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<String>,
+}
+
+/// One token of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyImportRow {
+    /// Its line in the file, from 1; of JSON, which object it is.
+    pub line: u32,
+    /// The login id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_id: Option<String>,
+    /// The serial number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// `added` (or would be), `clash` or `refused`.
+    pub outcome: String,
+    /// Why not, in a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The same in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// What of it is not taken along, or worth knowing.
+    pub remarks: Vec<String>,
+    /// The token that was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
 /// What the centre says to an upload that is in effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uploaded {

@@ -7,6 +7,7 @@ mod doctor;
 mod enrol;
 mod evidence;
 mod export;
+mod keys;
 mod output;
 mod probe;
 mod report;
@@ -50,6 +51,9 @@ enum Command {
     /// Make a report that a stranger can check
     #[command(subcommand)]
     Report(Report),
+    /// One-time keys: take tokens in from another product
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Write exchanges, verdicts or hourly summaries to a file, for other programs
     Export(ExportArguments),
     /// Record what laboratories found of the site's references
@@ -360,6 +364,7 @@ pub fn run() -> ExitCode {
         }
         Command::Export(arguments) => export::run(&arguments),
         Command::Calibration(command) => calibration::run(command),
+        Command::Keys(command) => keys::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Evidence(Evidence::Confirm { size, reason, json, centre }) => {
             evidence::confirm(&centre, size, &reason, Output::new(json))
