@@ -21,8 +21,8 @@ use crate::stream;
 use crate::types::Problem;
 use crate::types::accounts::Session;
 use crate::types::requests::{
-    NewRequest, PasswordAnswer, RequestAnswered, RequestList, RequestMade, RequestSecret, RequestShown,
-    RequestState, RequestsQuery,
+    KeysAnswer, NewRequest, PasswordAnswer, RequestAnswered, RequestList, RequestMade, RequestSecret,
+    RequestShown, RequestState, RequestsQuery,
 };
 
 /// The name of the cookie that binds a browser to the request that it opened.
@@ -36,6 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Centre>> {
         .routes(routes!(open))
         .routes(routes!(shown))
         .routes(routes!(answer_by_password))
+        .routes(routes!(answer_by_key))
         .routes(routes!(cancel))
         .routes(routes!(begin_sign_in))
         .routes(routes!(begin_session))
@@ -171,6 +172,22 @@ async fn answer_by_password(
     Body(answer): Body<PasswordAnswer>,
 ) -> Result<Json<RequestAnswered>, Refusal> {
     Ok(Json(centre.answer_by_password(id.parse()?, browser, answer, source).await?))
+}
+
+/// Answer by a one-time key
+///
+/// A key that was used before is a wrong answer. After too many failures nothing is judged for a while (429).
+#[utoipa::path(post, path = "/api/v1/requests/{request}/answers/keys", tag = "requests",
+    params(("request", description = "Its id")), request_body = KeysAnswer,
+    responses((status = 200, body = RequestAnswered), (status = "default", body = Problem)))]
+async fn answer_by_key(
+    State(centre): State<Arc<Centre>>,
+    Source(source): Source,
+    Browser(browser): Browser,
+    Parts(id): Parts<String>,
+    Body(answer): Body<KeysAnswer>,
+) -> Result<Json<RequestAnswered>, Refusal> {
+    Ok(Json(centre.answer_by_key(id.parse()?, browser, answer, source).await?))
 }
 
 /// End a request, because whoever is asked wants to

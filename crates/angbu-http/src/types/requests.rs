@@ -217,3 +217,15 @@ pub(crate) struct PasswordAnswer {
     /// As typed.
     pub(crate) password: String,
 }
+
+/// An answer by a one-time key.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeysAnswer {
+    /// Needed where the request names nobody and nobody has answered yet.
+    pub(crate) login_id: Option<String>,
+    /// The phone number, where the relying party asks for it too.
+    pub(crate) phone_no: Option<String>,
+    /// The key's digits, or a recovery code.
+    pub(crate) ota_key: String,
+}

@@ -49,7 +49,7 @@ pub(crate) async fn call(site: &TestSite, method: &str, route: &str) -> Call {
 }
 
 /// What an app shows now, so many seconds from now, that took the token in.
-fn shown(site: &TestSite, address: &str, seconds: i64, event: u64) -> String {
+pub(crate) fn shown(site: &TestSite, address: &str, seconds: i64, event: u64) -> String {
     let token = OtpAuth::parse(address).ok().unwrap();
     let Kind::Totp { period } = token.kind else { panic!("no time") };
     let cycle = angbu_units::CycleTime::new(period).unwrap();

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::keys;
 use super::site::{Answer, PASSWORD, Shows, TestSite};
 use super::table::{OTHER, OWN, request};
 
@@ -315,4 +316,66 @@ async fn the_console_signs_in_by_a_request() {
         site.send(&asked.browser, "POST", &asked.path("/session"), &json!({})).await.problem(),
         "unknown"
     );
+}
+
+async fn answer_by_key(site: &TestSite, asked: &Asked, key: &str) -> Value {
+    let body = json!({"login_id": "kim", "ota_key": key});
+    let answer = site.send(&asked.browser, "POST", &asked.path("/answers/keys"), &body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    answer.json()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_combination_takes_a_password_and_a_key_of_one_person() {
+    let site = TestSite::start().await;
+    site.customer(OWN).await;
+    let kim = person(&site, OWN, "kim").await;
+    person(&site, OWN, "lee").await;
+    let wish = json!({"customer": OWN, "login_id": "kim", "phone_no": "01012345678", "cycle_time": 30});
+    let address =
+        site.done("POST", "/api/v1/keys/enrol", &wish).await["otpauth"].as_str().unwrap().to_owned();
+    let mut wish = request(OWN);
+    wish["methods"] = json!([["password", "keys"]]);
+    let asked = opened(&site, &site.operator, &wish).await;
+    let half = answer(&site, &asked, "kim", RIGHT).await.json();
+    assert_eq!((&half["shown"]["done"], &half["shown"]["next"]), (&json!(["password"]), &json!(["keys"])));
+    let key = keys::shown(&site, &address, 0, 0);
+    let wrong = if key == "000000" { "111111" } else { "000000" };
+    assert_eq!(answer_by_key(&site, &asked, wrong).await["right"], false);
+    assert_eq!(answer_by_key(&site, &asked, &key).await["shown"]["verdict"], "accepted");
+    let state = state(&site, &asked).await;
+    assert_eq!((&state["subject"], &state["done"]), (&json!(kim), &json!(["password", "keys"])));
+    // The same key again, and the key of another than who knew the password.
+    let asked = opened(&site, &site.operator, &wish).await;
+    answer(&site, &asked, "kim", RIGHT).await;
+    assert_eq!(answer_by_key(&site, &asked, &key).await["right"], false, "used");
+    let asked = opened(&site, &site.operator, &wish).await;
+    answer(&site, &asked, "lee", RIGHT).await;
+    site.clock.advance(Nanos::from_secs(60));
+    let key = keys::shown(&site, &address, 0, 0);
+    assert_eq!(answer_by_key(&site, &asked, &key).await["right"], false, "somebody else's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn staff_with_a_token_need_it_to_sign_in() {
+    let site = TestSite::start().await;
+    let (id, name, _) = site.member(Role::Operator, None).await;
+    let made = site.done("POST", "/api/v1/keys/enrol", &json!({"staff": id})).await;
+    let address = made["otpauth"].as_str().unwrap();
+    let wish = json!({"name": name, "password": PASSWORD});
+    let half = site.send(&Shows::Nothing, "POST", "/api/v1/session", &wish).await;
+    assert_eq!(half.status.as_u16(), 202, "{half:?}");
+    let (shown, browser) = (half.json(), Shows::Cookie(half.cookie.unwrap()));
+    assert_eq!((&shown["next"], &shown["methods"]), (&json!(["keys"]), &json!([["password", "keys"]])));
+    let asked = Asked { id: shown["id"].as_str().unwrap().to_owned(), secret: String::new(), browser };
+    let session = asked.path("/session");
+    assert_eq!(
+        site.send(&asked.browser, "POST", &session, &json!({})).await.problem(),
+        "unknown",
+        "too early"
+    );
+    let right = answer_by_key(&site, &asked, &keys::shown(&site, address, 0, 0)).await;
+    assert_eq!(right["shown"]["verdict"], "accepted");
+    let answered = site.send(&asked.browser, "POST", &session, &json!({})).await;
+    assert_eq!(answered.json()["staff"]["name"], json!(name));
 }

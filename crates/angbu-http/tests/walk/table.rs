@@ -74,6 +74,7 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/api/v1/requests/{request}/answers/password", Needs::Nothing),
     ("POST", "/api/v1/requests/{request}/answers/passkey/begin", Needs::Nothing),
     ("POST", "/api/v1/requests/{request}/answers/passkey/finish", Needs::Nothing),
+    ("POST", "/api/v1/requests/{request}/answers/keys", Needs::Nothing),
     ("POST", "/api/v1/requests/{request}/cancel", Needs::Nothing),
     ("POST", "/api/v1/requests/{request}/session", Needs::Nothing),
     ("GET", "/api/v1/session/passkeys", Needs::Session),
@@ -269,6 +270,7 @@ async fn call_of_requests(site: &TestSite, method: &str, route: &str) -> Call {
     match route.rsplit('/').next().unwrap() {
         "open" => with(path, json!({"secret": "a".repeat(52)})),
         "password" => with(path, json!({"login_id": "nobody", "password": "nothing"})),
+        "keys" => with(path, json!({"login_id": "nobody", "ota_key": "000000"})),
         _ => get(path),
     }
 }

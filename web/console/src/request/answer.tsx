@@ -9,9 +9,6 @@ import { Notice, Refusal } from "../parts/refusal";
 import { useSpeech } from "../words";
 import { hasPasskeys, PasskeyStopped, usePasskey } from "./webauthn";
 
-/** An answer by a key is told and judged as one by a password is, at an address of its own. */
-const BY_KEY = "/api/v1/requests/{request}/answers/keys" as "/api/v1/requests/{request}/answers/password";
-
 /** Methods that are typed, in the order in which they are asked for. */
 const TYPED: readonly RequestMethod[] = ["password", "keys"];
 
@@ -81,8 +78,8 @@ export function Answer(props: {
         return judged(answered, words["problem.wrong-password"]);
       }
       // Keys are shown in groups, and people type what they see.
-      const body = { ...who, ota_key: String(form.get("ota_key")).replace(/[\s-]/g, "") } as never;
-      const answered = await answer(api.POST(BY_KEY, { params: { path }, body }));
+      const body = { ...who, ota_key: String(form.get("ota_key")).replace(/[\s-]/g, "") };
+      const answered = await answer(api.POST("/api/v1/requests/{request}/answers/keys", { params: { path }, body }));
       if (!answered.right) field.reset();
       return judged(answered, words.keyWrong);
     });

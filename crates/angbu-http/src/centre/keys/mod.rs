@@ -25,7 +25,8 @@ pub(crate) use policy::PolicyWish;
 pub(super) use sources::Sources;
 pub(crate) use tokens::{Enrolled, Enrolment, Material};
 pub(super) use tries::Strangers;
-pub(crate) use tries::{KeyJudged, KeyWhom, TriesWish, Typed};
+pub(super) use tries::judge_in;
+pub(crate) use tries::{KeyJudged, KeyReason, KeyWhom, TriesWish, Typed};
 
 const TOKEN: Kind = Kind::constant("keys.token");
 const TRY: Kind = Kind::constant("keys.try");

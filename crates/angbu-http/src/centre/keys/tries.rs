@@ -32,7 +32,6 @@ const MOST_STRANGERS: usize = 4_096;
 #[derive(Debug, Clone)]
 pub(crate) enum KeyWhom {
     /// Somebody who is known already.
-    #[allow(dead_code, reason = "for requests, which know whom they ask")]
     Subject(CustomerId, SubjectId),
     /// Whoever has this login id among a customer's people; the text as it was sent where it can be no login id.
     Login(CustomerId, Result<LoginKey, String>),

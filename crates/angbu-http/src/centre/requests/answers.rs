@@ -1,18 +1,20 @@
 //! The browser's side of a request: opening, looking, answering, cancelling.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use angbu_accounts::{LoginId, Name, PasswordHash, Secret};
 use angbu_requests::{Judged, Method, Opened, Progress};
 use angbu_store::requests::RequestRow;
 use angbu_store::{Snapshot, StoreError, Tx};
-use angbu_units::{CustomerId, RequestId, SubjectId};
+use angbu_units::{CustomerId, Phone, PhoneError, RequestId, SubjectId};
 
-use super::{CONSOLE, console, core_of};
+use super::{CONSOLE, Missed, console, core_of};
+use crate::centre::keys::{KeyReason, KeyWhom, Typed, judge_in};
 use crate::centre::tries::Tried;
 use crate::centre::{Centre, rng};
 use crate::problem::Refusal;
-use crate::types::requests::{PasswordAnswer, RequestAnswered, RequestShown};
+use crate::types::requests::{KeysAnswer, PasswordAnswer, RequestAnswered, RequestShown};
 
 /// What a browser keeps of the request that it opened.
 #[derive(Clone, Copy)]
@@ -27,6 +29,16 @@ impl Browser {
     pub(super) const fn hash(&self) -> &[u8; 32] {
         &self.0
     }
+}
+
+/// What a method's judge says, in the request's transaction.
+enum Said {
+    /// The answer is right, and whose it is.
+    Right(SubjectId),
+    /// It is not.
+    Wrong,
+    /// It was not judged, and what was noted of that is kept.
+    NotJudged(Refusal),
 }
 
 /// Somebody who can be asked.
@@ -119,6 +131,51 @@ impl Centre {
         Ok((row, bound))
     }
 
+    /// Answers by a one-time key.
+    pub(crate) async fn answer_by_key(
+        &self,
+        id: RequestId,
+        browser: Option<Browser>,
+        answer: KeysAnswer,
+        source: IpAddr,
+    ) -> Result<RequestAnswered, Refusal> {
+        let (row, browser) = self.request_to_answer(id, browser, Method::Keys).await?;
+        let typed =
+            Typed::read(&answer.ota_key).map_err(|error| Refusal::Invalid(format!("ota_key: {error}")))?;
+        let phone: Option<Phone> = answer
+            .phone_no
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|error: PhoneError| Refusal::Invalid(format!("phone_no: {error}")))?;
+        let (asked, tried) = self.asked_in(&row, answer.login_id.as_deref(), source).await?;
+        self.may_try(&tried).await?;
+        let login = Some(row.said.login_id.as_str()).filter(|login| !login.is_empty());
+        let login = login.or(answer.login_id.as_deref()).unwrap_or_default();
+        let whom = match asked {
+            Some(asked) => KeyWhom::Subject(row.customer, asked.subject),
+            None => KeyWhom::login(row.customer, login),
+        };
+        let asked = self.key_try(whom, (phone, None), typed, row.id.to_string(), (source, false)).await?;
+        let asked = Arc::new(asked);
+        let answered = self
+            .answer_with(id, browser, Method::Keys, move |tx, _| {
+                let judged = judge_in(tx, &asked)?;
+                Ok(match (judged.reason, judged.subject) {
+                    (KeyReason::Accepted, Some(subject)) => Said::Right(subject),
+                    (KeyReason::Accepted | KeyReason::Wrong | KeyReason::Used, _) => Said::Wrong,
+                    // Nobody looked at the key, so it is not counted as a wrong one.
+                    (KeyReason::Locked, _) => {
+                        Said::NotJudged(Refusal::Throttled { seconds: judged.wait_s().unwrap_or(1) })
+                    }
+                    (reason, _) => Said::NotJudged(Refusal::Invalid(format!("ota_key: {}", reason.word()))),
+                })
+            })
+            .await?;
+        self.forget_or_note(&tried, answered.right).await?;
+        Ok(answered)
+    }
+
     /// Has an answer judged within the request's own transaction: `judge` says whose right answer it is, or nothing of a
     /// wrong one, and what it writes is kept with the request or not at all. It can run more than once.
     pub(crate) async fn answer_request(
@@ -128,23 +185,35 @@ impl Centre {
         method: Method,
         judge: impl Fn(&mut Tx<'_>, &RequestRow) -> Result<Option<SubjectId>, Refusal> + Clone + Send + 'static,
     ) -> Result<RequestAnswered, Refusal> {
+        self.answer_with(id, browser, method, move |tx, row| {
+            Ok(judge(tx, row)?.map_or(Said::Wrong, Said::Right))
+        })
+        .await
+    }
+
+    async fn answer_with(
+        &self,
+        id: RequestId,
+        browser: Browser,
+        method: Method,
+        judge: impl Fn(&mut Tx<'_>, &RequestRow) -> Result<Said, Missed> + Clone + Send + 'static,
+    ) -> Result<RequestAnswered, Refusal> {
         let (row, progress) = self
             .change(id, move |tx, row, request, stamp| {
                 request.may_answer(browser.hash(), method, stamp.time)?;
-                let found = judge(tx, row)?;
-                let found = found.map(|subject| belongs(tx, row, subject)).transpose()?.flatten();
+                let found = match judge(tx, row)? {
+                    Said::Right(subject) => belongs(tx, row, subject)?,
+                    Said::Wrong => None,
+                    Said::NotJudged(refusal) => return Ok(Err(refusal)),
+                };
                 if let Some(subject) = found.filter(|_| row.asker == CONSOLE) {
                     request.narrow(console::policy(tx, subject, method)?)?;
                 }
-                Ok(request.answer(
-                    browser.hash(),
-                    method,
-                    found.map_or(Judged::Wrong, Judged::Right),
-                    stamp,
-                )?)
+                let judged = found.map_or(Judged::Wrong, Judged::Right);
+                Ok(Ok(request.answer(browser.hash(), method, judged, stamp)?))
             })
             .await?;
-        // Of a wrong answer that ended it the row counts one more than before.
+        let progress = progress?;
         let right = matches!(progress, Progress::More | Progress::Ended(angbu_requests::Verdict::Accepted));
         Ok(RequestAnswered { right, shown: self.show_to_browser(row).await? })
     }

@@ -11,7 +11,7 @@ use angbu_store::{Snapshot, StoreError};
 use angbu_units::{CustomerId, Nanos, RequestId, SessionId, SubjectId, UnixTime};
 
 use super::answers::Browser;
-use super::{CONSOLE, LIFETIME, commit, new_row};
+use super::{CONSOLE, LIFETIME, commit, core_of, new_row};
 use crate::centre::tries::{Tried, seconds_up};
 use crate::centre::{Centre, rng};
 use crate::problem::Refusal;
@@ -107,12 +107,16 @@ impl Centre {
         if now >= row.expires {
             return Err(Refusal::RequestEnded(Verdict::Expired));
         }
+        let by_password = core_of(&row)?.done.contains(Method::Password);
         let session = Secret::random(&mut rng());
         let secret_hash = *session.hash().as_bytes();
         let taken = self.store.write(move |tx| {
             let member = tx.staff_member(staff)?.filter(|member| !member.disabled);
             let member = member.ok_or(Refusal::NotSignedIn)?;
-            check_standing(&member, now)?;
+            // A one-time password that has ended holds up nobody who signed in without it.
+            if by_password {
+                check_standing(&member, now)?;
+            }
             match tx.take_request(id) {
                 Err(StoreError::NotFound { .. }) => {
                     return Err(Refusal::unknown("sign-in that no session was begun with", &id.to_string()));
@@ -140,7 +144,14 @@ pub(super) fn policy(
 
 /// What somebody has beside a password.
 fn has(snapshot: &Snapshot<'_>, subject: SubjectId) -> Result<Methods, StoreError> {
-    Ok(if snapshot.has_passkey(subject)? { Methods::of([Method::Passkey]) } else { Methods::NONE })
+    let mut methods = Methods::NONE;
+    if snapshot.has_key_token(subject)? {
+        methods = methods.with(Method::Keys);
+    }
+    if snapshot.has_passkey(subject)? {
+        methods = methods.with(Method::Passkey);
+    }
+    Ok(methods)
 }
 
 /// A sign-in that this browser has opened.

@@ -62,6 +62,12 @@ impl From<Refusal> for Missed {
     }
 }
 
+impl From<Refused> for Missed {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused.into())
+    }
+}
+
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
         match refused {
@@ -284,7 +290,7 @@ impl Centre {
     async fn change<T: Send + 'static>(
         &self,
         id: RequestId,
-        decide: impl Fn(&mut Tx<'_>, &RequestRow, &mut Request, &ProvenInstant) -> Result<T, Refusal>
+        decide: impl Fn(&mut Tx<'_>, &RequestRow, &mut Request, &ProvenInstant) -> Result<T, Missed>
         + Clone
         + Send
         + 'static,
