@@ -201,14 +201,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; [`ClientError::Unreachable`] where it breaks off, and where `out` does not take it.
     pub fn download(&self, path: &str, out: &mut dyn std::io::Write) -> Result<u64, ClientError> {
-        let request = self.request("GET", path, "", b"")?;
-        let mut answer = self.send(request, REPORT_PATIENCE, u64::MAX)?;
-        let status = answer.status();
-        if !status.is_success() {
-            let body = answer.body_mut().with_config().limit(LONGEST_ANSWER).read_to_vec();
-            let problem = Problem::read(status.as_u16(), &body.unwrap_or_default());
-            return Err(ClientError::Refused(Box::new(problem)));
-        }
+        let mut answer = self.stream(path, REPORT_PATIENCE)?;
         let mut body = answer.body_mut().with_config().limit(u64::MAX).reader();
         std::io::copy(&mut body, out).map_err(|error| ClientError::Unreachable {
             url: self.url.to_string(),
@@ -253,6 +246,18 @@ impl Client {
         let body = self.post("/api/v1/evidence/confirm", &json!({"size": size, "reason": reason}))?;
         let confirmed: Confirmed = self.parse(&body, "an entry's id")?;
         confirmed.entry_id.parse().map_err(|_| self.not_understood("an entry's id"))
+    }
+
+    /// Begins to read an answer that goes on, for so long.
+    pub(crate) fn stream(&self, path: &str, patience: Duration) -> Result<Response<ureq::Body>, ClientError> {
+        let mut answer = self.send(self.request("GET", path, "", b"")?, patience, LONGEST_ANSWER)?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let body = answer.body_mut().with_config().limit(LONGEST_ANSWER).read_to_vec();
+        let problem = Problem::read(status.as_u16(), &body.unwrap_or_default());
+        Err(ClientError::Refused(Box::new(problem)))
     }
 
     /// Ends every call that is still under way, in whatever thread, and every later one.
