@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use angbu_store::StoreError;
 use angbu_units::CustomerId;
 
 use super::sources::prefix;
@@ -29,7 +28,7 @@ impl Centre {
     /// Counts a try that could not be read.
     pub(crate) async fn count_malformed(&self, customer: CustomerId, from: IpAddr) -> Result<(), Refusal> {
         let row = self.strangers.unjudged(customer, &prefix(from), "malformed", self.clock.read().wall);
-        self.store.write(move |tx| Ok::<_, StoreError>(tx.count_unjudged(&row)?)).await?;
+        self.store.write(move |tx| tx.count_unjudged(&row)).await?;
         Ok(())
     }
 

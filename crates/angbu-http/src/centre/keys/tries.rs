@@ -205,7 +205,7 @@ impl Strangers {
 
     /// Judges a try of a stranger with a token that nobody has.
     fn judge(&self, asked: &KeyTry) -> Refused {
-        let motion = Motion::Time(asked.cycle.unwrap_or_else(|| thirty()));
+        let motion = Motion::Time(asked.cycle.unwrap_or_else(thirty));
         let digits = match motion {
             Motion::Time(cycle) => totp::digits(cycle),
             Motion::TimeAndEvent(_) | Motion::Counter => Digits::SIX,
@@ -217,7 +217,7 @@ impl Strangers {
                 site: asked.site.as_bytes(),
                 login_id: "nobody",
                 phone: &phone,
-                cycle: cycle_of(motion).unwrap_or_else(|| thirty()),
+                cycle: cycle_of(motion).unwrap_or_else(thirty),
                 generation: 1,
             };
             *angbu_keys::Seed::from_bytes([0; 32]).token_key(&holder).expose()
