@@ -214,7 +214,8 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Notes a question, and forgets those that were to be answered before `now`.
+    /// Notes a question, and forgets those that were to be answered before `now`, and the one that was asked for the same:
+    /// however often somebody asks, one waits.
     ///
     /// # Errors
     /// [`StoreError::Taken`] when the challenge was given before.
@@ -225,8 +226,11 @@ impl Tx<'_> {
         now: UnixTime,
         expires: UnixTime,
     ) -> Result<(), StoreError> {
-        self.sql.execute("DELETE FROM passkeys_ceremonies WHERE expires <= ?1", values![now])?;
         let (purpose, asked_for) = asked.stored();
+        self.sql.execute(
+            "DELETE FROM passkeys_ceremonies WHERE expires <= ?1 OR (purpose = ?2 AND asked_for = ?3)",
+            values![now, purpose, asked_for],
+        )?;
         self.sql.execute(
             "INSERT INTO passkeys_ceremonies (challenge, purpose, asked_for, expires) VALUES (?1, ?2, ?3, ?4)",
             values![challenge, purpose, asked_for, expires],

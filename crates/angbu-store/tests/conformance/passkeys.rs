@@ -106,7 +106,7 @@ pub(crate) fn a_passkey_question_is_answered_once(place: &dyn Place) {
         store.write_blocking(move |tx| tx.ask_for_passkey(&[n; 32], asked, now, end))
     };
     ask(1, asked, now, end).unwrap();
-    ask(2, asked, now, end).unwrap();
+    ask(2, Asked::SignIn([7; 16]), now, end).unwrap();
     let take = |n: u8, asked, at| {
         store.write_blocking(move |tx| tx.take_passkey_question(&[n; 32], asked, at)).unwrap()
     };
@@ -123,5 +123,8 @@ pub(crate) fn a_passkey_question_is_answered_once(place: &dyn Place) {
     assert_eq!(taken, 1, "of eight who answer at once, one does");
     // Whatever has ended is gone when the next is asked.
     ask(3, asked, end, end + Nanos::from_secs(300)).unwrap();
-    assert!(!take(2, asked, now));
+    assert!(!take(2, Asked::SignIn([7; 16]), now));
+    // However often somebody asks, one question waits.
+    ask(4, asked, end, end + Nanos::from_secs(300)).unwrap();
+    assert_eq!((take(3, asked, end), take(4, asked, end)), (false, true));
 }
