@@ -195,6 +195,16 @@ async fn a_passkey_signs_in_once_and_only_as_it_was_asked() {
     let wish = json!({"label": "a key", "credential": authenticator.register(&begun)});
     let made = site.send(&member, "POST", own, &wish).await.json();
 
+    // A right password alone leads on to the passkey.
+    let (path, browser) = console_request(&site).await;
+    let password = json!({"login_id": name, "password": super::site::PASSWORD});
+    let led = site.send(&browser, "POST", &format!("{path}/answers/password"), &password).await.json();
+    assert_eq!((&led["right"], &led["shown"]["next"]), (&json!(true), &json!(["passkey"])), "{led}");
+    let named = question(&site, &path, &browser).await;
+    assert_eq!(named["allowCredentials"].as_array().unwrap().len(), 1, "it is known now who signs in");
+    let answered = finish(&site, &path, &browser, &authenticator.sign_in(&named)).await;
+    assert_eq!(answered["shown"]["verdict"], "accepted", "{answered}");
+
     let (path, browser) = console_request(&site).await;
     let wrong = async |authenticator: &Authenticator| {
         let question = question(&site, &path, &browser).await;

@@ -156,8 +156,13 @@ fn has(snapshot: &Snapshot<'_>, subject: SubjectId) -> Result<Methods, StoreErro
 
 /// A sign-in that this browser has opened.
 fn begun(now: UnixTime, browser: &Secret) -> Result<Request, Refusal> {
-    let combinations: [&[Method]; 3] =
-        [&[Method::Passkey], &[Method::Password, Method::Keys], &[Method::Password]];
+    // A right password is a step on the way to a passkey too, so that whoever has one is led on to it.
+    let combinations: [&[Method]; 4] = [
+        &[Method::Passkey],
+        &[Method::Password, Method::Passkey],
+        &[Method::Password, Method::Keys],
+        &[Method::Password],
+    ];
     let accepted = Accepted::of(combinations.map(|methods| Methods::of(methods.iter().copied())));
     let secret = *Secret::random(&mut rng()).hash().as_bytes();
     let start = Start {
