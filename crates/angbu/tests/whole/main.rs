@@ -28,6 +28,7 @@ mod probe;
 mod process;
 mod refusals;
 mod report;
+mod requests;
 mod roughtime;
 mod tampering;
 mod third_parties;
