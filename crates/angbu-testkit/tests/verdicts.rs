@@ -207,7 +207,11 @@ fn a_lying_upstream_proves_nothing() {
             let upstream = if place < lies { Upstream::lying(path, by) } else { Upstream::honest(path) };
             world = world.with(upstream);
         }
-        let named = |place: usize| centre_clock::Upstream { name: place.to_string(), reference_id: [0; 4] };
+        let named = |place: usize| centre_clock::Upstream {
+            name: place.to_string(),
+            reference_id: [0; 4],
+            kind: centre_clock::SourceKind::Server,
+        };
         let settings = Settings { upstreams: (0..count).map(named).collect(), ..Settings::new(-20) };
         let mut clock = CentreClock::start(settings, world.machine.read());
         for round in 0..50 {

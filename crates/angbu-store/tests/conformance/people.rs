@@ -110,10 +110,8 @@ pub(crate) fn people_are_listed_page_by_page(place: &dyn Place) {
     assert!(page(Some(PersonId::from_bytes([99; 16])), 4).is_empty(), "behind nobody");
 }
 
-pub(crate) fn machines_have_versions_and_end_their_tokens(place: &dyn Place) {
-    let clock = TestClock::new();
-    let store = place.open(clock.clone()).unwrap();
-    let row = MachineRow {
+fn machine(clock: &TestClock) -> MachineRow {
+    MachineRow {
         origins: String::new(),
         id: MachineId::from_bytes([1; 16]),
         customer: customer(1),
@@ -124,7 +122,13 @@ pub(crate) fn machines_have_versions_and_end_their_tokens(place: &dyn Place) {
         enrolled: clock.now(),
         disabled: false,
         version: 0,
-    };
+    }
+}
+
+pub(crate) fn machines_have_versions_and_end_their_tokens(place: &dyn Place) {
+    let clock = TestClock::new();
+    let store = place.open(clock.clone()).unwrap();
+    let row = machine(&clock);
     let inserted = row.clone();
     write(&store, move |tx| tx.insert_machine(&inserted)).unwrap();
     let same = MachineRow { id: MachineId::from_bytes([2; 16]), ..row.clone() };

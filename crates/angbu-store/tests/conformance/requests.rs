@@ -41,6 +41,25 @@ fn request(n: u8, of: CustomerId, started: UnixTime) -> RequestRow {
     }
 }
 
+/// The same request after somebody has answered it.
+fn ended(row: &RequestRow, time: UnixTime) -> RequestRow {
+    let at = ProvenInstant {
+        time,
+        error_bound: Nanos::from_millis(1),
+        verdict: ClockVerdict::Proven,
+        clock_state: EntryId::from_bytes([5; 16]),
+    };
+    RequestRow {
+        accepted: "password+keys".to_owned(),
+        subject: Some(SubjectId::Person(PersonId::from_bytes([4; 16]))),
+        browser_hash: Some([8; 32]),
+        done: "password+keys".to_owned(),
+        wrong: 2,
+        end: Some(RequestEnd { verdict: "accepted".to_owned(), at, entry: EntryId::from_bytes([6; 16]) }),
+        ..row.clone()
+    }
+}
+
 pub(crate) fn requests_have_versions_and_end_once(place: &dyn Place) {
     let clock = TestClock::new();
     let store = place.open(clock.clone()).unwrap();
@@ -76,21 +95,7 @@ pub(crate) fn requests_have_versions_and_end_once(place: &dyn Place) {
         (0, 1, 3)
     );
 
-    let at = ProvenInstant {
-        time: now + Nanos::from_secs(2),
-        error_bound: Nanos::from_millis(1),
-        verdict: ClockVerdict::Proven,
-        clock_state: EntryId::from_bytes([5; 16]),
-    };
-    let ended = RequestRow {
-        accepted: "password+keys".to_owned(),
-        subject: Some(SubjectId::Person(PersonId::from_bytes([4; 16]))),
-        browser_hash: Some([8; 32]),
-        done: "password+keys".to_owned(),
-        wrong: 2,
-        end: Some(RequestEnd { verdict: "accepted".to_owned(), at, entry: EntryId::from_bytes([6; 16]) }),
-        ..rows[0].clone()
-    };
+    let ended = ended(&rows[0], now + Nanos::from_secs(2));
     let update = |row: &RequestRow| {
         let row = row.clone();
         write(&store, move |tx| tx.update_request(&row))
