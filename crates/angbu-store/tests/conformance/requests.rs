@@ -95,7 +95,8 @@ pub(crate) fn requests_have_versions_and_end_once(place: &dyn Place) {
         (0, 1, 3)
     );
 
-    let ended = ended(&rows[0], now + Nanos::from_secs(2));
+    let answered = now + Nanos::from_secs(2);
+    let ended = ended(&rows[0], answered);
     let update = |row: &RequestRow| {
         let row = row.clone();
         write(&store, move |tx| tx.update_request(&row))
@@ -127,7 +128,7 @@ pub(crate) fn requests_have_versions_and_end_once(place: &dyn Place) {
 
     // What goes on stays, however old it is.
     let purge = |before: UnixTime| write(&store, move |tx| tx.purge_requests(before)).unwrap();
-    assert_eq!((purge(at.time), purge(at.time + Nanos::from_secs(1_000))), (0, 1));
+    assert_eq!((purge(answered), purge(answered + Nanos::from_secs(1_000))), (0, 1));
     assert!(find(1).is_none() && find(3).is_some());
 }
 
