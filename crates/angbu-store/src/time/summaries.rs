@@ -272,9 +272,8 @@ impl Tx<'_> {
             values![agent, before, DROPPED_AT_ONCE],
             |row| Ok((column(row, 0)?, column(row, 1)?)),
         )?;
-        let bodies: Vec<[Value<'_>; 2]> = rows.iter().map(|(_, entry)| [entry.to_value(), NOTHING]).collect();
-        let bodies: Vec<&[Value<'_>]> = bodies.iter().map(<[_; 2]>::as_slice).collect();
-        self.sql.execute_many(EMPTY_BODY, &bodies)?;
+        let entries: Vec<EntryId> = rows.iter().map(|(_, entry)| *entry).collect();
+        self.empty_bodies(&entries)?;
         let segments: Vec<[Value<'_>; 2]> =
             rows.iter().map(|(first, _)| [agent.to_value(), first.to_value()]).collect();
         let segments: Vec<&[Value<'_>]> = segments.iter().map(<[_; 2]>::as_slice).collect();
@@ -288,7 +287,21 @@ impl Tx<'_> {
     /// # Errors
     /// As every write: [`StoreError::Unavailable`].
     pub fn drop_body(&mut self, entry: EntryId) -> Result<(), StoreError> {
-        self.sql.execute(EMPTY_BODY, &[entry.to_value(), NOTHING])?;
+        self.empty_bodies(&[entry])
+    }
+
+    /// Deletes entries' salts and values, and their leaves: the root over them stands in the entry. An empty row stays for each.
+    ///
+    /// Rows are deleted and made anew, not changed: only where rows are deleted does SQLite join pages that have become nearly
+    /// empty, and a body that was is a hundred times what stays of it.
+    fn empty_bodies(&mut self, entries: &[EntryId]) -> Result<(), StoreError> {
+        let whole: Vec<[Value<'_>; 1]> = entries.iter().map(|entry| [entry.to_value()]).collect();
+        let whole: Vec<&[Value<'_>]> = whole.iter().map(<[_; 1]>::as_slice).collect();
+        self.sql.execute_many("DELETE FROM evidence_bodies WHERE entry_id = ?1", &whole)?;
+        let empty: Vec<[Value<'_>; 2]> =
+            entries.iter().map(|entry| [entry.to_value(), Value::Blob(&[])]).collect();
+        let empty: Vec<&[Value<'_>]> = empty.iter().map(<[_; 2]>::as_slice).collect();
+        self.sql.execute_many("INSERT INTO evidence_bodies (entry_id, sealed) VALUES (?1, ?2)", &empty)?;
         Ok(())
     }
 
@@ -305,12 +318,6 @@ impl Tx<'_> {
         Ok(())
     }
 }
-
-/// Deletes an entry's salts and values, and its leaves: the root over them stands in the entry.
-const EMPTY_BODY: &str = "UPDATE evidence_bodies SET sealed = ?2 WHERE entry_id = ?1";
-
-/// What stands in the place of a body that was deleted.
-const NOTHING: Value<'_> = Value::Blob(&[]);
 
 fn summary(row: &dyn Row) -> Result<SummaryRow, StoreError> {
     Ok(SummaryRow {
