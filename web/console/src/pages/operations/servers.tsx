@@ -1,18 +1,16 @@
 import type { JSX, TargetedSubmitEvent } from "preact";
 import { useId } from "preact/hooks";
 import { type Agent, type Agents, answer, api, type Verdict } from "@angbu/shared/client";
-import { useCentre } from "../../centre";
-import { ago, count, delayText, measuredText } from "../../format";
+import { count } from "../../format";
 import { useNews } from "../../live";
+import { AgentDelay, AgentOffset, AgentSeen, AgentVerdict } from "../../parts/agent-table";
 import { Loaded } from "../../parts/loaded";
-import { VerdictMark } from "../../parts/mark";
 import { Paging } from "../../parts/paging";
 import { useTitle } from "../../parts/title";
-import { instantOf } from "../../parts/when";
 import { useResource } from "../../resource";
 import { customerPath, Link, useRouter } from "../../router";
-import { verdictLong, VERDICTS } from "../../verdict";
-import { coded, useSpeech } from "../../words";
+import { VERDICTS } from "../../verdict";
+import { useSpeech } from "../../words";
 
 const PATH = "/servers";
 const ROWS = 50;
@@ -104,8 +102,7 @@ function Finder(props: { readonly name: string; readonly find: (text: string) =>
 }
 
 function Table({ agents }: { readonly agents: readonly Agent[] }): JSX.Element {
-  const { words, language } = useSpeech();
-  const { now } = useCentre();
+  const { words } = useSpeech();
   const { address } = useRouter();
   return (
     <table class="agents">
@@ -130,24 +127,10 @@ function Table({ agents }: { readonly agents: readonly Agent[] }): JSX.Element {
               <Link href={address(customerPath(agent.customer), { agent: agent.name })}>{agent.name}</Link>
             </th>
             <td data-label={words.customer}>{agent.customer}</td>
-            <td>
-              <div class="agent-verdict">
-                <VerdictMark verdict={agent.verdict} size={22} />
-                <span>
-                  {verdictLong(words, agent.verdict, agent.tolerance_ns)}
-                  {agent.verdict !== "within" && <small class="why">{coded(words, "why", agent.why)}</small>}
-                </span>
-              </div>
-            </td>
-            <td class="figure" data-label={words.offset}>
-              {typeof agent.offset_ns === "number" && typeof agent.bound_ns === "number" ? measuredText(agent.offset_ns, agent.bound_ns) : "–"}
-            </td>
-            <td class="figure" data-label={words.delay}>
-              {typeof agent.delay_ns === "number" ? delayText(agent.delay_ns) : "–"}
-            </td>
-            <td data-label={words.lastSeen}>
-              {typeof agent.last_seen === "string" ? ago(now() - instantOf(agent.last_seen).ms, language) : words.neverSeen}
-            </td>
+            <AgentVerdict agent={agent} tolerance={agent.tolerance_ns} />
+            <AgentOffset agent={agent} />
+            <AgentDelay agent={agent} />
+            <AgentSeen agent={agent} />
           </tr>
         ))}
       </tbody>
