@@ -16,6 +16,7 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
         "crash" => ignored_test(workspace, "angbu", "judge_crash"),
         "cluster-crash" => ignored_test(workspace, "angbu", "judge_cluster_crash"),
         "late" => ignored_test(workspace, "angbu", "judge_late"),
+        "races" => ignored_test(workspace, "angbu", "judge_races"),
         "standstill" => ignored_test(workspace, "angbu", "judge_standstill"),
         "agents" => ignored_test(workspace, "angbu-http", "judge_agents"),
         "tenmillion" => ignored_test(workspace, "angbu-store", "judge_ten_million"),
@@ -37,6 +38,7 @@ pub(crate) fn run(workspace: &Workspace, name: &str) -> anyhow::Result<()> {
             "there is no trial '{name}'; there are: crash (50 centres killed under load), \
              cluster-crash (30 pairs of centres over PostgreSQL, killed under load), \
              late (an exchange that is told a minute too late), \
+             races (200 one-time keys, each shown by 64 senders at once, on either store), \
              standstill (a centre that has the log stands still for 30 s), \
              agents (ten thousand of them on one centre: how long their page takes), \
              tenmillion (a log of ten million entries: its size, its start, its proofs), \

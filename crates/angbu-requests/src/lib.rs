@@ -17,4 +17,4 @@ pub use request::{
     UnknownWord, Verdict,
 };
 pub use return_to::{MOST_ORIGINS, Origin, Origins, ReturnError, ReturnTo};
-pub use tries::Tries;
+pub use tries::{Allowance, Tries};

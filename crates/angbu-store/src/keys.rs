@@ -1,7 +1,11 @@
-//! Tokens of one-time keys, how tries have left them, recovery codes, customers' policies, and tries that were not judged.
+//! Tokens of one-time keys, how tries have left them, recovery codes, customers' policies, and what is kept of tries without a
+//! token.
 //!
 //! What they mean is decided elsewhere. A token is found by its person's login id; its secret stands sealed. How it stands
 //! changes under the version that was read: whoever loses that race judges again.
+
+mod strangers;
+mod unjudged;
 
 use angbu_units::{CustomerId, EntryId, KeyTokenId, Nanos, SubjectId, UnixTime};
 use zeroize::Zeroizing;
@@ -9,6 +13,9 @@ use zeroize::Zeroizing;
 use crate::seal::Purpose;
 use crate::sql::{Row, column, optional, values};
 use crate::{Snapshot, StoreError, Tx};
+
+pub use strangers::StrangerStanding;
+pub use unjudged::UnjudgedRow;
 
 /// What seals login id, phone and secret.
 const PERSONAL: Purpose = Purpose::Personal;
@@ -111,21 +118,6 @@ pub struct KeyPolicyRow {
     pub entry: EntryId,
     /// How often the row was changed, from 1; zero before it is there.
     pub version: u64,
-}
-
-/// Tries of a minute that were not judged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnjudgedRow {
-    /// The minute, counted from 1970.
-    pub minute: u64,
-    /// Whose.
-    pub customer: CustomerId,
-    /// A token's id, or the prefix of a source.
-    pub about: String,
-    /// Why they were not judged.
-    pub reason: String,
-    /// How many.
-    pub count: u64,
 }
 
 macro_rules! token_sql {
@@ -274,19 +266,6 @@ impl Snapshot<'_> {
                 })
             },
         )
-    }
-
-    /// Whether tries were counted in a minute before this one and are not told.
-    ///
-    /// # Errors
-    /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
-    pub fn has_unjudged(&self, minute: u64) -> Result<bool, StoreError> {
-        let found = self.sql.first(
-            "SELECT 1 FROM keys_unjudged WHERE minute < ?1 LIMIT 1",
-            values![minute],
-            |_| Ok(()),
-        )?;
-        Ok(found.is_some())
     }
 
     fn key_token_row(&self, row: &dyn Row) -> Result<KeyTokenRow, StoreError> {
@@ -515,56 +494,6 @@ impl Tx<'_> {
             ],
             StoreError::Conflict { what: "the policy" },
         )
-    }
-
-    /// Counts a try that was not judged.
-    ///
-    /// # Errors
-    /// As every write: [`StoreError::Unavailable`].
-    pub fn count_unjudged(&mut self, row: &UnjudgedRow) -> Result<(), StoreError> {
-        self.sql.execute(
-            "INSERT INTO keys_unjudged (minute, customer_id, about, reason, count) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (minute, customer_id, about, reason)
-             DO UPDATE SET count = keys_unjudged.count + ?5",
-            values![row.minute, row.customer, row.about, row.reason, row.count],
-        )?;
-        Ok(())
-    }
-
-    /// Takes away the counts of one minute, the oldest that is before `minute`, and says what they were: whoever takes them
-    /// tells them in the same transaction. [`KEYS_AT_ONCE`] at most.
-    ///
-    /// # Errors
-    /// As every write: [`StoreError::Unavailable`].
-    pub fn take_unjudged(&mut self, minute: u64) -> Result<Vec<UnjudgedRow>, StoreError> {
-        let read = |row: &dyn Row| {
-            Ok(UnjudgedRow {
-                minute: column(row, 0)?,
-                customer: column(row, 1)?,
-                about: column(row, 2)?,
-                reason: column(row, 3)?,
-                count: column(row, 4)?,
-            })
-        };
-        let rows = self.sql.all(
-            "SELECT minute, customer_id, about, reason, count FROM keys_unjudged
-             WHERE minute = (SELECT MIN(minute) FROM keys_unjudged) AND minute < ?1
-             ORDER BY customer_id, about, reason LIMIT ?2",
-            values![minute, KEYS_AT_ONCE],
-            read,
-        )?;
-        let mut taken = Vec::with_capacity(rows.len());
-        for row in rows {
-            // Another centre may be telling the same minute.
-            let gone = self.sql.execute(
-                "DELETE FROM keys_unjudged WHERE minute = ?1 AND customer_id = ?2 AND about = ?3 AND reason = ?4",
-                values![row.minute, row.customer, row.about, row.reason],
-            )?;
-            if gone == 1 {
-                taken.push(row);
-            }
-        }
-        Ok(taken)
     }
 }
 

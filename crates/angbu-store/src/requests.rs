@@ -1,7 +1,7 @@
 //! What relying parties ask of people, and failures that make whoever tries wait.
 
 use angbu_units::{
-    ClockVerdict, CustomerId, EntryId, MachineId, ProvenInstant, RequestId, SubjectId, UnixTime,
+    ClockVerdict, CustomerId, EntryId, MachineId, Nanos, ProvenInstant, RequestId, SubjectId, UnixTime,
 };
 
 use crate::seal::Purpose;
@@ -149,7 +149,7 @@ impl Snapshot<'_> {
         )
     }
 
-    /// Failures in a row under what was tried, as a name or an address, and when the last was. What falls into the same one of
+    /// Failures under what was tried, as a name or an address, and when the last was. What falls into the same one of
     /// a million buckets counts as the same.
     ///
     /// # Errors
@@ -293,16 +293,18 @@ impl Tx<'_> {
         )
     }
 
-    /// Notes one more failure under what was tried.
+    /// Notes one more failure under what was tried. They are counted anew once the first of them is `within` ago.
     ///
     /// # Errors
     /// As every write: [`StoreError::Unavailable`].
-    pub fn note_failure(&mut self, tried: &str, now: UnixTime) -> Result<(), StoreError> {
+    pub fn note_failure(&mut self, tried: &str, within: Nanos, now: UnixTime) -> Result<(), StoreError> {
         let bucket = self.bucket(tried)?;
         self.sql.execute(
-            "INSERT INTO requests_tries (bucket, failures, last) VALUES (?1, 1, ?2)
-             ON CONFLICT (bucket) DO UPDATE SET failures = requests_tries.failures + 1, last = excluded.last",
-            values![bucket, now],
+            "INSERT INTO requests_tries AS tries (bucket, failures, since, last) VALUES (?1, 1, ?2, ?2)
+             ON CONFLICT (bucket) DO UPDATE SET last = excluded.last,
+                 failures = CASE WHEN tries.since <= ?3 THEN 1 ELSE tries.failures + 1 END,
+                 since = CASE WHEN tries.since <= ?3 THEN excluded.since ELSE tries.since END",
+            values![bucket, now, now - within],
         )?;
         Ok(())
     }

@@ -207,7 +207,7 @@ impl Centre {
     /// The link with this secret, while it is good.
     async fn share_of(&self, token: &str, source: IpAddr) -> Result<ShareRow, Refusal> {
         let now = self.clock.read();
-        let tried = Tried::from(source);
+        let tried = Tried::secret(source);
         self.may_try(&tried).await?;
         let row = match Secret::parse(token) {
             Ok(secret) => {

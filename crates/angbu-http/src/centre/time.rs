@@ -213,6 +213,7 @@ impl Centre {
                 tx.purge_shared_reports(now, now - SHARED_SETTLED)?;
                 tx.forget_deliveries(now - super::deliveries::SHOWN)?;
                 super::requests::clear(tx, now)?;
+                super::keys::clear_strangers(tx, now)?;
                 tx.purge_expired(now)
             })
             .await

@@ -1,4 +1,4 @@
-//! Customers' webhooks: where their programs are told of incidents, and the secrets that sign what they are told.
+//! Customers' webhooks: where their programs are told of incidents and of used keys that were shown again, and the secrets that sign what they are told.
 //!
 //! In the form of Standard Webhooks (1.0.0): the secret is `whsec_` and base64, the message is signed when it is sent.
 
@@ -122,26 +122,35 @@ pub(super) fn queue(
             vec![*customer]
         };
         for customer in customers {
-            let hooks = tx.webhooks(customer)?;
-            if hooks.is_empty() {
-                continue;
-            }
             for events in events.chunks(EVENTS_AT_ONCE) {
-                let body = body(tx, customer, events, now)?;
-                let targets = hooks.iter().map(|hook| (Channel::Webhook, hook.id.to_string()));
-                put(tx, &deliveries(customer, TOPIC, vec![body], targets, now))?;
+                let incidents = incidents(tx, events)?;
+                queue_each(tx, customer, now, |customer| {
+                    let data = json!({ "customer": customer, "incidents": incidents });
+                    json!({ "type": "time.incidents", "timestamp": instant(now), "data": data })
+                })?;
             }
         }
     }
     Ok(())
 }
 
-fn body(
-    snapshot: &Snapshot<'_>,
+/// Queues a message, made with the customer's name, for each of a customer's programs.
+pub(super) fn queue_each(
+    tx: &mut Tx<'_>,
     customer: CustomerId,
-    events: &[Event],
     now: UnixTime,
-) -> Result<String, StoreError> {
+    body: impl FnOnce(Option<String>) -> serde_json::Value,
+) -> Result<(), StoreError> {
+    let hooks = tx.webhooks(customer)?;
+    if hooks.is_empty() {
+        return Ok(());
+    }
+    let body = body(tx.customer_name(customer)?).to_string();
+    let targets = hooks.iter().map(|hook| (Channel::Webhook, hook.id.to_string()));
+    put(tx, &deliveries(customer, TOPIC, vec![body], targets, now))
+}
+
+fn incidents(snapshot: &Snapshot<'_>, events: &[Event]) -> Result<Vec<serde_json::Value>, StoreError> {
     let mut incidents = Vec::with_capacity(events.len());
     for Event { row, figures } in events {
         let agent = row.agent.map(|agent| snapshot.agent(agent)).transpose()?.flatten();
@@ -160,13 +169,7 @@ fn body(
             "entry": row.closed_entry.unwrap_or(row.opened_entry).to_string(),
         }));
     }
-    let customer = snapshot.customer_name(customer)?;
-    let body = json!({
-        "type": "time.incidents",
-        "timestamp": instant(now),
-        "data": { "customer": customer, "incidents": incidents },
-    });
-    Ok(body.to_string())
+    Ok(incidents)
 }
 
 /// What a test sends.

@@ -141,6 +141,7 @@ async fn verify(
         reason: judged.reason.word().to_owned(),
         holder_id: judged.subject.filter(|_| judged.ok()).map(|subject| subject.to_string()),
         retry_after_s: judged.wait_s(),
+        used_again_at: judged.used_again.map(crate::types::instant),
         evidence: evidence_of(&judged),
     }))
 }
@@ -393,7 +394,9 @@ fn enrolled(centre: &Centre, token: KeyToken, otpauth: &str) -> KeyEnrolled {
 }
 
 fn evidence_of(judged: &KeyJudged) -> KeyEvidence {
-    evidence(judged.entry.map(|entry| entry.to_string()), &judged.instant)
+    // A wrong key of somebody has an entry and a wrong key of nobody has none, which nobody is to learn from the answer.
+    let entry = judged.entry.filter(|_| judged.reason.tells_who_is_there());
+    evidence(entry.map(|entry| entry.to_string()), &judged.instant)
 }
 
 fn evidence(entry: Option<String>, instant: &angbu_units::ProvenInstant) -> KeyEvidence {

@@ -47,7 +47,8 @@ pub(crate) struct KeyEnrolled {
 /// What an answer rests on.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct KeyEvidence {
-    /// The entry, of what was judged or changed. Tries that were not judged are told together, by the minute.
+    /// The entry, of what was accepted, used before, or changed. That of a wrong key stands in the list of tries; tries that were
+    /// not judged are told together, by the minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) entry: Option<String>,
     /// Where its receipt is.
@@ -95,6 +96,10 @@ pub(crate) struct KeyVerdict {
     /// Seconds until the next try is judged, where the person must wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_after_s: Option<u64>,
+    /// With a good key: when a used one of theirs was shown again since the good one before it. Somebody may have seen it, so
+    /// tell the person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) used_again_at: Option<String>,
     /// What the answer rests on.
     pub(crate) evidence: KeyEvidence,
 }

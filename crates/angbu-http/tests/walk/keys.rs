@@ -156,14 +156,16 @@ async fn failures_make_wait_and_nobody_learns_who_is_there() {
         let mut said = Vec::new();
         for _ in 0..6 {
             let mut answer = holder.ask(login, PHONE, json!(30), &holder.wrong()).await;
-            answer.as_object_mut().unwrap().remove("evidence");
+            for what in ["at", "error_bound_ns", "clock_state"] {
+                answer["evidence"].as_object_mut().unwrap().remove(what);
+            }
             said.push(answer);
         }
         answers.push(said);
     }
     assert_eq!(answers[0], answers[1], "somebody and nobody are answered alike");
     assert_eq!(answers[0][4]["reason"], "wrong");
-    assert_eq!(answers[0][5], json!({"ok": false, "reason": "locked", "retry_after_s": 301}));
+    assert_eq!((&answers[0][5]["reason"], &answers[0][5]["retry_after_s"]), (&json!("locked"), &json!(301)));
     let key = || shown(&holder.site, &holder.address, 0, 0);
     assert_eq!(holder.verify(&key()).await, "locked");
     assert_eq!(holder.act("unlock").await["state"], "good");

@@ -63,3 +63,14 @@ CREATE TABLE keys_unjudged (
     count       BIGINT NOT NULL,
     PRIMARY KEY (minute, customer_id, about, reason)
 );
+
+-- How login ids without a token stand, by a bucket of a keyed hash: no name, and so many rows and no more, whatever strangers try.
+CREATE TABLE keys_strangers (
+    bucket       BIGINT PRIMARY KEY,
+    failures     BIGINT NOT NULL,
+    locked_until BIGINT,
+    disabled     BIGINT NOT NULL,
+    last         BIGINT NOT NULL
+);
+
+CREATE INDEX keys_strangers_by_age ON keys_strangers (last);

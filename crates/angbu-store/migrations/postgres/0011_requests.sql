@@ -33,9 +33,11 @@ CREATE INDEX requests_asked_by_time ON requests_asked (started, request_id);
 CREATE INDEX requests_asked_by_customer ON requests_asked (customer_id, started, request_id);
 CREATE INDEX requests_asked_open ON requests_asked (expires) WHERE verdict IS NULL;
 
--- Failures in a row, by a bucket of a keyed hash over what was tried or from where: so many rows and no more, whatever strangers try.
+-- Failures since an instant, by a bucket of a keyed hash over what was tried or from where: so many rows and no more, whatever
+-- strangers try.
 CREATE TABLE requests_tries (
     bucket   BIGINT PRIMARY KEY,
     failures BIGINT NOT NULL,
+    since    BIGINT NOT NULL,
     last     BIGINT NOT NULL
 );

@@ -63,3 +63,14 @@ CREATE TABLE keys_unjudged (
     count       INTEGER NOT NULL,
     PRIMARY KEY (minute, customer_id, about, reason)
 ) WITHOUT ROWID;
+
+-- How login ids without a token stand, by a bucket of a keyed hash: no name, and so many rows and no more, whatever strangers try.
+CREATE TABLE keys_strangers (
+    bucket       INTEGER PRIMARY KEY,
+    failures     INTEGER NOT NULL,
+    locked_until INTEGER,
+    disabled     INTEGER NOT NULL,
+    last         INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX keys_strangers_by_age ON keys_strangers (last);

@@ -64,6 +64,7 @@ macro_rules! conformance {
             of_many_tries_against_one_version_one_is_kept,
             recovery_codes_are_used_once,
             policies_of_keys_have_versions,
+            strangers_stand_where_tries_left_them,
             tries_that_were_not_judged_are_told_once,
             a_failing_transaction_leaves_its_neighbours_alone,
             a_panicking_transaction_leaves_its_neighbours_alone,

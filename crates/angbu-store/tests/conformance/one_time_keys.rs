@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use angbu_store::keys::{KeyMaterial, KeyPolicyRow, KeyStanding, KeyTokenRow, UnjudgedRow};
+use angbu_store::keys::{KeyMaterial, KeyPolicyRow, KeyStanding, KeyTokenRow, StrangerStanding, UnjudgedRow};
 use angbu_store::{Store, StoreError};
 use angbu_units::{EntryId, KeyTokenId, Nanos, PersonId, SubjectId, UnixTime};
 use zeroize::Zeroizing;
@@ -196,4 +196,28 @@ pub(crate) fn tries_that_were_not_judged_are_told_once(place: &dyn Place) {
     assert_eq!(take(7), [row(5, "192.0.2.0/24", 2), row(5, "other", 1)]);
     assert_eq!(take(7), [row(6, "192.0.2.0/24", 1)]);
     assert_eq!(take(7), []);
+}
+
+pub(crate) fn strangers_stand_where_tries_left_them(place: &dyn Place) {
+    let clock = TestClock::new();
+    let store = place.open(clock.clone()).unwrap();
+    let now = clock.now();
+    let find = |name: &'static str| store.read_blocking(move |s| s.key_stranger(customer(1), name)).unwrap();
+    let update = |name: &'static str, before: Option<StrangerStanding>, after: StrangerStanding| {
+        write(&store, move |tx| tx.update_key_stranger((customer(1), name), before.as_ref(), &after, now))
+    };
+    let stands = |failures| StrangerStanding { failures, ..StrangerStanding::default() };
+    assert_eq!(find("nobody"), None);
+    update("nobody", None, stands(1)).unwrap();
+    // Whoever has read what another has changed judges again.
+    let lost = Err(StoreError::Conflict { what: "the stranger's standing" });
+    assert_eq!(update("nobody", None, stands(1)), lost);
+    let locked = StrangerStanding { failures: 2, locked_until: Some(now), disabled: true };
+    update("nobody", Some(stands(1)), locked).unwrap();
+    assert_eq!(update("nobody", Some(stands(1)), stands(2)), lost);
+    assert_eq!((find("nobody"), find("somebody else")), (Some(locked), None));
+
+    let forget = |before| write(&store, move |tx| tx.forget_key_strangers(before)).unwrap();
+    assert_eq!((forget(now), forget(now + Nanos::from_secs(1))), (0, 1));
+    assert_eq!(find("nobody"), None);
 }

@@ -132,6 +132,8 @@ pub(crate) fn requests_have_versions_and_end_once(place: &dyn Place) {
     assert!(find(1).is_none() && find(3).is_some());
 }
 
+const HOUR: Nanos = Nanos::from_secs(3_600);
+
 pub(crate) fn failures_are_counted_in_buckets(place: &dyn Place) {
     let clock = TestClock::new();
     let store = place.open(clock.clone()).unwrap();
@@ -139,9 +141,9 @@ pub(crate) fn failures_are_counted_in_buckets(place: &dyn Place) {
     let failures = |tried: &'static str| store.read_blocking(move |s| s.failures(tried)).unwrap();
     assert_eq!(failures("staff kim"), None);
     for second in 0..3 {
-        write(&store, move |tx| tx.note_failure("staff kim", now + Nanos::from_secs(second))).unwrap();
+        write(&store, move |tx| tx.note_failure("staff kim", HOUR, now + Nanos::from_secs(second))).unwrap();
     }
-    write(&store, move |tx| tx.note_failure("source 192.0.2.1", now)).unwrap();
+    write(&store, move |tx| tx.note_failure("source 192.0.2.1", HOUR, now)).unwrap();
     assert_eq!(failures("staff kim"), Some((3, now + Nanos::from_secs(2))));
     assert_eq!(failures("source 192.0.2.1"), Some((1, now)));
     write(&store, move |tx| tx.purge_failures(now + Nanos::from_secs(1))).unwrap();
@@ -151,4 +153,11 @@ pub(crate) fn failures_are_counted_in_buckets(place: &dyn Place) {
     );
     write(&store, |tx| tx.forget_failures("staff kim")).unwrap();
     assert_eq!(failures("staff kim"), None);
+
+    // What trickles in is counted anew after a while, however short the times between.
+    for quarter in 0..6 {
+        let at = now + Nanos::from_secs(900).times(quarter);
+        write(&store, move |tx| tx.note_failure("source 192.0.2.2", HOUR, at)).unwrap();
+    }
+    assert_eq!(failures("source 192.0.2.2"), Some((2, now + Nanos::from_secs(4_500))));
 }

@@ -31,6 +31,16 @@ impl Cluster {
         Self { server, address, folder: tempfile::tempdir().unwrap() }
     }
 
+    /// Kills the database.
+    pub(super) fn kill_database(&self) {
+        self.server.kill();
+    }
+
+    /// Starts the database that was killed.
+    pub(super) fn start_database_again(&self) {
+        self.server.start_again();
+    }
+
     /// Starts the centre of this name.
     pub(super) fn start(&self, name: &str) -> Process {
         self.start_with(name, "")

@@ -157,7 +157,7 @@ impl Centre {
         joining: Joining,
         source: IpAddr,
     ) -> Result<(PersonRow, CustomerRow), Refusal> {
-        let tried = Tried::from(source);
+        let tried = Tried::secret(source);
         self.may_try(&tried).await?;
         let hash = *EnrolmentCode::from_parts(secret, [0; 32]).hash().as_bytes();
         let key = joining.login_id.key().to_owned();
@@ -210,7 +210,7 @@ impl Centre {
         + Send
         + 'static,
     ) -> Result<T, Refusal> {
-        let tried = Tried::from(source);
+        let tried = Tried::secret(source);
         self.may_try(&tried).await?;
         // A code that was made before the log's newest key is bound to the one before.
         let is_proof = |fingerprint| {

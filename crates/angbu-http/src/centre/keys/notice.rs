@@ -1,4 +1,5 @@
-//! Telling the holder that a used key was shown again: somebody may have seen it.
+//! Telling that a used key was shown again, as somebody may have seen it: the holder by mail, the customer's programs by their
+//! webhooks, and the relying party with the next good key.
 
 use angbu_accounts::EmailAddress;
 use angbu_store::deliveries::Channel;
@@ -6,15 +7,18 @@ use angbu_store::keys::KeyTokenRow;
 use angbu_store::{StoreError, Tx};
 use angbu_units::{Language, Nanos, SubjectId, UnixTime};
 
+use serde_json::json;
+
 use crate::centre::webhooks;
+use crate::types::instant;
 
 /// What such a message is about.
 const TOPIC: &str = "keys-used-again";
 /// One message for all that happens within this time.
 const BETWEEN: Nanos = Nanos::from_secs(3_600);
 
-/// Notes that a used key was shown again, and writes to its holder where the login id is a mail address and this centre sends
-/// mail. The console shows it in any case.
+/// Notes that a used key was shown again, tells the customer's programs, and writes to its holder where the login id is a mail
+/// address and this centre sends mail. The console shows it in any case.
 pub(super) fn used_again(
     tx: &mut Tx<'_>,
     row: &KeyTokenRow,
@@ -22,12 +26,22 @@ pub(super) fn used_again(
     sends_mail: bool,
 ) -> Result<(), StoreError> {
     tx.note_key_replay(row.id, at)?;
-    if !sends_mail || row.replayed.is_some_and(|before| at - before < BETWEEN) {
+    if row.replayed.is_some_and(|before| at - before < BETWEEN) {
         return Ok(());
     }
     let SubjectId::Person(person) = row.subject else { return Ok(()) };
     let Some(known) = tx.person(person)?.and_then(|person| person.known) else { return Ok(()) };
-    if known.login_id.parse::<EmailAddress>().is_err() {
+    webhooks::queue_each(tx, row.customer, at, |customer| {
+        let data = json!({
+            "customer": customer,
+            "login_id": known.login_id,
+            "holder_id": person.to_string(),
+            "token": row.id.to_string(),
+            "at": instant(at),
+        });
+        json!({ "type": "keys.used-again", "timestamp": instant(at), "data": data })
+    })?;
+    if !sends_mail || known.login_id.parse::<EmailAddress>().is_err() {
         return Ok(());
     }
     let language = known.language.parse().unwrap_or(Language::English);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use angbu_units::CustomerId;
 
-use super::sources::prefix;
 use crate::centre::Centre;
+use crate::centre::tries::network;
 use crate::problem::Refusal;
 
 /// Addresses that may ask about one-time keys at the old address, and the customer whose people they ask about.
@@ -27,7 +27,7 @@ impl Centre {
 
     /// Counts a try that could not be read.
     pub(crate) async fn count_malformed(&self, customer: CustomerId, from: IpAddr) -> Result<(), Refusal> {
-        let row = self.strangers.unjudged(customer, &prefix(from), "malformed", self.clock.read().wall);
+        let row = self.apart.row(customer, &network(from), "malformed", self.clock.read().wall);
         self.store.write(move |tx| tx.count_unjudged(&row)).await?;
         Ok(())
     }

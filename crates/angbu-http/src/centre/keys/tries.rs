@@ -4,29 +4,27 @@
 //! Where several centres share a database two such transactions can meet; one of them is kept, and the other judges again,
 //! with what the first has left: so of many tries with one key exactly one is accepted.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use angbu_accounts::LoginId;
 use angbu_keys::{
-    Algorithm, Digits, Motion, NotNow, OneTimeKey, OneTimeKeyError, Policy, RecoveryCode, Refused, Standing,
-    Token, judge, judge_code, totp,
+    NotNow, OneTimeKey, OneTimeKeyError, Policy, RecoveryCode, Refused, Standing, judge, judge_code,
 };
 use angbu_store::keys::{KeyTokenRow, UnjudgedRow};
 use angbu_store::{Snapshot, StoreError, Tx};
-use angbu_units::{CustomerId, CycleTime, EntryId, KeyTokenId, Phone, ProvenInstant, SubjectId, UnixTime};
+use angbu_units::{
+    CustomerId, CycleTime, EntryId, KeyTokenId, Nanos, Phone, ProvenInstant, SubjectId, UnixTime,
+};
 
-use super::sources::{Source, prefix};
 use super::unjudged::Apart;
-use super::{Ready, TRY, cycle_of, notice, standing_of, standing_row};
+use super::{Ready, TRY, cycle_of, notice, standing_of, standing_row, strangers};
+use crate::centre::tries::{Counted, network, seconds_up};
 use crate::centre::{Centre, append_text};
 use crate::problem::Refusal;
 
 /// How often a try that lost a race is judged anew.
 const TURNS: u32 = 32;
-/// Login ids without a token whose failures are remembered at once.
-const MOST_STRANGERS: usize = 4_096;
 
 /// Whose key it should be.
 #[derive(Debug, Clone)]
@@ -47,14 +45,14 @@ impl KeyWhom {
         Self::Login(customer, read.map_err(|_| text.chars().take(64).collect()))
     }
 
-    const fn customer(&self) -> CustomerId {
+    pub(super) const fn customer(&self) -> CustomerId {
         match self {
             Self::Subject(customer, _) | Self::Login(customer, _) => *customer,
         }
     }
 
     /// What a stranger's failures are remembered by.
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         match self {
             Self::Subject(_, subject) => subject.to_string(),
             Self::Login(_, Ok(key) | Err(key)) => key.clone(),
@@ -85,18 +83,18 @@ impl Typed {
 
 /// A try, as it is judged.
 pub(crate) struct KeyTry {
-    whom: KeyWhom,
-    phone: Option<Phone>,
-    cycle: Option<CycleTime>,
-    typed: Typed,
+    pub(super) whom: KeyWhom,
+    pub(super) phone: Option<Phone>,
+    pub(super) cycle: Option<CycleTime>,
+    pub(super) typed: Typed,
     by: String,
-    source: Source,
-    policy: Policy,
-    site: String,
+    /// The network that it comes from, and what failures from there are counted under.
+    network: String,
+    source: Counted,
+    pub(super) policy: Policy,
+    pub(super) site: String,
     sends_mail: bool,
-    strangers: Arc<Strangers>,
-    /// When it is judged.
-    pub(crate) instant: ProvenInstant,
+    apart: Arc<Apart>,
 }
 
 /// What came of a try.
@@ -110,6 +108,8 @@ pub(crate) struct KeyJudged {
     pub(crate) subject: Option<SubjectId>,
     /// Until when nothing is judged.
     pub(crate) locked_until: Option<UnixTime>,
+    /// When a used key of theirs was shown again since the one before this good one.
+    pub(crate) used_again: Option<UnixTime>,
     /// The instant that it was judged at.
     pub(crate) instant: ProvenInstant,
 }
@@ -163,6 +163,11 @@ impl KeyReason {
         }
     }
 
+    /// Whether somebody without a token is never answered so.
+    pub(crate) const fn tells_who_is_there(self) -> bool {
+        matches!(self, Self::Accepted | Self::Used)
+    }
+
     const fn of(refused: Refused) -> Self {
         match refused {
             Refused::Wrong => Self::Wrong,
@@ -184,79 +189,6 @@ pub(crate) struct TriesWish {
     pub(crate) limit: u64,
 }
 
-/// How login ids without a token stand: like everybody else's, so that no answer tells that there is nobody.
-#[derive(Default)]
-pub(in crate::centre) struct Strangers {
-    standings: Mutex<HashMap<(CustomerId, String), Standing>>,
-    apart: Apart,
-}
-
-impl Strangers {
-    /// A count of one, of what is told by the minute.
-    pub(super) fn unjudged(
-        &self,
-        customer: CustomerId,
-        about: &str,
-        reason: &'static str,
-        at: UnixTime,
-    ) -> UnjudgedRow {
-        self.apart.row(customer, about, reason, at)
-    }
-
-    /// Judges a try of a stranger with a token that nobody has.
-    fn judge(&self, asked: &KeyTry) -> Refused {
-        let motion = Motion::Time(asked.cycle.unwrap_or_else(thirty));
-        let digits = match motion {
-            Motion::Time(cycle) => totp::digits(cycle),
-            Motion::TimeAndEvent(_) | Motion::Counter => Digits::SIX,
-        };
-        // The work of a derivation, of whatever bytes.
-        let phone = asked.phone.clone();
-        let secret = phone.map_or([0; 32], |phone| {
-            let holder = angbu_keys::Holder {
-                site: asked.site.as_bytes(),
-                login_id: "nobody",
-                phone: &phone,
-                cycle: cycle_of(motion).unwrap_or_else(thirty),
-                generation: 1,
-            };
-            *angbu_keys::Seed::from_bytes([0; 32]).token_key(&holder).expose()
-        });
-        let token = Token { secret: &secret, algorithm: Algorithm::Sha256, digits, motion };
-        let key = (asked.whom.customer(), asked.whom.name());
-        let mut standings = self.standings.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = standings.get(&key).copied().unwrap_or_default();
-        let (refused, after) = match &asked.typed {
-            Typed::Key(shown) => match judge(&token, &before, &asked.policy, shown, &asked.instant) {
-                (Err(refused), after) => (refused, after),
-                // Nobody has this token, so a key of it is as wrong as any other.
-                (Ok(_), _) => {
-                    let (said, after) = judge_code(false, &before, &asked.policy, &asked.instant);
-                    (said.err().unwrap_or(Refused::Wrong), after)
-                }
-            },
-            Typed::Code(_) => {
-                let (said, after) = judge_code(false, &before, &asked.policy, &asked.instant);
-                (said.err().unwrap_or(Refused::Wrong), after)
-            }
-        };
-        if standings.len() >= MOST_STRANGERS && !standings.contains_key(&key) {
-            // Whoever waits longest is kept longest.
-            let least = standings.iter().min_by_key(|(_, stands)| (stands.locked_until, stands.failures));
-            let least = least.map(|(key, _)| key.clone());
-            least.map(|least| standings.remove(&least));
-        }
-        standings.insert(key, after);
-        refused
-    }
-}
-
-/// The cycle that a stranger is judged by who names none.
-fn thirty() -> CycleTime {
-    // 30 lies between 3 and 60.
-    CycleTime::new(30).unwrap_or_else(|_| unreachable!("a cycle of 30 s"))
-}
-
 impl Centre {
     /// A try, ready to be judged. `address` is where it comes from, `named` whether a relying party says so of somebody.
     pub(crate) async fn key_try(
@@ -270,7 +202,8 @@ impl Centre {
         let customer = whom.customer();
         let policy = self.policy_now(customer).await?;
         Ok(KeyTry {
-            source: Source { customer, prefix: prefix(address), is_named },
+            source: Counted::keys(customer, &network(address), is_named),
+            network: network(address),
             whom,
             phone,
             cycle,
@@ -279,8 +212,7 @@ impl Centre {
             policy,
             site: self.site.origin.clone(),
             sends_mail: self.notices.mail,
-            strangers: Arc::clone(&self.strangers),
-            instant: self.instant(),
+            apart: Arc::clone(&self.apart),
         })
     }
 
@@ -290,24 +222,12 @@ impl Centre {
     /// [`Refusal::Throttled`] for a source that must wait, [`Refusal::Unavailable`] where the database does not answer or
     /// others always came first.
     pub(crate) async fn judge_key(&self, asked: KeyTry) -> Result<KeyJudged, Refusal> {
-        if let Some(wait) = self.key_sources.wait(&asked.source, self.clock.read().monotonic) {
-            let row = asked.strangers.apart.row(
-                asked.source.customer,
-                &asked.source.prefix,
-                "throttled",
-                asked.instant.time,
-            );
-            self.store.write(move |tx| tx.count_unjudged(&row)).await?;
-            return Err(Refusal::Throttled {
-                seconds: u64::try_from(wait.count() / 1_000_000_000).unwrap_or(0) + 1,
-            });
-        }
-        let source = asked.source.clone();
         let mut asked = asked;
         for _ in 0..TURNS {
+            let instant = self.instant();
             let answer = self
                 .store
-                .write(move |tx| match judge_in(tx, &asked) {
+                .write(move |tx| match judge_from(tx, &asked, instant) {
                     // It is judged anew, so it comes back.
                     Err(StoreError::Conflict { .. }) => Err(Lost::Race(Box::new(asked))),
                     Err(error) => Err(Lost::Store(error)),
@@ -315,15 +235,10 @@ impl Centre {
                 })
                 .await;
             match answer {
-                Ok(judged) => {
-                    if judged.reason == KeyReason::Wrong {
-                        self.key_sources.failed(&source, self.clock.read().monotonic);
-                    }
-                    return Ok(judged);
-                }
+                Ok(Ok(judged)) => return Ok(judged),
+                Ok(Err(wait)) => return Err(Refusal::Throttled { seconds: seconds_up(wait) }),
                 Err(Lost::Race(lost)) => {
                     asked = *lost;
-                    asked.instant = self.instant();
                 }
                 Err(Lost::Store(error)) => return Err(error.into()),
             }
@@ -346,17 +261,41 @@ impl From<StoreError> for Lost {
     }
 }
 
+/// Judges a try inside a transaction unless its source has to wait, and counts a wrong one under that source.
+fn judge_from(
+    tx: &mut Tx<'_>,
+    asked: &KeyTry,
+    instant: ProvenInstant,
+) -> Result<Result<KeyJudged, Nanos>, StoreError> {
+    let at = instant.time;
+    if let Some(wait) = asked.source.wait(tx, at)? {
+        let row = asked.apart.row(asked.whom.customer(), &asked.network, "throttled", at);
+        tx.count_unjudged(&row)?;
+        return Ok(Err(wait));
+    }
+    let judged = judge_in(tx, asked, instant)?;
+    if judged.reason == KeyReason::Wrong {
+        asked.source.failed(tx, at)?;
+    }
+    Ok(Ok(judged))
+}
+
 /// Judges a try inside a transaction, which then holds how the token stands and the entry that says so.
 ///
 /// # Errors
 /// [`StoreError::Conflict`] when another try came in between: run the whole transaction again.
-pub(crate) fn judge_in(tx: &mut Tx<'_>, asked: &KeyTry) -> Result<KeyJudged, StoreError> {
+pub(crate) fn judge_in(
+    tx: &mut Tx<'_>,
+    asked: &KeyTry,
+    instant: ProvenInstant,
+) -> Result<KeyJudged, StoreError> {
     match load(tx, &asked.whom)? {
-        Some(row) => judge_token(tx, asked, &row),
+        Some(row) => judge_token(tx, asked, instant, &row),
         None => {
-            let refused = asked.strangers.judge(asked);
-            count(tx, asked, &asked.source.prefix, KeyReason::of(refused), "unknown")?;
-            Ok(judged(asked, refused, None))
+            let refused = strangers::judge_stranger(tx, asked, &instant)?;
+            let row = counted(asked, &asked.network, KeyReason::of(refused), "unknown", instant.time);
+            tx.count_unjudged(&row)?;
+            Ok(judged(instant, refused, None))
         }
     }
 }
@@ -375,24 +314,25 @@ fn load(snapshot: &Snapshot<'_>, whom: &KeyWhom) -> Result<Option<KeyTokenRow>, 
     }
 }
 
-fn judged(asked: &KeyTry, refused: Refused, subject: Option<SubjectId>) -> KeyJudged {
+fn judged(instant: ProvenInstant, refused: Refused, subject: Option<SubjectId>) -> KeyJudged {
     let locked_until = match refused {
         Refused::Locked { until } => Some(until),
         Refused::Wrong | Refused::Replayed | Refused::Disabled | Refused::NotNow(_) => None,
     };
-    KeyJudged { reason: KeyReason::of(refused), entry: None, subject, locked_until, instant: asked.instant }
+    KeyJudged {
+        reason: KeyReason::of(refused),
+        entry: None,
+        subject,
+        locked_until,
+        used_again: None,
+        instant,
+    }
 }
 
-fn count(
-    tx: &mut Tx<'_>,
-    asked: &KeyTry,
-    about: &str,
-    reason: KeyReason,
-    wrong: &'static str,
-) -> Result<(), StoreError> {
+/// A count of one, of a try that was not judged.
+fn counted(asked: &KeyTry, about: &str, reason: KeyReason, wrong: &'static str, at: UnixTime) -> UnjudgedRow {
     let word = if reason == KeyReason::Wrong { wrong } else { reason.word() };
-    let row = asked.strangers.apart.row(asked.whom.customer(), about, word, asked.instant.time);
-    tx.count_unjudged(&row)
+    asked.apart.row(asked.whom.customer(), about, word, at)
 }
 
 /// What a try came to in the core.
@@ -406,12 +346,17 @@ struct Said {
     code: Option<[u8; 32]>,
 }
 
-fn judge_token(tx: &mut Tx<'_>, asked: &KeyTry, row: &KeyTokenRow) -> Result<KeyJudged, StoreError> {
-    let said = say(tx, asked, row)?;
-    let (reason, at) = (said.refused.map_or(KeyReason::Accepted, KeyReason::of), asked.instant.time);
+fn judge_token(
+    tx: &mut Tx<'_>,
+    asked: &KeyTry,
+    instant: ProvenInstant,
+    row: &KeyTokenRow,
+) -> Result<KeyJudged, StoreError> {
+    let said = say(tx, asked, &instant, row)?;
+    let (reason, at) = (said.refused.map_or(KeyReason::Accepted, KeyReason::of), instant.time);
     if let Some(refused) = said.refused.filter(|refused| !refused.is_judged()) {
-        count(tx, asked, &row.id.to_string(), reason, "wrong")?;
-        return Ok(judged(asked, refused, Some(row.subject)));
+        tx.count_unjudged(&counted(asked, &row.id.to_string(), reason, "wrong", at))?;
+        return Ok(judged(instant, refused, Some(row.subject)));
     }
     if reason == KeyReason::Used {
         notice::used_again(tx, row, at, asked.sends_mail)?;
@@ -436,13 +381,21 @@ fn judge_token(tx: &mut Tx<'_>, asked: &KeyTry, row: &KeyTokenRow) -> Result<Key
         ("failures", said.after.failures.to_string()),
         ("by", asked.by.clone()),
     ];
-    let entry = append_text(tx, TRY, row.customer, asked.instant, fields)?;
+    let entry = append_text(tx, TRY, row.customer, instant, fields)?;
     let refused = said.refused.unwrap_or(Refused::Wrong);
-    Ok(KeyJudged { reason, entry: Some(entry), ..judged(asked, refused, Some(row.subject)) })
+    let before = row.standing.last_used;
+    let used_again = row.replayed.filter(|again| before.is_none_or(|before| *again > before));
+    let used_again = used_again.filter(|_| reason == KeyReason::Accepted);
+    Ok(KeyJudged { reason, entry: Some(entry), used_again, ..judged(instant, refused, Some(row.subject)) })
 }
 
 /// What the core says, the same work whether or not phone and cycle are the token's own.
-fn say(snapshot: &Snapshot<'_>, asked: &KeyTry, row: &KeyTokenRow) -> Result<Said, StoreError> {
+fn say(
+    snapshot: &Snapshot<'_>,
+    asked: &KeyTry,
+    instant: &ProvenInstant,
+    row: &KeyTokenRow,
+) -> Result<Said, StoreError> {
     let (ready, before) = (Ready::of(row, &asked.site)?, standing_of(&row.standing));
     let other_phone = asked
         .phone
@@ -452,7 +405,7 @@ fn say(snapshot: &Snapshot<'_>, asked: &KeyTry, row: &KeyTokenRow) -> Result<Sai
         asked.cycle.zip(cycle_of(ready.motion)).is_some_and(|(named, enrolled)| named != enrolled);
     let why = other_phone.then_some("phone").or(other_cycle.then_some("cycle"));
     let by_code = |is_right: bool, code| {
-        let (said, after) = judge_code(is_right, &before, &asked.policy, &asked.instant);
+        let (said, after) = judge_code(is_right, &before, &asked.policy, instant);
         Said { place: None, refused: said.err(), after, why, code }
     };
     match &asked.typed {
@@ -462,7 +415,7 @@ fn say(snapshot: &Snapshot<'_>, asked: &KeyTry, row: &KeyTokenRow) -> Result<Sai
             Ok(by_code(is_there && why.is_none(), Some(hash)))
         }
         Typed::Key(shown) => {
-            let (said, after) = judge(&ready.token(), &before, &asked.policy, shown, &asked.instant);
+            let (said, after) = judge(&ready.token(), &before, &asked.policy, shown, instant);
             let is_judged = said.as_ref().err().is_none_or(Refused::is_judged);
             if why.is_some() && is_judged {
                 return Ok(by_code(false, None));

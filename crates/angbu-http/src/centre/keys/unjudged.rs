@@ -22,7 +22,7 @@ const MINUTE: i64 = 60_000_000_000;
 
 /// Which tokens and sources were counted in the present minute.
 #[derive(Default)]
-pub(super) struct Apart(Mutex<(u64, HashSet<(CustomerId, String)>)>);
+pub(in crate::centre) struct Apart(Mutex<(u64, HashSet<(CustomerId, String)>)>);
 
 impl Apart {
     /// What a try is counted about, and in which minute.

@@ -7,7 +7,7 @@ use angbu_accounts::{LoginId, Name, PasswordHash, Secret};
 use angbu_requests::{Judged, Method, Opened, Progress};
 use angbu_store::requests::RequestRow;
 use angbu_store::{Snapshot, StoreError, Tx};
-use angbu_units::{CustomerId, Phone, PhoneError, RequestId, SubjectId};
+use angbu_units::{CustomerId, Phone, PhoneError, ProvenInstant, RequestId, SubjectId};
 
 use super::{CONSOLE, Missed, console, core_of};
 use crate::centre::keys::{KeyReason, KeyWhom, Typed, judge_in};
@@ -57,7 +57,7 @@ impl Centre {
         kept: Option<Browser>,
         source: IpAddr,
     ) -> Result<(RequestShown, Option<Secret>), Refusal> {
-        let tried = Tried::from(source);
+        let tried = Tried::secret(source);
         self.may_try(&tried).await?;
         let hash = Secret::parse(secret).map(|secret| *secret.hash().as_bytes()).unwrap_or_default();
         let fresh = Secret::random(&mut rng());
@@ -159,8 +159,8 @@ impl Centre {
         let asked = self.key_try(whom, (phone, None), typed, row.id.to_string(), (source, false)).await?;
         let asked = Arc::new(asked);
         let answered = self
-            .answer_with(id, browser, Method::Keys, move |tx, _| {
-                let judged = judge_in(tx, &asked)?;
+            .answer_with(id, browser, Method::Keys, move |tx, _, instant| {
+                let judged = judge_in(tx, &asked, *instant)?;
                 Ok(match (judged.reason, judged.subject) {
                     (KeyReason::Accepted, Some(subject)) => Said::Right(subject),
                     (KeyReason::Accepted | KeyReason::Wrong | KeyReason::Used, _) => Said::Wrong,
@@ -185,7 +185,7 @@ impl Centre {
         method: Method,
         judge: impl Fn(&mut Tx<'_>, &RequestRow) -> Result<Option<SubjectId>, Refusal> + Clone + Send + 'static,
     ) -> Result<RequestAnswered, Refusal> {
-        self.answer_with(id, browser, method, move |tx, row| {
+        self.answer_with(id, browser, method, move |tx, row, _| {
             Ok(judge(tx, row)?.map_or(Said::Wrong, Said::Right))
         })
         .await
@@ -196,12 +196,12 @@ impl Centre {
         id: RequestId,
         browser: Browser,
         method: Method,
-        judge: impl Fn(&mut Tx<'_>, &RequestRow) -> Result<Said, Missed> + Clone + Send + 'static,
+        judge: impl Fn(&mut Tx<'_>, &RequestRow, &ProvenInstant) -> Result<Said, Missed> + Clone + Send + 'static,
     ) -> Result<RequestAnswered, Refusal> {
         let (row, progress) = self
             .change(id, move |tx, row, request, stamp| {
                 request.may_answer(browser.hash(), method, stamp.time)?;
-                let found = match judge(tx, row)? {
+                let found = match judge(tx, row, stamp)? {
                     Said::Right(subject) => belongs(tx, row, subject)?,
                     Said::Wrong => None,
                     Said::NotJudged(refusal) => return Ok(Err(refusal)),
