@@ -198,6 +198,7 @@ pub(crate) struct KeyTokens {
 
 /// Which tokens.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct KeyTokensQuery {
     /// Name or id of the customer.
@@ -229,6 +230,7 @@ pub(crate) struct Resynchronise {
 
 /// Whose policy, or which tries.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct KeyPolicyQuery {
     /// Name or id of the customer.
@@ -333,6 +335,7 @@ pub(crate) struct KeyTries {
 
 /// Which tries.
 #[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct KeyTriesQuery {
     /// Name or id of the customer.

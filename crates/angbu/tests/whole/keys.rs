@@ -183,19 +183,19 @@ fn race(centres: &[&Process], keys: usize) {
         }
     }
     assert!(made["token"]["id"].is_string());
-    assert!(accepted_tries(centres[centres.len() - 1]) >= keys.min(200));
+    until("a try in the log for each", || (accepted_tries(centres[centres.len() - 1]) == keys).then_some(()));
 }
 
 /// How many of the newest tries were accepted.
 fn accepted_tries(centre: &Process) -> usize {
     let mut found = 0;
-    let mut before = String::new();
+    let mut after = String::new();
     loop {
-        let path = format!("/api/v1/keys/tries?limit=200{before}");
+        let path = format!("/api/v1/keys/tries?limit=200{after}");
         let page = call(centre, "GET", &path, None).json();
         found += page["tries"].as_array().unwrap().iter().filter(|row| row["ok"] == true).count();
         match page["next"].as_u64() {
-            Some(next) => before = format!("&before={next}"),
+            Some(next) => after = format!("&after={next}"),
             None => return found,
         }
     }
@@ -215,7 +215,7 @@ fn a_database_that_goes_away_accepts_nothing_twice_and_loses_nothing() {
         let wish = json!({"login_id": "kim", "phone_no": PHONE, "ota_key": key}).to_string();
         http(centre.text("http"), "POST", "/api/v1/keys/verify", &headers, wish.as_bytes())
     };
-    let (mut refused, mut unheard) = (0, 0);
+    let mut refused = 0;
     for (place, key) in keys.iter().enumerate() {
         let gone = place % 16 == 8;
         thread::scope(|scope| {
@@ -248,7 +248,6 @@ fn a_database_that_goes_away_accepts_nothing_twice_and_loses_nothing() {
             }
             // An answer can be lost with the database; what it would have said holds all the same.
             assert!(said == "accepted" || (said == "used" && tries > 1), "{key}: {said} after {tries}");
-            unheard += usize::from(said == "used");
         });
     }
     assert!(refused >= 5, "{refused}");
@@ -256,7 +255,7 @@ fn a_database_that_goes_away_accepts_nothing_twice_and_loses_nothing() {
         let answer = until("an answer", || Some(show(key)).filter(|answer| answer.status == 200));
         assert_ne!(answer.json()["reason"], "accepted", "{key}");
     }
-    assert_eq!(accepted_tries(&centre), keys.len(), "{unheard} unheard");
+    until("a try in the log for each", || (accepted_tries(&centre) == keys.len()).then_some(()));
     centre.interrupt();
 }
 
