@@ -23,6 +23,9 @@ const TABLE: &str = "keys_tokens";
 /// What a person's login id is hashed as, in the table of people.
 const LOGIN: &str = "accounts_people.login";
 
+/// What stands for when a token was taken back while it was not: of one holder there is one such row.
+const LIVE: UnixTime = UnixTime::from_nanos(0);
+
 /// The most tokens, or counts, that one question lists.
 pub const KEYS_AT_ONCE: u64 = 1_000;
 
@@ -146,7 +149,7 @@ impl Snapshot<'_> {
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn key_token_of(&self, subject: SubjectId) -> Result<Option<KeyTokenRow>, StoreError> {
         self.sql.first(
-            token_sql!("WHERE t.holder_id = ?1 AND t.revoked IS NULL"),
+            token_sql!("WHERE t.holder_id = ?1 AND t.revoked = 0"),
             values![subject.as_bytes()],
             |row| self.key_token_row(row),
         )
@@ -158,7 +161,7 @@ impl Snapshot<'_> {
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn has_key_token(&self, subject: SubjectId) -> Result<bool, StoreError> {
         let found = self.sql.first(
-            "SELECT 1 FROM keys_tokens WHERE holder_id = ?1 AND revoked IS NULL",
+            "SELECT 1 FROM keys_tokens WHERE holder_id = ?1 AND revoked = 0",
             values![subject.as_bytes()],
             |_| Ok(()),
         )?;
@@ -177,8 +180,9 @@ impl Snapshot<'_> {
         let hash = self.blind(LOGIN, &[customer.as_bytes(), login_key.as_bytes()].concat())?;
         self.sql.first(
             token_sql!(
-                "JOIN accounts_people AS p ON p.person_id = t.holder_id
-                 WHERE p.customer_id = ?1 AND p.login_hash IN (?2, ?3) AND p.disabled = 0 AND t.revoked IS NULL"
+                "WHERE t.revoked = 0 AND t.holder_id = (
+                     SELECT p.person_id FROM accounts_people AS p
+                     WHERE p.customer_id = ?1 AND p.login_hash IN (?2, ?3) AND p.disabled = 0)"
             ),
             values![customer, hash.now, hash.before],
             |row| self.key_token_row(row),
@@ -287,7 +291,7 @@ impl Snapshot<'_> {
             generation: column(row, 10)?,
             made: column(row, 11)?,
             entry: column(row, 12)?,
-            revoked: optional(row, 13)?,
+            revoked: Some(column(row, 13)?).filter(|at| *at != LIVE),
             standing: KeyStanding {
                 last,
                 last_used: optional(row, 16)?,
@@ -331,7 +335,7 @@ impl Tx<'_> {
                 token.generation,
                 token.made,
                 token.entry,
-                token.revoked,
+                token.revoked.unwrap_or(LIVE),
                 standing.last.map(|(step, _)| step),
                 standing.last.map(|(_, event)| event),
                 standing.last_used,
@@ -347,24 +351,24 @@ impl Tx<'_> {
         Ok(())
     }
 
-    /// Replaces how a token stands if the row still has this version, which then is one more.
+    /// Replaces how a token that is not taken back stands if the row still has the version of `token`, which then is one more.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] when somebody else's try came in between, or the token was changed.
     pub fn update_key_standing(
         &mut self,
-        token: KeyTokenId,
-        version: u64,
+        token: &KeyTokenRow,
         standing: &KeyStanding,
     ) -> Result<(), StoreError> {
         self.sql.execute_one(
             "UPDATE keys_tokens
-             SET last_step = ?3, last_event = ?4, last_used = ?5, drift = ?6, failures = ?7, locked_until = ?8,
-                 disabled = ?9, version = version + 1
-             WHERE token_id = ?1 AND version = ?2",
+             SET last_step = ?4, last_event = ?5, last_used = ?6, drift = ?7, failures = ?8, locked_until = ?9,
+                 disabled = ?10, version = version + 1
+             WHERE holder_id = ?1 AND revoked = 0 AND token_id = ?2 AND version = ?3",
             values![
-                token,
-                version,
+                token.subject.as_bytes(),
+                token.id,
+                token.version,
                 standing.last.map(|(step, _)| step),
                 standing.last.map(|(_, event)| event),
                 standing.last_used,
@@ -384,7 +388,7 @@ impl Tx<'_> {
     /// [`StoreError::Conflict`] when the row was changed meanwhile.
     pub fn update_key_token(&mut self, token: &KeyTokenRow) -> Result<(), StoreError> {
         let sealed = self.seal(PERSONAL, TABLE, token.id.as_bytes(), &token.made_of.encode()?)?;
-        self.update_key_standing(token.id, token.version, &token.standing)?;
+        self.update_key_standing(token, &token.standing)?;
         self.sql.execute(
             "UPDATE keys_tokens
              SET sealed = ?2, material = ?3, algorithm = ?4, digits = ?5, generation = ?6, entry_id = ?7, revoked = ?8
@@ -397,7 +401,7 @@ impl Tx<'_> {
                 token.digits,
                 token.generation,
                 token.entry,
-                token.revoked
+                token.revoked.unwrap_or(LIVE)
             ],
         )?;
         Ok(())

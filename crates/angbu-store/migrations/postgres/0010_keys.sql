@@ -1,7 +1,9 @@
--- Tokens of one-time keys. Login id, phone and secret stand in `sealed`. holder_kind: person or staff. material: derived, from the
--- person's random bytes, or secret, a secret as it is. motion: time, time-event or counter; cycle: seconds, 0 for a counter.
+-- Tokens of one-time keys, by their holders: a try finds its token in one place. revoked: when it was taken back, 0 while it was
+-- not, of which whoever has a token has one. Login id, phone and secret stand in `sealed`. holder_kind: person or staff. material:
+-- derived, from the person's random bytes, or secret, a secret as it is. motion: time, time-event or counter; cycle: seconds, 0 for
+-- a counter.
 CREATE TABLE keys_tokens (
-    token_id     BYTEA   PRIMARY KEY,
+    token_id     BYTEA   NOT NULL UNIQUE,
     customer_id  BYTEA   NOT NULL,
     holder_kind  TEXT COLLATE "C" NOT NULL,
     holder_id    BYTEA   NOT NULL,
@@ -14,7 +16,7 @@ CREATE TABLE keys_tokens (
     generation   BIGINT NOT NULL,
     made         BIGINT NOT NULL,
     entry_id     BYTEA   NOT NULL,
-    revoked      BIGINT,
+    revoked      BIGINT NOT NULL,
     last_step    BIGINT,
     last_event   BIGINT,
     last_used    BIGINT,
@@ -24,13 +26,15 @@ CREATE TABLE keys_tokens (
     disabled     BIGINT NOT NULL,
     replays      BIGINT NOT NULL,
     replayed     BIGINT,
-    version      BIGINT NOT NULL
+    version      BIGINT NOT NULL,
+    CONSTRAINT keys_tokens_holder_id_key PRIMARY KEY (holder_id, revoked)
 );
 
--- Whoever has a token has one.
-CREATE UNIQUE INDEX keys_tokens_holder_id_key ON keys_tokens (holder_id) WHERE revoked IS NULL;
-CREATE INDEX keys_tokens_by_holder ON keys_tokens (holder_id, made);
 CREATE INDEX keys_tokens_by_customer ON keys_tokens (customer_id, token_id);
+
+-- Whom a try is about, without a look at the person.
+CREATE UNIQUE INDEX accounts_people_enabled_login_hash_key
+    ON accounts_people (customer_id, login_hash) INCLUDE (person_id) WHERE disabled = 0;
 
 CREATE TABLE keys_recovery_codes (
     token_id  BYTEA   NOT NULL,

@@ -115,8 +115,8 @@ pub(crate) fn of_many_tries_against_one_version_one_is_kept(place: &dyn Place) {
                     drift: Nanos::new(-7),
                     ..KeyStanding::default()
                 };
-                let id = KeyTokenId::from_bytes([7; 16]);
-                match write(store, move |tx| tx.update_key_standing(id, 0, &standing)) {
+                let row = token(7, 1, now);
+                match write(store, move |tx| tx.update_key_standing(&row, &standing)) {
                     Ok(()) => _ = kept.fetch_add(1, Ordering::SeqCst),
                     Err(error) => assert_eq!(error, StoreError::Conflict { what: "the token" }),
                 }

@@ -256,7 +256,7 @@ fn take_in(
     };
     let row = enrol_in(tx, &wish, instant)?;
     if drift.count() != 0 {
-        tx.update_key_standing(row.id, row.version, &KeyStanding { drift, ..row.standing })?;
+        tx.update_key_standing(&row, &KeyStanding { drift, ..row.standing })?;
     }
     Ok((row.id.to_string(), row.entry.to_string()))
 }

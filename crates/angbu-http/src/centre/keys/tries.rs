@@ -365,7 +365,7 @@ fn judge_token(
         if reason == KeyReason::Accepted {
             after.last_used = Some(at);
         }
-        tx.update_key_standing(row.id, row.version, &after)?;
+        tx.update_key_standing(row, &after)?;
         if let Some(hash) = said.code.filter(|_| reason == KeyReason::Accepted) {
             tx.use_recovery_code(row.id, &hash, at)?;
         }
