@@ -14,7 +14,7 @@ use crate::evidence::hot::Nodes;
 use crate::sequencer::{LogSigners, Published};
 
 /// How many of the newest entries are proven from memory.
-const RECENT: usize = 8_192;
+const RECENT: usize = 4_096;
 /// How many entries can be known to wait for their place; those beyond are asked of the database. Only while the log
 /// stands still are there so many.
 const MOST_PENDING: usize = 65_536;

@@ -261,7 +261,7 @@ pub(crate) fn open_writer(path: &Path) -> Result<rusqlite::Connection, StoreErro
     pragmas(
         &connection,
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
-         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4096; PRAGMA foreign_keys = ON;
+         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -3072; PRAGMA foreign_keys = ON;
          PRAGMA secure_delete = ON;",
     )?;
     migrate(&connection)?;
@@ -274,7 +274,7 @@ fn open_reader(path: &Path) -> Result<rusqlite::Connection, StoreError> {
     pragmas(
         &connection,
         "PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0; PRAGMA temp_store = MEMORY;
-         PRAGMA cache_size = -1024;",
+         PRAGMA cache_size = -512;",
     )?;
     Ok(connection)
 }
