@@ -11,6 +11,7 @@ use angbu_evidence::tile::{self, TileId};
 use angbu_evidence::witness::{self, AddCheckpoint};
 use angbu_evidence::{Body, Checkpoint, Disclosure, Draft, Entry, Manifest, Promise, Receipt};
 use angbu_keys::import::{self, File, Format, Object};
+use angbu_passkeys::{self as passkeys, Assertion, ClientData, PublicKey, RelyingParty};
 use angbu_time::chain::Chain;
 use angbu_time::events::{self, Enrolment};
 use angbu_time::exchange::Exchange;
@@ -45,6 +46,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ntp_packet", ntp_packet),
     ("nts_datagram", nts_datagram),
     ("nts_key_exchange", nts_key_exchange),
+    ("passkey", passkey),
     ("receipt", receipt),
     ("report", report),
     ("roughtime", roughtime),
@@ -121,6 +123,48 @@ pub fn fork(data: &[u8]) {
     let log = LOG_KEY.parse().expect("the corpus's key is a key");
     if let Ok(fork) = proof.verify(&[log]) {
         assert!(fork.smaller.size <= fork.larger.size && !fork.to_string().is_empty());
+    }
+}
+
+/// The site that the passkeys in the corpus are for.
+pub const PASSKEY_SITE: &str = "https://trust.example.com";
+/// The challenge that they answer.
+pub const PASSKEY_CHALLENGE: [u8; 32] = [7; 32];
+
+/// What a browser sends of a passkey: the attestation object of a new one, the authenticator's data of a sign-in, a public key.
+///
+/// # Panics
+/// When a property is broken, as every target.
+pub fn passkey(data: &[u8]) {
+    let Ok(party) = RelyingParty::of(PASSKEY_SITE) else { return };
+    let client = |kind| ClientData {
+        bytes: b"{}",
+        kind,
+        challenge: &PASSKEY_CHALLENGE,
+        origin: PASSKEY_SITE,
+        cross_origin: false,
+    };
+    if let Ok(made) = passkeys::register(&party, &PASSKEY_CHALLENGE, &client("webauthn.create"), data) {
+        assert!((1..=passkeys::LONGEST_CREDENTIAL_ID).contains(&made.credential_id.len()));
+        assert!(PublicKey::read(made.public_key.as_bytes()).is_ok_and(|key| key == made.public_key));
+        // Nobody has signed this.
+        let answer = Assertion {
+            client: client("webauthn.get"),
+            authenticator_data: data,
+            signature: data,
+            user_handle: None,
+        };
+        let kept = (&made.public_key, made.counter, b"somebody".as_slice());
+        assert!(passkeys::judge_sign_in(&party, &PASSKEY_CHALLENGE, &answer, kept).is_err());
+    }
+    if let Ok(key) = PublicKey::read(data) {
+        assert_eq!(key.as_bytes(), data);
+        for (authenticator_data, signature) in [data.split_at(data.len() / 2), (data, &[])] {
+            let client = client("webauthn.get");
+            let answer = Assertion { client, authenticator_data, signature, user_handle: Some(b"somebody") };
+            let kept = (&key, 0, b"somebody".as_slice());
+            assert!(passkeys::judge_sign_in(&party, &PASSKEY_CHALLENGE, &answer, kept).is_err());
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use angbu_evidence::report::Trust;
 use angbu_evidence::tile::{self, TileId};
 use angbu_evidence::witness::AddCheckpoint;
 use angbu_evidence::{Body, Checkpoint, Counter, Entry, Hash, Kind, Manifest, Promise, Receipt, merkle};
-use angbu_fuzz::{NOW, NTS_KEYS, ROUGHTIME};
+use angbu_fuzz::{NOW, NTS_KEYS, PASSKEY_SITE, ROUGHTIME};
 use angbu_time::chain::Chain;
 use angbu_time::exchange::{Exchange, Source};
 use angbu_time::nts::client::Session;
@@ -38,6 +38,7 @@ use ed25519_dalek::SigningKey;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand_core::CryptoRng;
+use sha2::{Digest as _, Sha256};
 
 const ORIGIN: &str = "centre.example/log";
 const ID: EntryId =
@@ -55,6 +56,7 @@ fn main() -> Result<(), Failure> {
     roughtime()?;
     uploads()?;
     key_imports()?;
+    passkeys()?;
     Ok(())
 }
 
@@ -328,6 +330,23 @@ fn key_imports() -> Result<(), Failure> {
             write("key_import", &name, text)?;
         }
     }
+    Ok(())
+}
+
+/// A new passkey as a browser shows it (Web Authentication, sections 6.1 and 6.5), its public key alone, and what stands in between.
+fn passkeys() -> Result<(), Failure> {
+    let point = SigningKey::from_bytes(&[7; 32]).verifying_key().to_bytes();
+    // COSE: {1: 1 (OKP), 3: -8 (EdDSA), -1: 6 (Ed25519), -2: the point}.
+    let key = [&[0xa4, 0x01, 0x01, 0x03, 0x27, 0x20, 0x06, 0x21, 0x58, 0x20], point.as_slice()].concat();
+    let party = Sha256::digest(PASSKEY_SITE.trim_start_matches("https://"));
+    // Somebody was there and was verified; a new passkey follows, of a credential id of four bytes.
+    let data = [party.as_slice(), &[0b0100_0101, 0, 0, 0, 1], &[0; 16], &[0, 4], b"kept", &key].concat();
+    let length = u8::try_from(data.len())?;
+    let object =
+        [b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x58".as_slice(), &[length], &data].concat();
+    write("passkey", "attestation", object)?;
+    write("passkey", "authenticator-data", data)?;
+    write("passkey", "public-key", key)?;
     Ok(())
 }
 
