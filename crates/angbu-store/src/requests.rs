@@ -155,7 +155,7 @@ impl Snapshot<'_> {
     /// # Errors
     /// As every read: [`StoreError::Unavailable`] and [`StoreError::Corrupt`].
     pub fn failures(&self, tried: &str) -> Result<Option<(u32, UnixTime)>, StoreError> {
-        let bucket = self.bucket(tried)?;
+        let bucket = self.tries_bucket(tried)?;
         self.sql.first(
             "SELECT failures, last FROM requests_tries WHERE bucket = ?1",
             values![bucket],
@@ -163,10 +163,8 @@ impl Snapshot<'_> {
         )
     }
 
-    fn bucket(&self, tried: &str) -> Result<i64, StoreError> {
-        let hash = self.blind(TRIES, tried.as_bytes())?.now;
-        let [first, second, third, fourth, ..] = hash;
-        Ok(i64::from(u32::from_be_bytes([first, second, third, fourth]) >> (u32::BITS - BUCKET_BITS)))
+    fn tries_bucket(&self, tried: &str) -> Result<i64, StoreError> {
+        self.bucket(TRIES, tried.as_bytes(), BUCKET_BITS)
     }
 
     fn request_row(&self, row: &dyn Row) -> Result<RequestRow, StoreError> {
@@ -298,7 +296,7 @@ impl Tx<'_> {
     /// # Errors
     /// As every write: [`StoreError::Unavailable`].
     pub fn note_failure(&mut self, tried: &str, within: Nanos, now: UnixTime) -> Result<(), StoreError> {
-        let bucket = self.bucket(tried)?;
+        let bucket = self.tries_bucket(tried)?;
         self.sql.execute(
             "INSERT INTO requests_tries AS tries (bucket, failures, since, last) VALUES (?1, 1, ?2, ?2)
              ON CONFLICT (bucket) DO UPDATE SET last = excluded.last,
@@ -314,7 +312,7 @@ impl Tx<'_> {
     /// # Errors
     /// As every write: [`StoreError::Unavailable`].
     pub fn forget_failures(&mut self, tried: &str) -> Result<(), StoreError> {
-        let bucket = self.bucket(tried)?;
+        let bucket = self.tries_bucket(tried)?;
         self.sql.execute("DELETE FROM requests_tries WHERE bucket = ?1", values![bucket])?;
         Ok(())
     }

@@ -136,6 +136,13 @@ impl Snapshot<'_> {
     pub(crate) fn blind(&self, column: &'static str, value: &[u8]) -> Result<Blind, StoreError> {
         self.keys.blind(column, value)
     }
+
+    /// The bucket that a value falls into: so many first bits of its keyed hash, 32 at most. What is counted in buckets keeps no
+    /// value, and takes so much room and no more, whatever strangers send.
+    pub(crate) fn bucket(&self, column: &'static str, value: &[u8], bits: u32) -> Result<i64, StoreError> {
+        let [first, second, third, fourth, ..] = self.blind(column, value)?.now;
+        Ok(i64::from(u32::from_be_bytes([first, second, third, fourth]) >> u32::BITS.saturating_sub(bits)))
+    }
 }
 
 fn random_key() -> Result<Zeroizing<[u8; KEY]>, StoreError> {

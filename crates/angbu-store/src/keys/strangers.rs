@@ -47,8 +47,7 @@ impl Snapshot<'_> {
 
     fn stranger_bucket(&self, customer: CustomerId, login: &str) -> Result<i64, StoreError> {
         let name = [customer.as_bytes(), login.as_bytes()].concat();
-        let [first, second, third, fourth, ..] = self.blind(COLUMN, &name)?.now;
-        Ok(i64::from(u32::from_be_bytes([first, second, third, fourth]) >> (u32::BITS - BUCKET_BITS)))
+        self.bucket(COLUMN, &name, BUCKET_BITS)
     }
 }
 
