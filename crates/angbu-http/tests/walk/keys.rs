@@ -116,6 +116,8 @@ impl Holder {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_good_once_with_the_holders_own_phone_and_cycle() {
     let holder = holder(kim()).await;
+    let hooks = format!("/api/v1/customers/{OWN}/webhooks");
+    holder.site.done("POST", &hooks, &json!({"url": "https://hooks.example.com/keys"})).await;
     let key = shown(&holder.site, &holder.address, 0, 0);
     for (phone, cycle) in [("01012345679", json!(30)), (PHONE, json!(20)), ("+14155550123", json!("30"))] {
         assert_eq!(holder.ask("kim", phone, cycle, &key).await["reason"], "wrong");
@@ -127,13 +129,21 @@ async fn a_key_is_good_once_with_the_holders_own_phone_and_cycle() {
     assert_eq!(holder.verify(&holder.wrong()).await, "wrong");
     holder.site.clock.advance(Nanos::from_secs(30));
     assert_eq!(holder.verify(&key).await, "used", "it is the step before, and was used");
-    assert_eq!(holder.verify(&shown(&holder.site, &holder.address, 0, 0)).await, "accepted");
+    // Whoever asks next is told, once, and the customer's programs are.
+    let said = holder.ask("kim", PHONE, json!(30), &shown(&holder.site, &holder.address, 0, 0)).await;
+    assert!(said["ok"] == true && said["used_again_at"].is_string(), "{said}");
+    let queued = holder.site.done("GET", "/api/v1/deliveries", &Value::Null).await;
+    let queued = queued["deliveries"].as_array().unwrap();
+    assert_eq!(queued.iter().filter(|row| row["channel"] == "webhook").count(), 1, "{queued:?}");
     assert_eq!(
         holder.verify(&shown(&holder.site, &holder.address, 60, 0)).await,
         "wrong",
         "of a time to come"
     );
 
+    holder.site.clock.advance(Nanos::from_secs(30));
+    let said = holder.ask("kim", PHONE, json!(30), &shown(&holder.site, &holder.address, 0, 0)).await;
+    assert!(said["ok"] == true && said["used_again_at"].is_null(), "{said}");
     let token = holder.site.done("GET", &format!("/api/v1/keys/tokens/{}", holder.token), &Value::Null).await;
     assert_eq!((&token["used_again"], &token["state"]), (&json!(2), &json!("good")));
     holder.site.centre.store().settle(std::time::Duration::from_secs(20)).await.unwrap();
@@ -142,7 +152,7 @@ async fn a_key_is_good_once_with_the_holders_own_phone_and_cycle() {
         tries["tries"].as_array().unwrap().iter().map(|row| row["reason"].as_str().unwrap()).collect();
     assert_eq!(
         reasons,
-        ["wrong", "accepted", "used", "wrong", "used", "accepted", "wrong", "wrong", "wrong"]
+        ["accepted", "wrong", "accepted", "used", "wrong", "used", "accepted", "wrong", "wrong", "wrong"]
     );
     assert_eq!(tries["tries"][0]["login_id"], "kim");
     assert!(!tries.to_string().contains(&key), "no digits of a key are kept");
