@@ -182,7 +182,7 @@ impl Snapshot<'_> {
             token_sql!(
                 "WHERE t.revoked = 0 AND t.holder_id = (
                      SELECT p.person_id FROM accounts_people AS p
-                     WHERE p.customer_id = ?1 AND p.login_hash IN (?2, ?3) AND p.disabled = 0)"
+                     WHERE p.customer_id = ?1 AND p.login_hash IN (?2, ?3) AND p.disabled = 0 LIMIT 1)"
             ),
             values![customer, hash.now, hash.before],
             |row| self.key_token_row(row),

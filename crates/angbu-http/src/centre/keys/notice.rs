@@ -6,7 +6,6 @@ use angbu_store::deliveries::Channel;
 use angbu_store::keys::KeyTokenRow;
 use angbu_store::{StoreError, Tx};
 use angbu_units::{Language, Nanos, SubjectId, UnixTime};
-
 use serde_json::json;
 
 use crate::centre::webhooks;
